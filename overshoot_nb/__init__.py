@@ -1,0 +1,1 @@
+"""overshoot_nb"""

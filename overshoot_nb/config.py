@@ -1,0 +1,210 @@
+"""Every default and every environment variable, once; and where the API key comes from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "ENV_API_KEY",
+    "ENV_BASE_URL",
+    "ENV_CACHE_DIR",
+    "GATEWAY_BASE_URL",
+    "LOCAL",
+    "ApiKey",
+    "Endpoint",
+    "cache_dir",
+    "find_api_key",
+    "resolve_endpoint",
+    "resolve_gateway",
+]
+
+logger = logging.getLogger("overshoot_nb")
+
+# ---- sampling: the defaults of the service's SDK (its Configuration page) ---------------------
+INTERVAL_SECONDS = 0.5
+TARGET_FPS = 6
+CLIP_LENGTH_SECONDS = 0.5
+DELAY_SECONDS = 0.5
+# The ranges of the API (v0.2, ``processing``).
+INTERVAL_RANGE = (0.0, 60.0)  # lower end excluded
+TARGET_FPS_RANGE = (1, 30)
+CLIP_LENGTH_RANGE = (0.1, 60.0)
+MIN_CLIP_FRAMES = 3
+
+# ---- encoding ----------------------------------------------------------------------------------
+MAX_SIZE = (1280, 720)  # the service works at 720p at most
+JPEG_QUALITY = 80
+
+# ---- requests ----------------------------------------------------------------------------------
+TIMEOUT_SECONDS = 30.0
+#: One in flight: the newest frame wins, and a slow model is never asked about the past.
+MAX_IN_FLIGHT = 1
+#: Not real time, answers are awaited anyway, so several can be asked for at once.
+MAX_IN_FLIGHT_BATCH = 4
+#: Bytes of sampled JPEGs kept for a stream.
+KEEP_FRAMES_BYTES = 256 * 1024 * 1024
+
+# ---- where answers come from -------------------------------------------------------------------
+DEFAULT_BASE_URL = "https://api.overshoot.ai/v1beta"
+GATEWAY_BASE_URL = "https://api.overshoot.ai/v0.2"
+#: ``base_url`` of the embedded engine.
+LOCAL = "local"
+LOCAL_MODEL = "local/auto"
+
+ENV_API_KEY = "OVERSHOOT_API_KEY"
+ENV_BASE_URL = "OVERSHOOT_BASE_URL"
+ENV_CACHE_DIR = "OVERSHOOT_CACHE_DIR"
+KEYRING_SERVICE = "overshoot"
+
+
+class ApiKey:
+    """A key that shows itself nowhere: not in a repr, a log, an error or a pickle."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str = "argument") -> None:
+        self._value = value
+        #: Where it was found: "argument", the name of the environment variable, or "keyring".
+        self.origin = origin
+
+    def reveal(self) -> str:
+        """The key itself, for the Authorization header alone."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"ApiKey('…', origin={self.origin!r})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApiKey) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("an API key is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who answers: one server, its protocol and the key for it.
+
+    Attributes:
+        base_url: URL without a trailing slash, or "local".
+        surface: "chat" (chat completions, we sample) or "gateway" (v0.2, the server samples).
+        key: the key, or None for a server that needs none.
+    """
+
+    base_url: str
+    surface: Literal["chat", "gateway"]
+    key: ApiKey | None
+
+    @property
+    def is_local(self) -> bool:
+        """True for the embedded engine."""
+        return self.base_url == LOCAL
+
+    @property
+    def is_overshoot(self) -> bool:
+        """True where fields of Overshoot's own are understood (``thread_id``, statuses)."""
+        return self.is_local or (urlsplit(self.base_url).hostname or "").endswith("overshoot.ai")
+
+
+def find_api_key(api_key: str | ApiKey | None = None) -> ApiKey | None:
+    """The key from the argument, ``OVERSHOOT_API_KEY`` or the system keyring, in that order.
+
+    The keyring is asked for service "overshoot", user name "api_key", and only when the
+    ``keyring`` package is installed. Returns None when there is none anywhere.
+    """
+    if isinstance(api_key, ApiKey):
+        return api_key
+    if api_key is not None and api_key.strip():
+        return ApiKey(api_key.strip())
+    if value := os.environ.get(ENV_API_KEY, "").strip():
+        return ApiKey(value, ENV_API_KEY)
+    try:
+        import keyring
+    except ImportError:
+        return None
+    try:
+        value = keyring.get_password(KEYRING_SERVICE, "api_key") or ""
+    except Exception as error:  # a broken keyring backend must not break the default
+        logger.debug("keyring could not be asked: %s", error)
+        return None
+    return ApiKey(value, "keyring") if value else None
+
+
+def _normal(base_url: str) -> str:
+    from .errors import ValidationError
+
+    url = base_url.strip().rstrip("/")
+    if url == LOCAL:
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError(
+            f"base_url={base_url!r} is not an http(s) URL; give a server's URL such as "
+            f"{DEFAULT_BASE_URL!r}, or {LOCAL!r} for the embedded engine"
+        )
+    return url
+
+
+_told_local = False
+
+
+def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
+    """Who answers, from what the user gave, the environment, and the presence of a key.
+
+    ``base_url`` None means ``OVERSHOOT_BASE_URL``, else the service when there is a key, else the
+    embedded engine, which is said once in the log.
+
+    A key found in the environment or the keyring is for Overshoot: another server gets only a
+    key that was passed as an argument.
+
+    Raises:
+        ValidationError: ``base_url`` is not a URL.
+    """
+    global _told_local
+    url = base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or None
+    key = find_api_key(api_key)
+    if url is None:
+        url = DEFAULT_BASE_URL if key else LOCAL
+        if key is None and not _told_local:
+            _told_local = True
+            logger.warning(
+                "No API key (argument, %s or keyring): answers come from the embedded local "
+                "engine. It reads text and describes light, colour, motion and faces; "
+                "it is not a language model.",
+                ENV_API_KEY,
+            )
+    url = _normal(url)
+    endpoint = Endpoint(url, "gateway" if url.endswith("/v0.2") else "chat", key)
+    if key and key.origin != "argument" and not endpoint.is_overshoot:
+        return Endpoint(url, endpoint.surface, None)
+    return endpoint
+
+
+def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
+    """The v0.2 server for the low-level client: ``base_url``, else the service's own.
+
+    Raises:
+        ValidationError: ``base_url`` is not a URL.
+    """
+    key = find_api_key(api_key)
+    url = _normal(base_url) if base_url is not None else GATEWAY_BASE_URL
+    return Endpoint(url, "gateway", key)
+
+
+def cache_dir() -> Path:
+    """Folder for what can be made again: ``OVERSHOOT_CACHE_DIR``, else the user's cache folder."""
+    if value := os.environ.get(ENV_CACHE_DIR):
+        return Path(value)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "overshoot-nb"
