@@ -3,8 +3,8 @@
 ::
 
     OvershootError
-    ├── ApiError                      the server answered with an error (or something that is no answer)
-    │   ├── ValidationError           400, 422; also raised before a request is sent (also a ValueError)
+    ├── ApiError                      the server answered with an error, or with nonsense
+    │   ├── ValidationError           400, 422, or refused before sending (also a ValueError)
     │   ├── AuthenticationError       401
     │   ├── InsufficientCreditsError  402
     │   ├── PermissionDeniedError     403 (also a PermissionError)
@@ -84,7 +84,7 @@ class ApiError(OvershootError):
 
 
 class ValidationError(ApiError, ValueError):
-    """A parameter is wrong: refused here before sending (``status_code`` None), or by the server."""
+    """A parameter is wrong, by our check before sending (``status_code`` None) or the server's."""
 
 
 class AuthenticationError(ApiError):
