@@ -17,6 +17,7 @@
     ├── StreamClosedError             the stream has ended, with ``reason``
     ├── SourceError                   a source cannot be opened or read (also an OSError)
     │   └── SourceEndedError          a source ended before it gave a single frame
+    ├── SampleNotKeptError            a frame store does not hold that sample (also a KeyError)
     └── MissingDependencyError        an optional package is not installed (also an ImportError)
 
 The names and attributes of the first two levels are those of the service's own SDK. An error
@@ -38,6 +39,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RequestTimeoutError",
+    "SampleNotKeptError",
     "ServerError",
     "SourceEndedError",
     "SourceError",
@@ -178,6 +180,14 @@ class SourceError(OvershootError, OSError):
 
 class SourceEndedError(SourceError):
     """A source ended before it gave a single frame."""
+
+
+class SampleNotKeptError(OvershootError, KeyError):
+    """A frame store does not hold the sample: dropped, or not taken yet; the message says which."""
+
+    def __str__(self) -> str:
+        # KeyError would show the message in quotes.
+        return str(self.args[0])
 
 
 class MissingDependencyError(OvershootError, ImportError):

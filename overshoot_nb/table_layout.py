@@ -1,0 +1,98 @@
+"""The columns of a ``ResultTable``: what each holds of a result, in the table's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .columns import (
+    CategoryColumn,
+    Column,
+    NullableColumn,
+    NumberColumn,
+    TextColumn,
+    TimeColumn,
+    duration_us,
+    timestamp_us,
+    to_float,
+    to_int64,
+)
+from .output_columns import output_columns
+from .types import StreamInferenceResult
+
+__all__ = ["Layout"]
+
+_Pick = Callable[[StreamInferenceResult], Any]
+
+
+def _integers() -> Column:
+    # Our own counters, never negative: -1 could only be a value that is no integer.
+    return NumberColumn(np.int64, to_int64, -1)
+
+
+def _milliseconds() -> Column:
+    return NumberColumn(np.float64, to_float, np.nan)
+
+
+def _tokens(name: str) -> _Pick:
+    return lambda result: getattr(result.usage, name, None)
+
+
+class Layout:
+    """All columns, filled together.
+
+    Args:
+        output_schema: JSON schema of the answers, or None.
+    """
+
+    def __init__(self, output_schema: Mapping[str, Any] | None) -> None:
+        self._outputs = output_columns(output_schema)
+        before: list[tuple[str, _Pick, Column]] = [
+            ("sample", attrgetter("sample"), _integers()),
+            ("media_time", attrgetter("media_time"), TimeColumn(duration_us, duration=True)),
+            ("captured_at", attrgetter("captured_at"), TimeColumn(timestamp_us)),
+            ("answered_at", attrgetter("answered_at"), TimeColumn(timestamp_us)),
+            ("ok", attrgetter("ok"), NumberColumn(np.bool_, bool, missing=False)),
+            ("result", attrgetter("result"), TextColumn()),
+        ]
+        after: list[tuple[str, _Pick, Column]] = [
+            ("error", attrgetter("error"), TextColumn()),
+            ("mode", attrgetter("mode"), CategoryColumn()),
+            ("model", attrgetter("model_name"), CategoryColumn()),
+            ("prompt", attrgetter("prompt"), CategoryColumn()),
+            ("prompt_version", attrgetter("prompt_version"), _integers()),
+            ("finish_reason", attrgetter("finish_reason"), CategoryColumn()),
+            ("inference_latency_ms", attrgetter("inference_latency_ms"), _milliseconds()),
+            ("total_latency_ms", attrgetter("total_latency_ms"), _milliseconds()),
+            ("prompt_tokens", _tokens("prompt_tokens"), NullableColumn(np.int64)),
+            ("completion_tokens", _tokens("completion_tokens"), NullableColumn(np.int64)),
+            ("total_tokens", _tokens("total_tokens"), NullableColumn(np.int64)),
+            ("stream_id", attrgetter("stream_id"), CategoryColumn()),
+            ("id", attrgetter("id"), TextColumn()),
+        ]
+        self._fields = before + after
+        self._columns = {
+            **{name: column for name, _, column in before},
+            **{out.name: out.column for out in self._outputs},
+            **{name: column for name, _, column in after},
+        }
+
+    def extend(self, results: Sequence[StreamInferenceResult]) -> None:
+        """Add a row for each result."""
+        if not results:
+            return
+        for _, pick, column in self._fields:
+            column.extend([pick(result) for result in results])
+        if self._outputs:
+            answers = [result.output for result in results]
+            for out in self._outputs:
+                out.column.extend([out.pick(answer) for answer in answers])
+
+    def frame(self) -> pd.DataFrame:
+        """A DataFrame of all rows that shares nothing changeable with the columns."""
+        # Each array is fresh, so pandas need not copy it again.
+        return pd.DataFrame({n: c.array() for n, c in self._columns.items()}, copy=False)
