@@ -1,1 +1,184 @@
-"""overshoot_nb"""
+"""Ask a vision-language model about video from a notebook; watch answers land in a DataFrame.
+
+::
+
+    import overshoot_nb
+
+    client = overshoot_nb.Overshoot()
+    stream = await client.streams.create(
+        source=overshoot_nb.FileSource("clip.mp4"),
+        prompt="Read any visible text",
+        model="local/read",
+    )
+    stream.df
+
+or, in one line of a notebook: ``%load_ext overshoot_nb``, then
+``%overshoot clip.mp4 "Read any visible text"``.
+
+Values and errors are imported at once, the parts that need pandas, PyAV or httpx when they are
+first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+from .errors import (
+    ApiError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    MissingDependencyError,
+    NetworkError,
+    NotFoundError,
+    OvershootError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    SourceEndedError,
+    SourceError,
+    StreamClosedError,
+    ValidationError,
+    WebSocketError,
+)
+from .types import (
+    ClipProcessingConfig,
+    EncodedFrame,
+    FrameProcessingConfig,
+    InferenceConfig,
+    KeepaliveResponse,
+    Lease,
+    LiveKitConnection,
+    ModelInfo,
+    ReinferResult,
+    Sample,
+    SpectateResponse,
+    StatusResponse,
+    StreamConfigResponse,
+    StreamCreateResponse,
+    StreamInferenceResult,
+    StreamInfo,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from .api.chat import ChatClient
+    from .api.gateway import ApiClient
+    from .batch import analyze
+    from .client import Overshoot, get_models
+    from .sources import (
+        ArraySource,
+        CameraSource,
+        FileSource,
+        FrameSource,
+        HLSSource,
+        LiveKitSource,
+        RTMPSource,
+        RTSPSource,
+        SourceConfig,
+        as_source,
+    )
+    from .stats import StreamStats
+    from .stream import Stream
+
+#: Where the names live that are imported when first used.
+_LAZY = {
+    "ApiClient": "api.gateway",
+    "ArraySource": "sources",
+    "CameraSource": "sources",
+    "ChatClient": "api.chat",
+    "FileSource": "sources",
+    "FrameSource": "sources",
+    "HLSSource": "sources",
+    "LiveKitSource": "sources",
+    "Overshoot": "client",
+    "RTMPSource": "sources",
+    "RTSPSource": "sources",
+    "SourceConfig": "sources",
+    "Stream": "stream",
+    "StreamStats": "stats",
+    "analyze": "batch",
+    "as_source": "sources",
+    "get_models": "client",
+}
+
+__all__ = [
+    "ApiClient",
+    "ApiError",
+    "ArraySource",
+    "AuthenticationError",
+    "CameraSource",
+    "ChatClient",
+    "ClipProcessingConfig",
+    "EncodedFrame",
+    "FileSource",
+    "FrameProcessingConfig",
+    "FrameSource",
+    "HLSSource",
+    "InferenceConfig",
+    "InsufficientCreditsError",
+    "KeepaliveResponse",
+    "Lease",
+    "LiveKitConnection",
+    "LiveKitSource",
+    "MissingDependencyError",
+    "ModelInfo",
+    "NetworkError",
+    "NotFoundError",
+    "Overshoot",
+    "OvershootError",
+    "PermissionDeniedError",
+    "RTMPSource",
+    "RTSPSource",
+    "RateLimitError",
+    "ReinferResult",
+    "RequestTimeoutError",
+    "Sample",
+    "ServerError",
+    "SourceConfig",
+    "SourceEndedError",
+    "SourceError",
+    "SpectateResponse",
+    "StatusResponse",
+    "Stream",
+    "StreamClosedError",
+    "StreamConfigResponse",
+    "StreamCreateResponse",
+    "StreamInferenceResult",
+    "StreamInfo",
+    "StreamStats",
+    "Usage",
+    "ValidationError",
+    "WebSocketError",
+    "__version__",
+    "analyze",
+    "as_source",
+    "get_models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext overshoot_nb``: make the ``%overshoot`` magic known."""
+    from .magic import OvershootMagics
+
+    ipython.register_magics(OvershootMagics)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """``%unload_ext overshoot_nb``: forget the magic; running streams go on."""
+    for kind in ("line", "cell"):
+        ipython.magics_manager.magics[kind].pop("overshoot", None)

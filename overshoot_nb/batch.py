@@ -1,0 +1,130 @@
+"""A whole video at once: ``analyze`` runs a finite source to its end and returns the rows."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from .client import Overshoot
+from .runtime import get_runtime
+from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
+from .sources import SourceConfig
+from .stream import Stream
+from .types import StreamInferenceResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["analyze"]
+
+logger = logging.getLogger("overshoot_nb")
+
+#: How often the bar is drawn, and how soon an interrupt is seen.
+TICK_SECONDS = 0.1
+
+
+def analyze(
+    source: SourceConfig | object,
+    prompt: str,
+    model: str | None = None,
+    on_result: Callable[[StreamInferenceResult], object] | None = None,
+    on_error: Callable[[Exception], object] | None = None,
+    *,
+    client: Overshoot | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    progress: bool = True,
+    **parameters: Unpack[StreamParameters],
+) -> pd.DataFrame:
+    """Ask about a whole video, as fast as answers come, and return the DataFrame.
+
+    It blocks until the end. Interrupting it (Ctrl+C, the notebook's stop button) ends the stream
+    and returns the rows that came.
+
+    Args:
+        source: a file, URL or frames; anything finite that ``as_source`` takes.
+        prompt: what to ask about each frame or clip.
+        model: model name; None asks the server's default (``Overshoot.default_model``).
+        on_result, on_error: as in ``client.streams.create``.
+        client: the client to use; None makes one from ``api_key`` and ``base_url``.
+        progress: show a progress bar (tqdm), in notebooks and terminals.
+        parameters: every other parameter of ``client.streams.create``.
+
+    Returns:
+        One row a sample in the order of the video; columns as in ``stream.df``.
+
+    Raises:
+        ValidationError: a parameter is out of its range, or the source never ends.
+        SourceError: the source cannot be opened.
+        OvershootError: no request succeeded. When some did, the failure is logged and their
+            rows are returned.
+    """
+    runtime = get_runtime()
+    parameters.setdefault("realtime", False)
+    own = Overshoot(api_key, base_url=base_url) if client is None else client
+
+    async def start() -> Stream:
+        name = model if model is not None else await own.default_model()
+        settings = StreamSettings.build(source, prompt, name, **parameters)
+        check_finite(settings.source)
+        return await own.streams.start(settings, on_result, on_error)
+
+    try:
+        stream = runtime.run(start())
+        interrupted = _watch(stream, progress)
+    finally:
+        if client is None:
+            runtime.run(own.close())
+    if interrupted:
+        logger.warning("interrupted: the %d rows that came are returned", len(stream.df))
+    elif stream.error is not None:
+        if not stream.stats.results:
+            raise stream.error
+        logger.warning("the rows end early: %s", stream.error)
+    return stream.df
+
+
+def _watch(stream: Stream, progress: bool) -> bool:
+    """Draw the bar until the stream is over; True when it was interrupted."""
+    runtime = get_runtime()
+    bar = _bar(stream) if progress else None
+    try:
+        over = runtime.submit(stream._wait_over(drain=True))
+        while True:
+            try:
+                over.result(TICK_SECONDS)
+                break
+            except TimeoutError:
+                _draw(bar, stream)
+        return False
+    except KeyboardInterrupt:
+        runtime.run(stream.close("interrupted"))
+        return True
+    finally:
+        if bar is not None:
+            _draw(bar, stream)
+            if stream.state == "ended":
+                bar.total = bar.n  # the file's own duration is an estimate
+                bar.refresh()
+            bar.close()
+
+
+def _bar(stream: Stream) -> Any:
+    # tqdm.auto warns in a kernel without ipywidgets, where its text bar works as well.
+    kind = "tqdm.std" if importlib.util.find_spec("ipywidgets") is None else "tqdm.auto"
+    tqdm = importlib.import_module(kind).tqdm
+    duration = stream.duration
+    total = None if duration is None else expected_samples(stream.settings.processing, duration)
+    return tqdm(total=total, desc=stream.settings.source.label, unit="sample", leave=True)
+
+
+def _draw(bar: Any, stream: Stream) -> None:
+    if bar is None:
+        return
+    stats = stream.stats
+    if stats.errors:
+        bar.set_postfix(errors=stats.errors, refresh=False)
+    bar.update(stats.results + stats.errors - bar.n)

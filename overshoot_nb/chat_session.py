@@ -1,0 +1,312 @@
+"""A stream that samples here and asks a chat server about each sample.
+
+One worker thread reads, chooses and encodes; the runtime's loop asks. This module joins the two
+and accounts for every sample; :class:`~overshoot_nb.stream.Stream` holds what comes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from .api.chat import ChatAnswer, ChatClient, ChatRequest
+from .errors import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    NotFoundError,
+    OvershootError,
+    PermissionDeniedError,
+)
+from .handoff import Handoff
+from .pacing import Pacer
+from .pipeline import SampleReader
+from .runtime import start_thread
+from .settings import StreamSettings
+from .types import Sample, StreamInferenceResult
+
+__all__ = ["ChatSession", "PromptInForce", "Sink"]
+
+#: No later sample would fare better, so these end the stream.
+FATAL = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, NotFoundError)
+#: A stream that never got an answer gives up after this many failures in a row.
+HOPELESS_AFTER = 3
+#: How long the worker thread may take to end. A native read can only be left, not broken off.
+WORKER_SECONDS = 3.5
+
+DROP_LATE = "replaced by a newer sample"
+DROP_PAUSED = "paused"
+DROP_CLOSED = "stream closed"
+
+
+class Sink(Protocol):
+    """What a session tells its stream. ``sampled`` and ``dropped`` come from any thread."""
+
+    def sampled(self, sample: Sample) -> None: ...
+    def sent(self, sample: Sample) -> None: ...
+    def missed(self, reason: str, count: int) -> None: ...
+    def dropped(self, reason: str, *, sent: bool = False) -> None: ...
+    def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None: ...
+    def said(self, note: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PromptInForce:
+    """A prompt version and the request that was prepared for it."""
+
+    version: int
+    text: str
+    request: ChatRequest
+    created_at: datetime
+
+
+class ChatSession:
+    """Samples a source and asks about each sample, until the source ends or it is stopped.
+
+    :meth:`open`, then :meth:`run`, and always :meth:`stop`; all on the runtime's loop.
+    """
+
+    def __init__(
+        self, settings: StreamSettings, chat: ChatClient, stream_id: str, sink: Sink
+    ) -> None:
+        self._settings = settings
+        self._chat = chat
+        self._stream_id = stream_id
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self._pacer = Pacer(
+            realtime=settings.source.realtime and not settings.source.live,
+            hold=not settings.source.live,
+        )
+        self.reader = SampleReader(
+            settings.source,
+            settings.processing,
+            max_size=settings.max_size,
+            jpeg_quality=settings.jpeg_quality,
+            clip_encoding=settings.clip_encoding,
+            wait=self._pacer.wait,
+            on_status=sink.said,
+            on_drop=sink.missed,
+        )
+        self._handoff = Handoff(
+            self._loop, newest_wins=settings.realtime, capacity=settings.max_in_flight
+        )
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._worker_done = asyncio.Event()
+        self._worker_started = False
+        self._worker_error: BaseException | None = None
+        self._fatal: OvershootError | None = None
+        self._paused = False
+        self._failures = 0
+        self._answers = 0
+        self._prompt = self._prepared(1, settings.prompt)
+
+    # ---- steering ----
+
+    @property
+    def prompt(self) -> PromptInForce:
+        """The version that the next request asks."""
+        return self._prompt
+
+    def update_prompt(self, text: str) -> PromptInForce:
+        """Ask ``text`` from the next request on; the same text again changes nothing."""
+        if text != self._prompt.text:
+            self._prompt = self._prepared(self._prompt.version + 1, text)
+        return self._prompt
+
+    def _prepared(self, version: int, text: str) -> PromptInForce:
+        settings = self._settings
+        request = self._chat.prepare(
+            text,
+            settings.model,
+            output_schema=settings.output_schema,
+            max_output_tokens=settings.max_output_tokens,
+            response_format=settings.response_format,
+            thread_id=self._stream_id,
+        )
+        return PromptInForce(version, text, request, datetime.now(UTC))
+
+    def pause(self) -> None:
+        """Take no samples: a file stands still, a live source is read on and dropped."""
+        self._paused = True
+        self._pacer.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        self._pacer.resume()
+
+    # ---- the worker thread ----
+
+    async def open(self) -> None:
+        """Open the source and start sampling.
+
+        Raises:
+            SourceError: it cannot be opened, or is no video.
+        """
+        self._worker_started = True
+        start_thread(self._work, f"overshoot-sampler-{self._stream_id[-6:]}")
+        await self._opened
+
+    def _work(self) -> None:
+        try:
+            with self.reader as reader:
+                reader.open()
+                self._tell_loop(self._set_opened, None)
+                for sample in reader:
+                    self._hand_over(sample)
+        except BaseException as error:
+            self._worker_error = error
+            self._tell_loop(self._set_opened, error)
+        finally:
+            self._handoff.finish()
+            self._tell_loop(self._worker_done.set)
+
+    def _hand_over(self, sample: Sample) -> None:
+        if self._paused and self._settings.source.live:
+            self._sink.missed(DROP_PAUSED, 1)
+            return
+        self._sink.sampled(sample)
+        lost = self._handoff.put(sample)
+        if lost is sample:
+            self._sink.dropped(DROP_CLOSED)
+        elif lost is not None:
+            self._sink.dropped(DROP_LATE)
+
+    def _tell_loop(self, function: Callable[..., object], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # closed: the interpreter exits, nobody listens
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _set_opened(self, error: BaseException | None) -> None:
+        if self._opened.done():
+            return
+        if error is None:
+            self._opened.set_result(None)
+        else:
+            self._opened.set_exception(error)
+
+    # ---- asking ----
+
+    async def run(self) -> str:
+        """Ask about every sample; returns the sentence that says why the stream ended.
+
+        Raises:
+            OvershootError: the source failed, or no request can succeed any more.
+        """
+        slots = asyncio.Semaphore(self._settings.max_in_flight)
+        previous: asyncio.Event | None = None
+        async with asyncio.TaskGroup() as asking:
+            while True:
+                # A free slot first, then the sample: while requests are slow, the waiting sample
+                # can still be replaced by a newer one.
+                await slots.acquire()
+                sample = await self._handoff.get()
+                if sample is None:
+                    break
+                self._sink.sent(sample)
+                turn = asyncio.Event()
+                asking.create_task(self._ask(sample, slots, previous, turn))
+                # Not in real time, rows come in the order of the video.
+                previous = None if self._settings.realtime else turn
+        if self._fatal is not None:
+            raise self._fatal
+        if self._worker_error is not None:
+            raise self._worker_error
+        return self.reader.ending
+
+    async def _ask(
+        self,
+        sample: Sample,
+        slots: asyncio.Semaphore,
+        previous: asyncio.Event | None,
+        turn: asyncio.Event,
+    ) -> None:
+        prompt = self._prompt
+        started = self._loop.time()
+        error: OvershootError | None = None
+        answer: ChatAnswer | None = None
+        try:
+            try:
+                answer = await self._chat.complete(prompt.request, sample)
+            except OvershootError as failure:
+                error = failure
+            answered_at = datetime.now(UTC)
+            elapsed_ms = (self._loop.time() - started) * 1e3
+            slots.release()
+            if previous is not None:
+                await previous.wait()
+        except asyncio.CancelledError:
+            self._sink.dropped(DROP_CLOSED, sent=True)
+            raise
+        finally:
+            turn.set()
+        result = self._blank_result(sample, prompt, answered_at, elapsed_ms)
+        if answer is not None:
+            self._answers += 1
+            result = replace(
+                result,
+                id=answer.id or result.id,
+                model_name=answer.model or result.model_name,
+                result=answer.content,
+                inference_latency_ms=answer.latency_ms,
+                ok=answer.ok,
+                error=answer.error,
+                finish_reason=answer.finish_reason,
+                usage=answer.usage,
+                output=answer.output,
+            )
+        elif error is not None:
+            result = replace(result, error=str(error))
+            self._judge(error)
+        self._sink.answered(result, error)
+
+    def _blank_result(
+        self, sample: Sample, prompt: PromptInForce, answered_at: datetime, elapsed_ms: float
+    ) -> StreamInferenceResult:
+        return StreamInferenceResult(
+            id=f"res_{uuid.uuid4().hex}",
+            stream_id=self._stream_id,
+            mode=sample.mode,
+            model_name=self._settings.model,
+            prompt=prompt.text,
+            result="",
+            inference_latency_ms=elapsed_ms,
+            total_latency_ms=(answered_at - sample.captured_at).total_seconds() * 1e3,
+            ok=False,
+            sample=sample.index,
+            media_time=sample.media_time,
+            frame_times=tuple(frame.media_time for frame in sample.frames),
+            captured_at=sample.captured_at,
+            answered_at=answered_at,
+            prompt_version=prompt.version,
+        )
+
+    def _judge(self, error: OvershootError) -> None:
+        """Decide whether asking goes on after ``error``."""
+        self._failures += 1
+        hopeless = not self._answers and self._failures >= HOPELESS_AFTER
+        if self._fatal is None and (isinstance(error, FATAL) or hopeless):
+            self._fatal = error
+            self._abandon()
+
+    # ---- the end ----
+
+    def _abandon(self) -> None:
+        self.reader.interrupt()
+        self._pacer.stop()
+        for _ in self._handoff.abandon():
+            self._sink.dropped(DROP_CLOSED)
+
+    async def stop(self) -> None:
+        """Stop sampling and wait for the worker thread to end; idempotent."""
+        self._abandon()
+        if not self._worker_started:
+            return
+        try:
+            await asyncio.wait_for(self._worker_done.wait(), WORKER_SECONDS)
+        except TimeoutError:
+            self._sink.said("a read of the source is still ending")

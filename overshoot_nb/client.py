@@ -1,0 +1,259 @@
+"""``Overshoot``: the client, and ``client.streams.create(...)``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import config
+from .api.chat import ChatClient
+from .errors import NotFoundError, StreamClosedError, ValidationError
+from .runtime import get_runtime
+from .settings import StreamSettings
+from .sources import SourceConfig
+from .stream import Stream, start_stream
+from .types import ClipEncoding, Mode, ModelInfo, ResponseFormat, StreamInferenceResult
+
+__all__ = ["Overshoot", "Streams", "get_models"]
+
+
+class Overshoot:
+    """A client of one server. Nothing is opened before it is needed.
+
+    Args:
+        api_key: key of the service; None looks in ``OVERSHOOT_API_KEY``, then in the keyring.
+        base_url: the server. None means ``OVERSHOOT_BASE_URL``, else the service when there is a
+            key, else "local": the embedded engine, which needs neither key nor network. Any
+            OpenAI-compatible URL works, e.g. "http://localhost:11434/v1".
+        timeout: seconds that one request may take.
+
+    Raises:
+        ValidationError: ``base_url`` is not a URL, or ``timeout`` not a positive number.
+    """
+
+    def __init__(
+        self,
+        api_key: str | config.ApiKey | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = config.TIMEOUT_SECONDS,
+    ) -> None:
+        self._endpoint = config.resolve_endpoint(api_key, base_url)
+        self._runtime = get_runtime()
+        self._chat = ChatClient(endpoint=self._endpoint, timeout=timeout)
+        self._closed = False
+        #: Starts streams, and knows those that run.
+        self.streams = Streams(self)
+
+    @property
+    def base_url(self) -> str:
+        """The server that answers; "local" for the embedded engine."""
+        return self._endpoint.base_url
+
+    async def get_models(self) -> list[ModelInfo]:
+        """GET /models: the models of the server and whether each is ready."""
+        self._require_open()
+        return await self._runtime.call(self._chat.get_models())
+
+    async def default_model(self) -> str:
+        """The model to ask when none was named.
+
+        "local/auto" on the embedded engine, the first ready one on Overshoot, and on another
+        server its only one.
+
+        Raises:
+            ValidationError: another server has several models, or none.
+        """
+        if self._endpoint.is_local:
+            return config.LOCAL_MODEL
+        models = await self.get_models()
+        if self._endpoint.is_overshoot:
+            models = [m for m in models if m.ready][:1]
+        if len(models) == 1:
+            return models[0].model
+        names = ", ".join(m.model for m in models) or "none that is ready"
+        raise ValidationError(f"name a model: {self.base_url} has {names}")
+
+    async def close(self) -> None:
+        """End every stream of this client and its connections. Idempotent."""
+        self._closed = True
+        # A callback that closes its own client must not be waited for by that very close.
+        inside = any(stream._callbacks.inside() for stream in self.streams.active)
+        await self._runtime.call(self._close(drain=not inside))
+
+    async def _close(self, *, drain: bool) -> None:
+        reason = "its client was closed"
+        await asyncio.gather(*(s._close(reason, drain=drain) for s in self.streams.active))
+        await self._chat.close()
+
+    async def __aenter__(self) -> Overshoot:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("this client was closed; make a new Overshoot(...)")
+
+    def __repr__(self) -> str:
+        return f"<Overshoot {self.base_url}, {len(self.streams.active)} active streams>"
+
+
+class Streams:
+    """``client.streams``."""
+
+    def __init__(self, client: Overshoot) -> None:
+        self._client = client
+        self._active: list[Stream] = []
+
+    @property
+    def active(self) -> list[Stream]:
+        """The streams of this client that are not over, oldest first."""
+        return list(self._active)
+
+    async def create(
+        self,
+        source: SourceConfig | object,
+        prompt: str,
+        model: str,
+        on_result: Callable[[StreamInferenceResult], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        mode: Mode | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        max_output_tokens: int | None = None,
+        target_fps: int | None = None,
+        clip_length_seconds: float | None = None,
+        delay_seconds: float | None = None,
+        interval_seconds: float | None = None,
+        *,
+        max_in_flight: int | None = None,
+        max_size: tuple[int, int] | None = None,
+        jpeg_quality: int | None = None,
+        clip_encoding: ClipEncoding = "images",
+        response_format: ResponseFormat = "auto",
+        keep_frames: int | bool | None = None,
+        realtime: bool | None = None,
+    ) -> Stream:
+        """Open a source, start asking about it, and return at once with the running stream.
+
+        Args:
+            source: a source, or anything that :func:`overshoot_nb.as_source` makes one of.
+            prompt: what to ask about each frame or clip.
+            model: model name, verbatim; see ``await client.get_models()``.
+            on_result: called with each :class:`StreamInferenceResult`, function or coroutine.
+            on_error: called with each error: of a request (which is a row too), of the stream
+                (which ends it), or of a callback.
+            mode: "frame" or "clip"; None is "frame", or "clip" when only clip parameters are
+                given.
+            output_schema: JSON schema of the answer; its properties become columns ``out.<name>``.
+            max_output_tokens: limit of an answer, in tokens. None leaves it to the server.
+            target_fps: clip mode: frames a second, 1..30. Default 6.
+            clip_length_seconds: clip mode: 0.1..60. Default 0.5.
+            delay_seconds: clip mode: seconds from one clip's start to the next's. Default 0.5.
+            interval_seconds: frame mode: seconds between frames, at most 60. Default 0.5.
+            max_in_flight: requests under way at once. Default 1 in real time, else 4.
+            max_size: (width, height) that frames are fitted into, never enlarged.
+                Default (1280, 720).
+            jpeg_quality: 1..100. Default 80.
+            clip_encoding: "images" sends a clip as time-stamped JPEGs, "video" as one MP4.
+            response_format: how a schema is asked for: "json_schema", "json_object" (the schema
+                goes into the prompt), or "auto".
+            keep_frames: bytes of sampled JPEGs to keep, newest first; False keeps none.
+                Default 256 MB.
+            realtime: for files: overrides the source's own ``realtime``.
+
+        Raises:
+            ValidationError: a parameter is out of its range; names it, its value and the range.
+            SourceError: the source cannot be opened, or is no video.
+            NotFoundError: the server does not have the model.
+            OvershootError: the server cannot be reached or refuses the key.
+        """
+        settings = StreamSettings.build(
+            source,
+            prompt,
+            model,
+            mode=mode,
+            output_schema=output_schema,
+            max_output_tokens=max_output_tokens,
+            target_fps=target_fps,
+            clip_length_seconds=clip_length_seconds,
+            delay_seconds=delay_seconds,
+            interval_seconds=interval_seconds,
+            max_in_flight=max_in_flight,
+            max_size=max_size,
+            jpeg_quality=jpeg_quality,
+            clip_encoding=clip_encoding,
+            response_format=response_format,
+            keep_frames=keep_frames,
+            realtime=realtime,
+        )
+        return await self.start(settings, on_result, on_error)
+
+    async def start(
+        self,
+        settings: StreamSettings,
+        on_result: Callable[[StreamInferenceResult], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+    ) -> Stream:
+        """:meth:`create` with parameters that are already checked."""
+        client = self._client
+        client._require_open()
+        if client._endpoint.surface != "chat":
+            raise ValidationError(
+                f"base_url={client.base_url!r} is the surface on which the server samples a "
+                "published video, which this client does not publish; use "
+                f"{config.DEFAULT_BASE_URL!r} with the same key, or ApiClient for the calls alone"
+            )
+        caller_loop = None if client._runtime.in_loop() else asyncio.get_running_loop()
+        return await client._runtime.call(self._start(settings, on_result, on_error, caller_loop))
+
+    async def _start(
+        self,
+        settings: StreamSettings,
+        on_result: Callable[[StreamInferenceResult], object] | None,
+        on_error: Callable[[Exception], object] | None,
+        caller_loop: asyncio.AbstractEventLoop | None,
+    ) -> Stream:
+        await self._check_model(settings.model)
+        stream = await start_stream(
+            settings,
+            self._client._chat,
+            self._client._runtime,
+            on_result=on_result,
+            on_error=on_error,
+            caller_loop=caller_loop,
+            on_over=self._discard,
+        )
+        if stream.is_active:
+            self._active.append(stream)
+        return stream
+
+    async def _check_model(self, model: str) -> None:
+        """Refuse a model that the server lacks before a source (a camera) is opened for nothing.
+
+        Only where the list is known to be whole: other servers list some models, or none.
+        """
+        if not self._client._endpoint.is_overshoot:
+            return
+        models = await self._client._chat.get_models()
+        names = [m.model for m in models]
+        if names and model not in names:
+            raise NotFoundError(
+                f"model {model!r} is not one of {self._client.base_url}; it has " + ", ".join(names)
+            )
+
+    def _discard(self, stream: Stream) -> None:
+        if stream in self._active:
+            self._active.remove(stream)
+
+
+async def get_models(api_key: str | None = None, *, base_url: str | None = None) -> list[ModelInfo]:
+    """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
+
+    Raises:
+        OvershootError: the server cannot be reached or refuses the key.
+    """
+    async with Overshoot(api_key, base_url=base_url) as client:
+        return await client.get_models()

@@ -1,0 +1,78 @@
+"""What is installed, where the key comes from, which server answers, which front end there is."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+
+from . import config
+from ._version import __version__
+from .client import Overshoot
+from .errors import OvershootError
+
+__all__ = ["report"]
+
+BASE = ("av", "httpx", "httpx-aiohttp", "numpy", "pandas", "pyarrow", "simplejpeg")
+LOCAL = ("rapidocr", "onnxruntime", "opencv-python-headless", "pillow", "starlette", "uvicorn")
+FRONT_ENDS = ("jupyterlab", "notebook", "marimo", "ipykernel", "ipywidgets")
+
+
+def report(endpoint: config.Endpoint) -> int:
+    """Print what was found; returns 0 when the server answers, else 1."""
+    _line("overshoot-nb", __version__)
+    _line("Python", f"{platform.python_version()} ({sys.executable})")
+    _line("packages", _versions(BASE))
+    _line("FFmpeg", _ffmpeg())
+    _line("local engine", _versions(LOCAL) + _missing(LOCAL, "local"))
+    _line("front ends", _versions(FRONT_ENDS) or "none: pip install jupyterlab")
+    key = config.find_api_key()
+    _line("API key", f"found ({key.origin})" if key else "none; the embedded engine is the default")
+    return _server(endpoint)
+
+
+def _server(endpoint: config.Endpoint) -> int:
+    _line("server", endpoint.base_url)
+
+    async def ask() -> str:
+        async with Overshoot(endpoint.key, base_url=endpoint.base_url) as client:
+            models = await client.get_models()
+        return ", ".join(f"{m.model} ({m.status})" for m in models) or "answers, lists no model"
+
+    try:
+        _line("models", asyncio.run(ask()))
+    except OvershootError as error:
+        _line("models", f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _line(name: str, value: str) -> None:
+    print(f"{name:13} {value}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions(packages: tuple[str, ...]) -> str:
+    return ", ".join(f"{p} {v}" for p in packages if (v := _version(p)))
+
+
+def _missing(packages: tuple[str, ...], extra: str) -> str:
+    missing = [p for p in packages if _version(p) is None]
+    if not missing:
+        return ""
+    return f" missing {', '.join(missing)}: pip install 'overshoot-nb[{extra}]'"
+
+
+def _ffmpeg() -> str:
+    import av
+
+    version = ".".join(map(str, av.library_versions["libavcodec"]))
+    return f"libavcodec {version}, in PyAV"

@@ -1,0 +1,106 @@
+"""The synchronous twins that a notebook needs: what the magic delegates to.
+
+One client serves them all, made from the environment when first needed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Unpack
+
+from .client import Overshoot
+from .config import Endpoint, resolve_endpoint
+from .errors import NotFoundError
+from .runtime import get_runtime
+from .settings import StreamParameters, StreamSettings
+from .stream import Stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["models", "start", "status", "stop"]
+
+_clients: dict[Endpoint, Overshoot] = {}
+#: Streams that were started here, newest last; those over are kept for `status`.
+_started: deque[Stream] = deque(maxlen=50)
+
+
+def client() -> Overshoot:
+    """The client for the key and server that the environment names now."""
+    endpoint = resolve_endpoint()
+    if endpoint not in _clients:
+        _clients[endpoint] = Overshoot(endpoint.key, base_url=endpoint.base_url)
+    return _clients[endpoint]
+
+
+def start(
+    source: object,
+    prompt: str,
+    model: str | None = None,
+    **parameters: Unpack[StreamParameters],
+) -> Stream:
+    """Start a stream and return it at once; parameters as in ``client.streams.create``.
+
+    Raises:
+        OvershootError: as ``client.streams.create``.
+    """
+    asked = client()
+
+    async def begin() -> Stream:
+        name = model if model is not None else await asked.default_model()
+        return await asked.streams.start(StreamSettings.build(source, prompt, name, **parameters))
+
+    stream = get_runtime().run(begin())
+    _started.append(stream)
+    return stream
+
+
+def stop(stream: Stream | str | None = None) -> list[Stream]:
+    """Close a stream (or the one with this id), or all that were started here; returns them.
+
+    Raises:
+        NotFoundError: no stream that was started here has this id.
+    """
+    if stream is None:
+        chosen = [s for s in _started if s.is_active]
+    elif isinstance(stream, Stream):
+        chosen = [stream]
+    else:
+        chosen = [s for s in _started if s.stream_id == stream]
+        if not chosen:
+            known = ", ".join(s.stream_id for s in _started if s.is_active) or "none"
+            raise NotFoundError(f"no stream {stream!r}; running: {known}")
+    for one in chosen:
+        get_runtime().run(one.close())
+    return chosen
+
+
+def status() -> pd.DataFrame:
+    """One row for each stream that was started here, newest last."""
+    import pandas as pd
+
+    columns = ["source", "model", "prompt", "status", "results", "errors", "drops", "p50_ms"]
+    rows = {}
+    for stream in _started:
+        stats = stream.stats
+        rows[stream.stream_id] = (
+            stream.settings.source.label,
+            stream.model,
+            stream.prompt,
+            stream.status,
+            stats.results,
+            stats.errors,
+            sum(stats.drops.values()),
+            stats.latency_p50_ms,
+        )
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("stream_id")
+
+
+def models() -> pd.DataFrame:
+    """The models of the server: name, whether it can be asked now, and its status."""
+    import pandas as pd
+
+    found = get_runtime().run(client().get_models())
+    return pd.DataFrame(
+        [(m.model, m.ready, m.status) for m in found], columns=["model", "ready", "status"]
+    )

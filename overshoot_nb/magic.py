@@ -1,0 +1,196 @@
+"""The ``%overshoot`` magic: parse, then delegate to :mod:`overshoot_nb.interactive`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+from . import config, interactive
+from .errors import OvershootError
+from .settings import StreamParameters
+from .stream import Stream
+
+__all__ = ["OvershootMagics"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of ending the kernel."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"%overshoot: {message}; `%overshoot --help` shows every form")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise _HelpShown
+
+
+class _HelpShown(Exception):
+    """--help has printed."""
+
+
+def _start_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="%overshoot",
+        description="Watch a video and ask about it: the stream runs on while you work.",
+        epilog="also: %overshoot status | models | stop [NAME or stream id]",
+    )
+    add = parser.add_argument
+    add("source", help="file, URL (http, rtsp, rtmp, m3u8), camera or camera:1")
+    add("prompt", nargs="*", help="what to ask; in a %%%%overshoot cell, the cell's body")
+    add("-o", "--out", metavar="NAME", help="bind the stream to this name")
+    add("-m", "--model", help="model name; see %%overshoot models")
+    add("--mode", choices=("frame", "clip"), help="frame, or clip when a clip option is given")
+    add(
+        "--interval",
+        type=float,
+        metavar="SECONDS",
+        help=f"frame mode: seconds between frames (default {config.INTERVAL_SECONDS})",
+    )
+    add("--fps", type=int, help=f"clip mode: frames a second (default {config.TARGET_FPS})")
+    add(
+        "--clip",
+        type=float,
+        metavar="SECONDS",
+        help=f"clip mode: length of a clip (default {config.CLIP_LENGTH_SECONDS})",
+    )
+    add(
+        "--delay",
+        type=float,
+        metavar="SECONDS",
+        help=f"clip mode: from one clip's start to the next's (default {config.DELAY_SECONDS})",
+    )
+    add(
+        "--schema",
+        metavar="JSON",
+        help="JSON schema of the answer: a variable's name, a .json file, or JSON text",
+    )
+    return parser
+
+
+@magics_class
+class OvershootMagics(Magics):
+    """``%overshoot`` and ``%%overshoot``."""
+
+    @line_cell_magic
+    def overshoot(self, line: str, cell: str | None = None) -> object:
+        """Ask a vision-language model about a video.
+
+        Forms::
+
+            %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
+                       [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
+            %overshoot status              the streams that were started, and their figures
+            %overshoot models              the models that can be asked
+            %overshoot stop [NAME|ID]      end one stream, or all
+
+            %%overshoot SOURCE [options]
+            the prompt, in as many lines as it takes
+
+        The stream is the value (``_``, or NAME with ``-o``); ``_.df`` grows while it runs.
+        ``%overshoot --help`` describes each option.
+        """
+        try:
+            words = _split(line)
+            command = _COMMANDS.get(words[0]) if words and cell is None else None
+            if command is not None:
+                return command(self, words[1:])
+            return self._start(words, cell)
+        except _HelpShown:
+            return None
+        except OvershootError as error:
+            # One clear line in the notebook, not a traceback through this package.
+            raise UsageError(f"{type(error).__name__}: {error}") from error
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        """The user's variables."""
+        return self.shell.user_ns if self.shell is not None else {}
+
+    def _start(self, words: list[str], cell: str | None) -> Stream:
+        args = _start_parser().parse_intermixed_args(words)
+        prompt = " ".join(args.prompt) if cell is None else cell.strip()
+        if cell is not None and args.prompt:
+            raise UsageError("%%overshoot takes its prompt from the cell, so the line has none")
+        if not prompt:
+            raise UsageError('%overshoot needs a prompt: %overshoot clip.mp4 "Read the signs"')
+        parameters: StreamParameters = {
+            "mode": args.mode,
+            "interval_seconds": args.interval,
+            "target_fps": args.fps,
+            "clip_length_seconds": args.clip,
+            "delay_seconds": args.delay,
+            "output_schema": self._schema(args.schema),
+        }
+        if args.out is not None and not args.out.isidentifier():
+            raise UsageError(f"-o {args.out}: not a name that a variable can have")
+        stream = interactive.start(args.source, prompt, args.model, **parameters)
+        if args.out is not None:
+            self._names[args.out] = stream
+        return stream
+
+    def _schema(self, text: str | None) -> dict[str, Any] | None:
+        """The schema that ``--schema`` names: a variable, a file or JSON text."""
+        if text is None:
+            return None
+        if text in self._names:
+            value = self._names[text]
+        else:
+            try:
+                value = json.loads(
+                    text if text.lstrip().startswith("{") else Path(text).read_text("utf-8")
+                )
+            except OSError:
+                raise UsageError(
+                    f"--schema {text}: no variable of this name and no such file"
+                ) from None
+            except ValueError as error:
+                raise UsageError(f"--schema {text}: not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise UsageError(f"--schema {text}: a JSON schema is an object, not {value!r}")
+        return value
+
+    def _status(self, words: list[str]) -> object:
+        _no_more("status", words)
+        return interactive.status()
+
+    def _models(self, words: list[str]) -> object:
+        _no_more("models", words)
+        return interactive.models()
+
+    def _stop(self, words: list[str]) -> None:
+        _no_more("stop", words[1:])
+        target: Stream | str | None = None
+        if words:
+            named = self._names.get(words[0])
+            target = named if isinstance(named, Stream) else words[0]
+        for stream in interactive.stop(target):
+            print(f"{stream.stream_id} {stream.status}; {len(stream.df)} rows stay in its df")
+
+
+_COMMANDS: dict[str, Callable[[OvershootMagics, list[str]], object]] = {
+    "status": OvershootMagics._status,
+    "models": OvershootMagics._models,
+    "stop": OvershootMagics._stop,
+}
+
+
+def _split(line: str) -> list[str]:
+    try:
+        if os.name != "nt":
+            return shlex.split(line)
+        # Backslashes are path separators there, not escapes.
+        return [word.strip("\"'") for word in shlex.split(line, posix=False)]
+    except ValueError as error:
+        raise UsageError(f"%overshoot: {error} in: {line}") from None
+
+
+def _no_more(command: str, words: list[str]) -> None:
+    if words:
+        raise UsageError(f"%overshoot {command} takes no more words, got: {' '.join(words)}")

@@ -1,0 +1,69 @@
+"""Holds a file to the clock: a sample is due when its moment would be on screen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+__all__ = ["Pacer"]
+
+
+class Pacer:
+    """A media clock that can be paused, for one worker thread.
+
+    Args:
+        realtime: True for a file played in real time. False never waits for the clock (a live
+            source paces itself; a batch goes as fast as answers come).
+        hold: whether a pause holds the worker back. False for live sources: they must be read
+            on, or their buffers overflow.
+    """
+
+    def __init__(self, *, realtime: bool, hold: bool) -> None:
+        self._realtime = realtime
+        self._hold = hold
+        self._condition = threading.Condition()
+        self._origin: float | None = None  # monotonic time of media time zero
+        self._paused_at: float | None = None
+        self._stopped = False
+
+    def wait(self, media_time: float) -> bool:
+        """Block until ``media_time`` (seconds) is due; False when stopped meanwhile."""
+        with self._condition:
+            while not self._stopped:
+                now = time.monotonic()
+                if self._paused_at is not None and self._hold:
+                    self._condition.wait()
+                    continue
+                if not self._realtime:
+                    return True
+                if self._origin is None:
+                    # The clock starts with the first moment, so that a slow opening or a late
+                    # first sample does not make all the others late.
+                    self._origin = now - media_time
+                due = self._origin + media_time
+                if now >= due:
+                    return True
+                self._condition.wait(due - now)
+            return False
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        with self._condition:
+            if self._paused_at is None:
+                self._paused_at = time.monotonic()
+            self._condition.notify_all()
+
+    def resume(self) -> None:
+        """Let the clock go on from where it stopped."""
+        with self._condition:
+            if self._paused_at is not None:
+                if self._origin is not None:
+                    self._origin += time.monotonic() - self._paused_at
+                self._paused_at = None
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        """Let a waiting worker go, for good."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()

@@ -1,0 +1,108 @@
+"""Runs or opens the quickstart notebook that comes with the package."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import config
+from .errors import MissingDependencyError, SourceError
+
+__all__ = ["execute", "notebook_path", "open_in_lab"]
+
+NAME = "quickstart.ipynb"
+#: A cell of the quickstart takes a few seconds; the first one renders the video.
+CELL_SECONDS = 300
+
+
+def notebook_path() -> Path:
+    """The notebook: beside the package in a checkout, inside it in an installed wheel."""
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / "notebooks", here / "notebooks"):
+        if (folder / NAME).is_file():
+            return folder / NAME
+    raise SourceError(f"{NAME} is missing from this installation of overshoot-nb")
+
+
+def open_in_lab() -> int:
+    """Open a copy of the notebook in JupyterLab; returns its exit status.
+
+    Raises:
+        MissingDependencyError: JupyterLab is not installed.
+    """
+    _require("jupyterlab")
+    folder = config.cache_dir() / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / NAME
+    if not copy.exists():  # never over a user's edits
+        shutil.copyfile(notebook_path(), copy)
+    return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(copy)])
+
+
+def execute(output: str | None = None) -> int:
+    """Execute the notebook cell by cell in a kernel of its own, printing what each cell shows.
+
+    Args:
+        output: path of the executed copy; None puts it into the cache folder.
+
+    Returns:
+        0, or 1 when a cell failed (its error is printed).
+
+    Raises:
+        MissingDependencyError: nbclient or ipykernel is not installed.
+    """
+    for package in ("nbclient", "nbformat", "ipykernel"):
+        _require(package)
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    path = Path(output) if output else config.cache_dir() / "notebooks" / f"executed-{NAME}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book = nbformat.read(notebook_path(), as_version=4)
+    client = NotebookClient(
+        book, timeout=CELL_SECONDS, store_widget_state=False, on_cell_executed=_show
+    )
+    status = 0
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        print(f"\novershoot-nb demo: a cell failed: {error.ename}: {error.evalue}")
+        status = 1
+    finally:
+        nbformat.write(book, path)
+    print(f"\nThe executed notebook: {path}")
+    return status
+
+
+def _show(cell: Any, **_: object) -> None:
+    """Print a cell and its outputs, as text."""
+    if cell.cell_type != "code":
+        return
+    print("\n" + "\n".join(f"In: {line}" for line in cell.source.splitlines()))
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            print(_without_redraws(output.text), end="")
+        elif output.output_type == "error":
+            print(f"{output.ename}: {output.evalue}")
+        elif "text/plain" in output.get("data", {}):
+            print(output["data"]["text/plain"])
+    sys.stdout.flush()
+
+
+def _without_redraws(text: str) -> str:
+    """What a progress bar looks like in the end: of each line only what was drawn last."""
+    return re.sub(r"[^\n]*\r(?!\n)", "", text)
+
+
+def _require(package: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(package) is None:
+        raise MissingDependencyError(
+            f"{package} is not installed: pip install 'overshoot-nb[notebook]'"
+        )

@@ -1,0 +1,162 @@
+"""One background thread with one event loop for every stream, and the bridge to it.
+
+A stream must go on while a notebook cell blocks the kernel, so it cannot live on the kernel's
+own loop. Everything asynchronous in this package runs on this loop; callers await it from any
+other loop (:meth:`Runtime.call`) or block on it from plain code (:meth:`Runtime.run`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextvars
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["Runtime", "get_runtime", "start_thread"]
+
+T = TypeVar("T")
+logger = logging.getLogger("overshoot_nb")
+
+#: A kernel that shuts down kills its process about 2.5 s after it was asked to.
+EXIT_SECONDS = 1.0
+
+
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread in a copy of the caller's context.
+
+    The context matters in notebooks: without it a print from the thread lands in whatever cell
+    happens to run. A daemon, because a non-daemon thread keeps atexit hooks from ever running.
+    """
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(target,), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Runtime:
+    """The thread, its loop and what must be closed before the interpreter exits."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._exit_callbacks: dict[object, Callable[[], Coroutine[Any, Any, object]]] = {}
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop; the thread is started on first use (and anew in a forked child)."""
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid() or self._loop.is_closed():
+                self._start()
+            assert self._loop is not None
+            return self._loop
+
+    def _start(self) -> None:
+        ready = threading.Event()
+        loop = asyncio.new_event_loop()
+
+        def serve() -> None:
+            asyncio.set_event_loop(loop)
+            loop.call_soon(ready.set)
+            try:
+                loop.run_forever()
+            finally:
+                loop.close()
+
+        if self._pid != os.getpid():
+            self._exit_callbacks.clear()  # a forked child does not own its parent's streams
+            atexit.register(self.shutdown)
+        self._loop, self._pid = loop, os.getpid()
+        self._thread = start_thread(serve, "overshoot-runtime")
+        ready.wait()
+
+    def in_loop(self) -> bool:
+        """True when called on the runtime's own thread."""
+        return threading.current_thread() is self._thread
+
+    def submit(self, coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Start ``coro`` on the runtime's loop; cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(coro, self.loop)
+
+    async def call(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Await ``coro``, which runs on the runtime's loop, from any loop."""
+        if self.in_loop():
+            return await coro
+        return await asyncio.wrap_future(self.submit(coro))
+
+    def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Block until ``coro`` is done, also where a loop is running (a notebook cell).
+
+        An interrupt cancels it.
+
+        Raises:
+            RuntimeError: called on the runtime's own thread, which would wait for itself.
+            TimeoutError: not done within ``timeout`` seconds.
+        """
+        if self.in_loop():
+            coro.close()
+            raise RuntimeError(
+                "a blocking call was made inside a coroutine callback, which would deadlock; "
+                "await the asynchronous method instead"
+            )
+        future = self.submit(coro)
+        try:
+            return future.result(timeout)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close_at_exit(
+        self, owner: object, close: Callable[[], Coroutine[Any, Any, object]]
+    ) -> None:
+        """Await ``close()`` at interpreter exit unless :meth:`forget` comes first."""
+        self._exit_callbacks[owner] = close
+
+    def forget(self, owner: object) -> None:
+        """``owner`` has closed by itself."""
+        self._exit_callbacks.pop(owner, None)
+
+    def shutdown(self) -> None:
+        """Close everything that is registered and stop the thread, within about a second."""
+        loop, thread = self._loop, self._thread
+        if loop is None or loop.is_closed() or self._pid != os.getpid() or self.in_loop():
+            return
+        callbacks = list(self._exit_callbacks.values())
+        self._exit_callbacks.clear()
+        if callbacks:
+            closing = asyncio.run_coroutine_threadsafe(_close_all(callbacks), loop)
+            try:
+                closing.result(EXIT_SECONDS)
+            except TimeoutError:
+                logger.debug("not everything closed within %.1f s of exit", EXIT_SECONDS)
+        loop.call_soon_threadsafe(_stop, loop)
+        if thread is not None:
+            thread.join(EXIT_SECONDS)
+
+
+async def _close_all(callbacks: list[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+    for outcome in await asyncio.gather(*(c() for c in callbacks), return_exceptions=True):
+        if isinstance(outcome, Exception):
+            logger.debug("closing at exit failed: %s", outcome)
+
+
+def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    # One more turn of the loop, so that the cancelled tasks run their clean-up.
+    loop.call_soon(loop.call_soon, loop.stop)
+
+
+_runtime = Runtime()
+
+
+def get_runtime() -> Runtime:
+    """The process's runtime."""
+    return _runtime

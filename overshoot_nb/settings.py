@@ -1,0 +1,249 @@
+"""What a stream was asked to do, checked as a whole before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from typing import Any, TypedDict, get_args
+
+from . import config
+from .errors import ValidationError
+from .sources import ArraySource, FileSource, SourceConfig, as_source
+from .types import (
+    ClipEncoding,
+    ClipProcessingConfig,
+    FrameProcessingConfig,
+    InferenceConfig,
+    Mode,
+    ProcessingConfig,
+    ResponseFormat,
+)
+from .validation import check_inference, check_processing
+
+__all__ = [
+    "StreamParameters",
+    "StreamSettings",
+    "check_finite",
+    "expected_samples",
+    "processing_from",
+]
+
+
+class StreamParameters(TypedDict, total=False):
+    """The optional parameters of ``client.streams.create`` but its callbacks, described there."""
+
+    mode: Mode | None
+    output_schema: Mapping[str, Any] | None
+    max_output_tokens: int | None
+    target_fps: int | None
+    clip_length_seconds: float | None
+    delay_seconds: float | None
+    interval_seconds: float | None
+    max_in_flight: int | None
+    max_size: tuple[int, int] | None
+    jpeg_quality: int | None
+    clip_encoding: ClipEncoding
+    response_format: ResponseFormat
+    keep_frames: int | bool | None
+    realtime: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """All parameters of ``client.streams.create``, resolved: no default is left open.
+
+    Built by :meth:`build`, which is the one place that checks them.
+    """
+
+    source: SourceConfig
+    prompt: str
+    model: str
+    processing: ProcessingConfig
+    output_schema: Mapping[str, Any] | None
+    max_output_tokens: int | None
+    max_in_flight: int
+    max_size: tuple[int, int]
+    jpeg_quality: int
+    clip_encoding: ClipEncoding
+    response_format: ResponseFormat
+    keep_frames: int
+
+    @property
+    def mode(self) -> Mode:
+        """ "frame" or "clip"."""
+        return "clip" if isinstance(self.processing, ClipProcessingConfig) else "frame"
+
+    @property
+    def realtime(self) -> bool:
+        """True where late answers cost samples; False where reading waits for answers."""
+        return self.source.live or self.source.realtime
+
+    @classmethod
+    def build(
+        cls,
+        source: object,
+        prompt: str,
+        model: str,
+        *,
+        mode: Mode | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        max_output_tokens: int | None = None,
+        target_fps: int | None = None,
+        clip_length_seconds: float | None = None,
+        delay_seconds: float | None = None,
+        interval_seconds: float | None = None,
+        max_in_flight: int | None = None,
+        max_size: tuple[int, int] | None = None,
+        jpeg_quality: int | None = None,
+        clip_encoding: ClipEncoding = "images",
+        response_format: ResponseFormat = "auto",
+        keep_frames: int | bool | None = None,
+        realtime: bool | None = None,
+    ) -> StreamSettings:
+        """Check everything and fill in the defaults.
+
+        Raises:
+            ValidationError: names the parameter, its value and what is allowed.
+        """
+        config_source = as_source(source)
+        if realtime is not None and isinstance(config_source, FileSource):
+            config_source = replace(config_source, realtime=realtime)
+        processing = processing_from(
+            mode, target_fps, clip_length_seconds, delay_seconds, interval_seconds
+        )
+        check_inference(InferenceConfig(prompt, model, output_schema, max_output_tokens))
+        _check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
+        _check_choice("response_format", response_format, get_args(ResponseFormat))
+        paced = config_source.live or config_source.realtime
+        if max_in_flight is None:
+            max_in_flight = config.MAX_IN_FLIGHT if paced else config.MAX_IN_FLIGHT_BATCH
+        _check_whole("max_in_flight", max_in_flight, 1, 256)
+        if jpeg_quality is None:
+            jpeg_quality = config.JPEG_QUALITY
+        _check_whole("jpeg_quality", jpeg_quality, 1, 100)
+        return cls(
+            source=config_source,
+            prompt=prompt,
+            model=model,
+            processing=processing,
+            output_schema=output_schema,
+            max_output_tokens=max_output_tokens,
+            max_in_flight=max_in_flight,
+            max_size=_checked_size(max_size),
+            jpeg_quality=jpeg_quality,
+            clip_encoding=clip_encoding,
+            response_format=response_format,
+            keep_frames=_checked_bytes(keep_frames),
+        )
+
+
+def processing_from(
+    mode: Mode | None = None,
+    target_fps: int | None = None,
+    clip_length_seconds: float | None = None,
+    delay_seconds: float | None = None,
+    interval_seconds: float | None = None,
+) -> ProcessingConfig:
+    """The flat sampling parameters as one configuration.
+
+    Without a mode, clip mode is inferred when only clip parameters are given.
+
+    Raises:
+        ValidationError: parameters of both modes, or a value out of its range.
+    """
+    clip = {
+        "target_fps": target_fps,
+        "clip_length_seconds": clip_length_seconds,
+        "delay_seconds": delay_seconds,
+    }
+    given = {name: value for name, value in clip.items() if value is not None}
+    if mode is None:
+        mode = "clip" if given and interval_seconds is None else "frame"
+    _check_choice("mode", mode, get_args(Mode))
+    if mode == "frame" and given:
+        raise ValidationError(
+            f"{_shown(given)} belongs to clip mode; leave it out, or say mode='clip' "
+            "(frame mode takes interval_seconds)"
+        )
+    if mode == "clip" and interval_seconds is not None:
+        raise ValidationError(
+            f"interval_seconds={interval_seconds!r} belongs to frame mode; clip mode takes "
+            "target_fps, clip_length_seconds and delay_seconds"
+        )
+    processing: ProcessingConfig
+    if mode == "clip":
+        processing = ClipProcessingConfig(**given)  # type: ignore[arg-type]
+    elif interval_seconds is None:
+        processing = FrameProcessingConfig()
+    else:
+        processing = FrameProcessingConfig(interval_seconds)
+    check_processing(processing)
+    return processing
+
+
+def expected_samples(processing: ProcessingConfig, duration: float) -> int:
+    """How many samples ``duration`` seconds of video give."""
+    if isinstance(processing, ClipProcessingConfig):
+        step = Fraction(str(processing.delay_seconds))
+        # A clip counts as soon as it has the fewest frames that a clip may have.
+        seconds = Fraction(duration) - Fraction(config.MIN_CLIP_FRAMES - 1, processing.target_fps)
+    else:
+        step = Fraction(str(processing.interval_seconds))
+        seconds = Fraction(duration)
+    return max(ceil(seconds / step), 0)
+
+
+def check_finite(source: SourceConfig) -> None:
+    """Refuse a source that never ends.
+
+    Raises:
+        ValidationError: the source is live, or loops.
+    """
+    if isinstance(source, FileSource) and not source.loop:
+        return
+    if isinstance(source, ArraySource):
+        return
+    raise ValidationError(
+        f"{source.label} never ends, so it cannot be analysed to its end; give a file without "
+        "loop=True, or watch it with client.streams.create(...)"
+    )
+
+
+def _shown(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValidationError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValidationError(f"{name}={value!r} is not a whole number from {low} to {high}")
+
+
+def _checked_size(size: tuple[int, int] | None) -> tuple[int, int]:
+    if size is None:
+        return config.MAX_SIZE
+    pair = tuple(size) if isinstance(size, (tuple, list)) else ()
+    if len(pair) != 2:
+        raise ValidationError(f"max_size={size!r} is not a (width, height) pair in pixels")
+    for side in pair:
+        _check_whole("max_size", side, 16, 8192)
+    return pair[0], pair[1]
+
+
+def _checked_bytes(keep: int | bool | None) -> int:
+    if keep is None or keep is True:
+        return config.KEEP_FRAMES_BYTES
+    if keep is False:
+        return 0
+    if not isinstance(keep, int) or keep < 0:
+        raise ValidationError(
+            f"keep_frames={keep!r} is not a number of bytes (0 or False keeps none, "
+            f"True keeps the last {config.KEEP_FRAMES_BYTES // 2**20} MB)"
+        )
+    return keep

@@ -1,0 +1,77 @@
+"""The media clock of a file in real time."""
+
+import threading
+import time
+
+from overshoot_nb.pacing import Pacer
+
+
+def test_moments_come_at_their_own_distance():
+    pacer = Pacer(realtime=True, hold=True)
+    assert pacer.wait(5.0)  # the clock starts with the first moment, whichever it is
+    started = time.monotonic()
+    assert pacer.wait(5.1)
+    assert pacer.wait(5.2)
+    assert 0.19 <= time.monotonic() - started < 1.0
+
+
+def test_a_late_moment_does_not_wait():
+    pacer = Pacer(realtime=True, hold=True)
+    pacer.wait(0)
+    time.sleep(0.1)
+    started = time.monotonic()
+    pacer.wait(0.05)
+    assert time.monotonic() - started < 0.05
+
+
+def test_not_in_real_time_nothing_waits():
+    pacer = Pacer(realtime=False, hold=True)
+    started = time.monotonic()
+    assert all(pacer.wait(t) for t in (0, 100, 200))
+    assert time.monotonic() - started < 0.1
+
+
+def wait_in_thread(pacer: Pacer, media_time: float):
+    outcome = []
+    thread = threading.Thread(target=lambda: outcome.append(pacer.wait(media_time)))
+    thread.start()
+    return thread, outcome
+
+
+def test_stop_lets_a_waiting_thread_go():
+    pacer = Pacer(realtime=True, hold=True)
+    pacer.wait(0)
+    thread, outcome = wait_in_thread(pacer, 60)
+    pacer.stop()
+    thread.join(2)
+    assert outcome == [False]
+    assert pacer.wait(0) is False
+
+
+def test_a_pause_holds_the_clock_and_the_time_paused_is_not_made_up_for():
+    pacer = Pacer(realtime=True, hold=True)
+    pacer.wait(0)
+    pacer.pause()
+    thread, outcome = wait_in_thread(pacer, 0.1)
+    time.sleep(0.3)
+    assert outcome == []
+    resumed = time.monotonic()
+    pacer.resume()
+    thread.join(2)
+    assert outcome == [True]
+    assert time.monotonic() - resumed >= 0.08
+
+
+def test_a_pause_holds_a_batch_too_but_never_a_live_source():
+    batch = Pacer(realtime=False, hold=True)
+    batch.pause()
+    thread, outcome = wait_in_thread(batch, 1)
+    time.sleep(0.05)
+    assert outcome == []
+    batch.resume()
+    thread.join(2)
+    assert outcome == [True]
+
+    live = Pacer(realtime=False, hold=False)
+    live.pause()
+    assert live.wait(1)
