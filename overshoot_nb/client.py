@@ -29,7 +29,7 @@ class Overshoot:
         timeout: seconds that one request may take.
 
     Raises:
-        ValidationError: ``base_url`` is not a URL, or ``timeout`` not a positive number.
+        ValidationError: ``base_url`` is no URL of a chat server, or ``timeout`` not positive.
     """
 
     def __init__(
@@ -200,12 +200,6 @@ class Streams:
         """:meth:`create` with parameters that are already checked."""
         client = self._client
         client._require_open()
-        if client._endpoint.surface != "chat":
-            raise ValidationError(
-                f"base_url={client.base_url!r} is the surface on which the server samples a "
-                "published video, which this client does not publish; use "
-                f"{config.DEFAULT_BASE_URL!r} with the same key, or ApiClient for the calls alone"
-            )
         caller_loop = None if client._runtime.in_loop() else asyncio.get_running_loop()
         return await client._runtime.call(self._start(settings, on_result, on_error, caller_loop))
 

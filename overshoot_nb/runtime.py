@@ -67,6 +67,7 @@ class Runtime:
             try:
                 loop.run_forever()
             finally:
+                _cancel_all(loop)
                 loop.close()
 
         if self._pid != os.getpid():
@@ -135,7 +136,7 @@ class Runtime:
                 closing.result(EXIT_SECONDS)
             except TimeoutError:
                 logger.debug("not everything closed within %.1f s of exit", EXIT_SECONDS)
-        loop.call_soon_threadsafe(_stop, loop)
+        loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
             thread.join(EXIT_SECONDS)
 
@@ -146,12 +147,12 @@ async def _close_all(callbacks: list[Callable[[], Coroutine[Any, Any, object]]])
             logger.debug("closing at exit failed: %s", outcome)
 
 
-def _stop(loop: asyncio.AbstractEventLoop) -> None:
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Let every task that is left run its clean-up."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
-    # One more turn of the loop, so that the cancelled tasks run their clean-up.
-    loop.call_soon(loop.call_soon, loop.stop)
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 _runtime = Runtime()
