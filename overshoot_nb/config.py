@@ -43,6 +43,10 @@ JPEG_QUALITY = 80
 
 # ---- requests ----------------------------------------------------------------------------------
 TIMEOUT_SECONDS = 30.0
+#: Connections that one client keeps to its server.
+MAX_CONNECTIONS = 100
+#: v0.2: the most output tokens a second that a stream may ask for.
+MAX_TOKENS_PER_SECOND = 128
 #: One in flight: the newest frame wins, and a slow model is never asked about the past.
 MAX_IN_FLIGHT = 1
 #: Not real time, answers are awaited anyway, so several can be asked for at once.

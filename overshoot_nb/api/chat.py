@@ -1,0 +1,379 @@
+"""Chat completions about pictures, on Overshoot or any OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
+
+import orjson
+
+from overshoot_nb import config
+from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
+from overshoot_nb.types import FinishReason, ModelInfo, ResponseFormat, Sample, Usage
+from overshoot_nb.validation import check_max_output_tokens, check_output_schema, check_text
+
+from .faults import make_error
+from .http import HttpClient, Reply
+from .parsing import Fields, SchemaReader, finish_reason, model_list, usage
+from .payload import ChatTemplate, response_format_field, schema_prompt
+from .retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["ChatAnswer", "ChatClient", "ChatRequest"]
+
+logger = logging.getLogger("overshoot_nb")
+
+_Form = Literal["json_schema", "json_object"]
+
+_FORMAT_REFUSED = re.compile(r"response_format|json_schema|response format", re.IGNORECASE)
+_VIDEO_REFUSED = re.compile(r"video|content\[|content type|part type|unsupported", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked about each sample; made by :meth:`ChatClient.prepare`.
+
+    Attributes:
+        prompt, model, output_schema, response_format: as they were asked for.
+    """
+
+    prompt: str
+    model: str
+    output_schema: Mapping[str, Any] | None
+    response_format: ResponseFormat
+    _templates: Mapping[_Form | None, ChatTemplate] = field(repr=False)
+    _reader: SchemaReader | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """The model's answer about one sample.
+
+    Attributes:
+        id: the server's id of the completion, "" when it gives none.
+        model: the model that the server says answered.
+        content: the answer's text, "" when there is none.
+        ok: False when there is no usable answer; ``error`` says why.
+        output: the parsed JSON when a schema was given and the answer fits it, else None.
+        finish_reason: why the model stopped, or None when the server does not say it.
+        usage: tokens used, or None when not reported.
+        latency_ms: the whole call, further tries and their waits included.
+        attempts: requests that it took.
+    """
+
+    id: str
+    model: str
+    content: str
+    ok: bool
+    error: str | None
+    output: Any
+    finish_reason: FinishReason | None
+    usage: Usage | None
+    latency_ms: float
+    attempts: int
+
+
+class ChatClient:
+    """Asks one server about samples. Safe to use from several tasks at once.
+
+    Args:
+        api_key: a key, or None to look it up; see :func:`overshoot_nb.config.resolve_endpoint`.
+        base_url: a server's URL, ``"local"``, or None for the default.
+        timeout: seconds for a whole call, tries and waits included.
+        transport: an httpx transport in place of the network; closed with the client.
+        max_connections: connections kept at most.
+        endpoint: a resolved endpoint, in place of ``api_key`` and ``base_url``.
+        retry: when to try again.
+
+    Raises:
+        ValidationError: the URL is no chat server's, or the key or timeout cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_key: str | config.ApiKey | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = config.TIMEOUT_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_connections: int = config.MAX_CONNECTIONS,
+        endpoint: config.Endpoint | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
+        if self.endpoint.surface != "chat":
+            raise ValidationError(
+                "base_url ends in /v0.2, which has no chat completions: use ApiClient, "
+                f"or a URL such as {config.DEFAULT_BASE_URL!r}"
+            )
+        self._http = HttpClient(
+            self.endpoint,
+            timeout=timeout,
+            transport=transport,
+            max_connections=max_connections,
+            retry=retry,
+        )
+        #: Set when the server refused json_schema: ``"auto"`` then means json_object.
+        self._schema_refused = False
+
+    def __repr__(self) -> str:
+        return f"ChatClient({self._http!r})"
+
+    # ---- asking ------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        prompt: str,
+        model: str,
+        *,
+        output_schema: Mapping[str, Any] | None = None,
+        max_output_tokens: int | None = None,
+        response_format: ResponseFormat = "auto",
+        thread_id: str | None = None,
+    ) -> ChatRequest:
+        """Build what is the same for every sample. Sends nothing.
+
+        Args:
+            prompt: what to ask.
+            model: the model's name, passed on as given.
+            output_schema: a JSON schema that answers must fit, or None for plain text.
+            max_output_tokens: the longest answer in tokens, or None for the server's own limit.
+            response_format: how the schema is sent. "json_schema", "json_object" (the schema
+                then stands in the prompt), or "auto": the first, and the second from when the
+                server refuses the first.
+            thread_id: requests that share one reuse the prompt cache. Sent to Overshoot only.
+
+        Raises:
+            ValidationError: a parameter is empty or out of its range, or the schema is not a
+                valid one; the message says where.
+        """
+        check_text("prompt", prompt)
+        check_text("model", model)
+        check_max_output_tokens(max_output_tokens)
+        if response_format not in ("auto", "json_schema", "json_object"):
+            raise ValidationError(
+                f"response_format={response_format!r} is not valid: it must be "
+                '"auto", "json_schema" or "json_object"'
+            )
+        fields: dict[str, Any] = {"model": model}
+        if max_output_tokens is not None:
+            fields[self._limit_field()] = int(max_output_tokens)
+        if thread_id is not None and self.endpoint.is_overshoot:
+            check_text("thread_id", thread_id)
+            fields["thread_id"] = thread_id
+        if output_schema is None:
+            templates: dict[_Form | None, ChatTemplate] = {None: ChatTemplate(prompt, fields)}
+            return ChatRequest(prompt, model, None, response_format, templates, None)
+
+        schema = check_output_schema(output_schema)
+        forms: tuple[_Form, ...] = (
+            ("json_schema", "json_object") if response_format == "auto" else (response_format,)
+        )
+        templates = {}
+        for form in forms:
+            asked = schema_prompt(prompt, schema) if form == "json_object" else prompt
+            form_field = {"response_format": response_format_field(schema, form)}
+            templates[form] = ChatTemplate(asked, {**fields, **form_field})
+        return ChatRequest(prompt, model, schema, response_format, templates, SchemaReader(schema))
+
+    def _limit_field(self) -> str:
+        # OpenAI's newer models refuse the old name; most other servers know only that one.
+        host = urlsplit(self.endpoint.base_url).hostname
+        new = self.endpoint.is_overshoot or host == "api.openai.com"
+        return "max_completion_tokens" if new else "max_tokens"
+
+    async def complete(self, request: ChatRequest, sample: Sample) -> ChatAnswer:
+        """POST /chat/completions: ask about one sample.
+
+        An answer that cannot be used (it does not fit the schema, was cut off or filtered) is
+        returned with ``ok`` False; a call without an answer raises.
+
+        Raises:
+            RequestTimeoutError: no answer within the timeout.
+            NetworkError: no whole answer came.
+            ApiError: the server's error, of the class that its status says.
+            ServerError: the answer is not a chat completion.
+        """
+        started = time.perf_counter()
+        try:
+            reply, attempts = await self._post(request, sample)
+        except ApiError as error:
+            if sample.video is None or not _refuses_video(error):
+                raise
+            raise make_error(
+                error.status_code or 0,
+                f"{error.message}. The server or model may take no video: "
+                'use clip_encoding="images"',
+                error.request_id,
+                error.details,
+            ) from None
+        return _read_answer(reply, request, attempts, (time.perf_counter() - started) * 1e3)
+
+    async def _post(self, request: ChatRequest, sample: Sample) -> tuple[Reply, int]:
+        """The answer, and the requests that it took."""
+        form: _Form | None = None
+        if request.output_schema is not None:
+            if request.response_format != "auto":
+                form = request.response_format
+            else:
+                form = "json_object" if self._schema_refused else "json_schema"
+        try:
+            reply = await self._send(request, form, sample)
+        except ValidationError as refusal:
+            if request.response_format != "auto" or form != "json_schema":
+                raise
+            if not _refuses_format(refusal):
+                raise
+            try:
+                reply = await self._send(request, "json_object", sample)
+            except ValidationError:
+                # It was not the format after all: the first complaint is the better one.
+                raise refusal from None
+            if not self._schema_refused:
+                self._schema_refused = True
+                logger.info(
+                    "%r refuses response_format json_schema; the schema goes into the prompt "
+                    "from now on (json_object)",
+                    self._http,
+                )
+            return reply, reply.attempts + 1
+        return reply, reply.attempts
+
+    async def _send(self, request: ChatRequest, form: _Form | None, sample: Sample) -> Reply:
+        body = request._templates[form].fill(sample)
+        return await self._http.send("POST", "/chat/completions", content=body)
+
+    async def get_models(self) -> list[ModelInfo]:
+        """GET /models: the models that the server offers.
+
+        A server that reports no status for a model has it ready. Other servers than Overshoot
+        may have no such list at all: the answer is then empty.
+
+        Raises:
+            NetworkError: no answer came.
+            ApiError: the server's error.
+            ServerError: the answer is not a list of models.
+        """
+        try:
+            reply = await self._http.send("GET", "/models")
+        except NotFoundError:
+            if self.endpoint.is_overshoot:
+                raise
+            return []
+        return model_list(reply)
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent; calls under way fail with NetworkError."""
+        await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+# ---- answers -----------------------------------------------------------------------------------
+
+
+def _read_answer(
+    reply: Reply, request: ChatRequest, attempts: int, latency_ms: float
+) -> ChatAnswer:
+    fields = Fields(reply, reply.json())
+    choices = fields.objects("choices")
+    if not choices:
+        # Some gateways answer 200 with an error inside.
+        error = fields.raw("error")
+        said = f": {orjson.dumps(error).decode()[:300]}" if error else ""
+        raise reply.nonsense(f"the answer has no choices{said}")
+    message = choices[0].object_or_none("message")
+    if message is None:
+        raise reply.nonsense("the field 'choices[0].message' is missing, not an object")
+    content = _content_text(message)
+    reason = finish_reason(choices[0].raw("finish_reason"))
+    refusal = message.raw("refusal")
+    output, error_text = _judge(
+        content, reason, refusal if isinstance(refusal, str) else None, request._reader
+    )
+    name, answer_id = fields.raw("model"), fields.raw("id")
+    return ChatAnswer(
+        id=answer_id if isinstance(answer_id, str) else "",
+        model=name if isinstance(name, str) and name else request.model,
+        content=content or "",
+        ok=error_text is None,
+        error=error_text,
+        output=output,
+        finish_reason=reason,
+        usage=usage(fields.raw("usage")),
+        latency_ms=latency_ms,
+        attempts=attempts,
+    )
+
+
+def _content_text(message: Fields) -> str | None:
+    """The text of a message: a string, null, or a list of parts."""
+    if not isinstance(message.raw("content"), list):
+        return message.text_or_none("content")
+    texts = []
+    for part in message.raw("content"):
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            texts.append(text)
+    return "".join(texts)
+
+
+def _judge(
+    content: str | None,
+    reason: FinishReason | None,
+    refusal: str | None,
+    reader: SchemaReader | None,
+) -> tuple[Any, str | None]:
+    """The parsed output, and why the answer cannot be used (None when it can)."""
+    if reason == "content_filter":
+        return None, "the server's content filter stopped the answer"
+    if not content:
+        if refusal:
+            return None, f"the model refused: {refusal[:300]}"
+        if reason == "length":
+            return None, "the answer was cut off at the token limit before its first word"
+        if content is None:
+            return None, "the answer has no content"
+    if reader is None:
+        return None, None
+    output, problem = reader.read(content or "")
+    if problem is not None and reason == "length":
+        problem = f"the answer was cut off at the token limit ({problem})"
+    return output, problem
+
+
+# ---- refusals ----------------------------------------------------------------------------------
+
+
+def _refuses_format(error: ApiError) -> bool:
+    return bool(_FORMAT_REFUSED.search(_said(error)))
+
+
+def _refuses_video(error: ApiError) -> bool:
+    if error.status_code in (415, 501):
+        return True
+    return error.status_code in (400, 404, 422, 500) and bool(_VIDEO_REFUSED.search(_said(error)))
+
+
+def _said(error: ApiError) -> str:
+    details = orjson.dumps(error.details, default=str).decode() if error.details else ""
+    return f"{error.message} {details}"

@@ -1,0 +1,240 @@
+"""The one map from statuses and error bodies to the errors of the package."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from overshoot_nb.errors import (
+    ApiError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ValidationError,
+)
+
+__all__ = [
+    "STATUS_ERRORS",
+    "ErrorBody",
+    "error_class",
+    "make_error",
+    "named_region",
+    "read_error_body",
+    "reason_phrase",
+    "retry_after_seconds",
+    "shown_location",
+]
+
+#: Statuses with a class of their own. Other 4xx are plain ``ApiError``, the rest ``ServerError``.
+STATUS_ERRORS: Mapping[int, type[ApiError]] = MappingProxyType(
+    {
+        400: ValidationError,
+        401: AuthenticationError,
+        402: InsufficientCreditsError,
+        403: PermissionDeniedError,
+        404: NotFoundError,
+        410: NotFoundError,
+        422: ValidationError,
+        429: RateLimitError,
+    }
+)
+
+MAX_MESSAGE_CHARS = 500
+# Enough to find a proxy's title, and a bound on the work for a hostile page.
+MAX_TEXT_CHARS = 8_192
+MAX_LISTED_ISSUES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error body says, whichever of the known envelopes it came in."""
+
+    message: str | None = None
+    code: str | None = None
+    request_id: str | None = None
+    details: Any = None
+
+
+def error_class(status: int) -> type[ApiError]:
+    """The class of error for an HTTP status that is not a success."""
+    if (known := STATUS_ERRORS.get(status)) is not None:
+        return known
+    # Below 400 is neither an answer nor an error of ours: a redirect, or nonsense.
+    return ApiError if 400 <= status < 500 else ServerError
+
+
+def make_error(
+    status: int,
+    message: str,
+    request_id: str | None = None,
+    details: Any = None,
+    retry_after: float | None = None,
+) -> ApiError:
+    """The error for ``status``, of the class that the map says."""
+    cls = error_class(status)
+    if issubclass(cls, RateLimitError):
+        return cls(message, status, request_id, details, retry_after)
+    return cls(message, status, request_id, details)
+
+
+# ---- bodies ------------------------------------------------------------------------------------
+
+
+def read_error_body(body: bytes) -> ErrorBody:
+    """Read an error body: the service's three envelopes, OpenAI's, FastAPI's, text or HTML."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ErrorBody(message=_readable(body.decode("utf-8", "replace")))
+    if isinstance(value, list) and value:
+        value = value[0]  # some gateways wrap the one error in an array
+    if isinstance(value, str):
+        return ErrorBody(message=_readable(value))
+    return _read_object(value) if isinstance(value, dict) else ErrorBody()
+
+
+def _read_object(value: dict[str, Any]) -> ErrorBody:
+    request_id = _text(value.get("request_id"))
+    detail = value.get("detail")
+    if isinstance(detail, list):
+        return ErrorBody(_list_issues(detail), "validation_error", request_id, detail)
+    if isinstance(detail, dict):
+        value = {**value, **detail}
+        value.pop("detail", None)
+    error = value.get("error")
+    if isinstance(error, dict):
+        message = _first(error, "message", "detail", "type", "code")
+        code = _first(error, "code", "type")
+        rest = {k: v for k, v in error.items() if k not in ("message", "request_id")}
+        request_id = request_id or _text(error.get("request_id"))
+    else:
+        code = _text(error) or _first(value, "code", "type")
+        message = _first(value, "message", "detail", "error", "error_description", "title", "code")
+        rest = {k: v for k, v in value.items() if k not in ("message", "request_id")}
+        if set(rest) <= {"error", "detail"} and message in (code, _text(value.get("detail"))):
+            rest = {}
+    details = rest.pop("details", None)
+    if message == code and isinstance(details, list):
+        message = f"{code}: {_list_issues(details)}"
+    return ErrorBody(
+        message=_readable(message) if message else None,
+        code=code,
+        request_id=request_id or _text(value.get("request_id")),
+        details=details if details is not None else (rest or None),
+    )
+
+
+def _list_issues(issues: list[Any]) -> str:
+    """FastAPI's list of ``{loc, msg}`` in words."""
+    lines = []
+    for issue in issues[:MAX_LISTED_ISSUES]:
+        if isinstance(issue, dict):
+            loc = issue.get("loc")
+            where = ".".join(str(p) for p in loc if p != "body") if isinstance(loc, list) else ""
+            said = _first(issue, "msg", "message", "type") or "not valid"
+            lines.append(f"{where}: {said}" if where else said)
+        else:
+            lines.append(str(issue))
+    if len(issues) > MAX_LISTED_ISSUES:
+        lines.append(f"and {len(issues) - MAX_LISTED_ISSUES} more")
+    return _readable("; ".join(lines)) or "not valid"
+
+
+def _text(value: Any) -> str | None:
+    return value.strip()[:MAX_TEXT_CHARS] or None if isinstance(value, str) else None
+
+
+def _first(value: Mapping[str, Any], *names: str) -> str | None:
+    return next((text for name in names if (text := _text(value.get(name)))), None)
+
+
+def _readable(text: str) -> str | None:
+    """Text or HTML as one short line, or None when nothing is left."""
+    text = text[:MAX_TEXT_CHARS]
+    if re.match(r"\s*<", text):
+        title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
+        if title and title[1].strip():
+            text = title[1]
+        else:
+            text = re.sub(r"<(script|style)\b.*?(</\1|\Z)", " ", text, flags=re.S | re.I)
+            text = re.sub(r"<[^<>]*>", " ", text)
+        text = html.unescape(text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(text) > MAX_MESSAGE_CHARS:
+        text = text[: MAX_MESSAGE_CHARS - 1] + "…"
+    return text or None
+
+
+def reason_phrase(status: int) -> str:
+    """What a status means when the body does not say."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "the server gave no reason"
+
+
+# ---- headers and codes -------------------------------------------------------------------------
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Seconds from a ``Retry-After`` header, in either of its forms; None when it says nothing."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(value)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        seconds = (when - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def shown_location(location: str | None) -> str:
+    """A redirect's target without user info and query."""
+    try:
+        parts = urlsplit(location or "")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "an unreadable address"
+    netloc = host if port is None else f"{host}:{port}"
+    shown = urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    return (_readable(shown) or "nowhere")[:200]
+
+
+_REGION_NAMES = ("expected_region", "expected", "region", "home_region", "correct_region")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_REGION_IN_TEXT = re.compile(r"\b[a-z]{2,16}(?:-[a-z]{2,16}){1,3}-?\d{0,2}\b|\b[a-z]{2}-?\d{1,2}\b")
+
+
+def named_region(body: ErrorBody) -> str | None:
+    """The region that a ``region_error`` sends us to, or None for any other error."""
+    if body.code != "region_error":
+        return None
+    levels = [body.details, *(body.details.values() if isinstance(body.details, dict) else ())]
+    for level in levels:
+        if isinstance(level, dict):
+            for name in _REGION_NAMES:
+                value = level.get(name)
+                # It goes into a header: nothing but a plain word may pass.
+                if isinstance(value, str) and _REGION.fullmatch(value):
+                    return value
+    found = _REGION_IN_TEXT.findall(body.message or "")
+    return found[0] if len(set(found)) == 1 else None

@@ -1,0 +1,399 @@
+"""The v0.2 API, call by call. Nothing runs in the background: keepalives are the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from urllib.parse import quote
+
+import orjson
+
+from overshoot_nb import config
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.types import (
+    ClipProcessingConfig,
+    FrameProcessingConfig,
+    InferenceConfig,
+    KeepaliveResponse,
+    Lease,
+    LiveKitConnection,
+    Mode,
+    ModelInfo,
+    ProcessingConfig,
+    ReinferResult,
+    SpectateResponse,
+    StatusResponse,
+    StreamConfigResponse,
+    StreamCreateResponse,
+    StreamInfo,
+    TurnServer,
+    WebRTCAnswer,
+)
+from overshoot_nb.validation import (
+    check_inference,
+    check_max_output_tokens,
+    check_output_schema,
+    check_processing,
+    check_temperature,
+    check_text,
+    check_token_rate,
+)
+
+from .http import HttpClient, Reply
+from .parsing import Fields, finish_reason, model_list, usage
+from .retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["ApiClient", "LiveKitRoom"]
+
+
+@runtime_checkable
+class LiveKitRoom(Protocol):
+    """A source that is a LiveKit room of the user's own: its URL and a token to enter it."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+
+class ApiClient:
+    """The v0.2 calls, one method each. Safe to use from several tasks at once.
+
+    Every method raises, besides what it names: RequestTimeoutError and NetworkError when no
+    answer came, AuthenticationError (401), InsufficientCreditsError (402), PermissionDeniedError
+    (403), NotFoundError (404), RateLimitError (429), ValidationError (400, 422), ServerError
+    (5xx, or an answer with missing or mistyped fields), or ApiError for any other status.
+
+    Args:
+        api_key: a key, or None to look it up in ``OVERSHOOT_API_KEY`` and the keyring.
+        base_url: the server's URL; None is the service, ``"local"`` the embedded engine.
+        timeout: seconds for a whole call, tries and waits included.
+        transport: an httpx transport in place of the network; closed with the client.
+        endpoint: a resolved endpoint, in place of ``api_key`` and ``base_url``.
+        retry: when to try again.
+
+    Raises:
+        ValidationError: the URL, key or timeout cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_key: str | config.ApiKey | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = config.TIMEOUT_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
+        endpoint: config.Endpoint | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
+        self._http = HttpClient(self.endpoint, timeout=timeout, transport=transport, retry=retry)
+
+    def __repr__(self) -> str:
+        return f"ApiClient({self._http!r})"
+
+    # ---- streams -----------------------------------------------------------------------------
+
+    async def create_stream(
+        self,
+        source: Mapping[str, Any] | LiveKitRoom | None,
+        processing: ProcessingConfig,
+        inference: InferenceConfig,
+        *,
+        mode: Mode | None = None,
+    ) -> StreamCreateResponse:
+        """POST /streams: start a stream. Not repeated where that could start two.
+
+        Args:
+            source: None for native transport (the server makes a LiveKit room and answers with
+                its URL and token), ``{"type": "webrtc", "sdp": <offer>}``, or a LiveKit room of
+                your own: an object with ``url`` and ``token``.
+            processing: frame or clip mode, with its parameters.
+            inference: prompt, model, schema, output limit.
+            mode: "frame" or "clip"; None takes it from ``processing``.
+
+        Raises:
+            ValidationError: a parameter is out of the API's range, or ``mode`` is not that of
+                ``processing``.
+        """
+        check_processing(processing)
+        check_inference(inference)
+        if isinstance(processing, FrameProcessingConfig):
+            its_mode, interval = "frame", processing.interval_seconds
+        else:
+            its_mode, interval = "clip", processing.delay_seconds
+        if mode is not None and mode != its_mode:
+            raise ValidationError(
+                f"mode={mode!r} is not valid: processing is a {type(processing).__name__}, "
+                f"so it must be {its_mode!r}"
+            )
+        check_token_rate(inference.max_output_tokens, interval)
+        body: dict[str, Any] = {
+            "mode": its_mode,
+            "processing": _processing_body(processing),
+            "inference": _inference_body(inference),
+        }
+        if source is not None:
+            body["source"] = _source_body(source)
+        reply = await self._send("POST", "/streams", body, idempotent=False)
+        return _stream_created(reply)
+
+    async def keepalive(self, stream_id: str) -> KeepaliveResponse:
+        """POST /streams/{id}/keepalive: renew the lease, every 10 to 20 s.
+
+        Raises:
+            InsufficientCreditsError: no credits are left; the lease was not renewed.
+        """
+        reply = await self._send("POST", f"{_stream_path(stream_id)}/keepalive")
+        fields = Fields(reply, reply.json())
+        return KeepaliveResponse(
+            status=fields.text_or_none("status") or "ok",
+            stream_id=fields.text_or_none("stream_id") or stream_id,
+            ttl_seconds=fields.number("ttl_seconds"),
+            credits_remaining_cents=fields.number_or_none("credits_remaining_cents"),
+            cost_cents=fields.number_or_none("cost_cents"),
+            seconds_charged=fields.number_or_none("seconds_charged"),
+            livekit_token=fields.text_or_none("livekit_token"),
+            state=fields.text_or_none("state"),
+        )
+
+    async def update_prompt(self, stream_id: str, prompt: str) -> StreamConfigResponse:
+        """PATCH /streams/{id}/config/prompt: another prompt, from the next inference on.
+
+        Raises:
+            ValidationError: the prompt is empty.
+        """
+        check_text("prompt", prompt)
+        path = f"{_stream_path(stream_id)}/config/prompt"
+        reply = await self._send("PATCH", path, {"prompt": prompt})
+        fields = Fields(reply, reply.json())
+        return StreamConfigResponse(
+            id=fields.text("id"),
+            stream_id=fields.text_or_none("stream_id") or stream_id,
+            prompt=fields.text("prompt"),
+            backend=fields.text_or_none("backend"),
+            model=fields.text_or_none("model"),
+            output_schema_json=fields.mapping_or_none("output_schema_json"),
+            created_at=fields.time_or_none("created_at"),
+            updated_at=fields.time_or_none("updated_at"),
+        )
+
+    async def close_stream(self, stream_id: str) -> StatusResponse:
+        """DELETE /streams/{id}: end a stream. One that is closed already is fine."""
+        reply = await self._send("DELETE", _stream_path(stream_id))
+        return _status(reply)
+
+    async def stream_info(self, stream_id: str) -> StreamInfo:
+        """GET /streams/{id}/info: state, frame rate and sizes, and counts of inferences."""
+        reply = await self._send("GET", f"{_stream_path(stream_id)}/info")
+        fields = Fields(reply, reply.json())
+        return StreamInfo(
+            stream_id=fields.text_or_none("stream_id") or stream_id,
+            source_type=fields.text_or_none("source_type"),
+            state=fields.text_or_none("state"),
+            uptime_seconds=fields.number_or_none("uptime_seconds"),
+            fps=fields.number_or_none("fps"),
+            frame_width=fields.integer_or_none("frame_width"),
+            frame_height=fields.integer_or_none("frame_height"),
+            effective_width=fields.integer_or_none("effective_width"),
+            effective_height=fields.integer_or_none("effective_height"),
+            inferences_completed=fields.integer_or_none("inferences_completed"),
+            inferences_failed=fields.integer_or_none("inferences_failed"),
+            last_inference_latency_seconds=fields.number_or_none("last_inference_latency_seconds"),
+        )
+
+    async def spectate(self, stream_id: str) -> SpectateResponse:
+        """POST /streams/{id}/spectate: watch a native stream for 5 minutes, subscribe-only.
+
+        Raises:
+            ValidationError: the stream's transport is not native (400).
+        """
+        reply = await self._send("POST", f"{_stream_path(stream_id)}/spectate")
+        livekit = _livekit(Fields(reply, reply.json()))
+        if livekit is None:
+            raise reply.nonsense("the field 'livekit' is missing, not an object")
+        return SpectateResponse(livekit)
+
+    # ---- models and answers ------------------------------------------------------------------
+
+    async def get_models(self) -> list[ModelInfo]:
+        """GET /models: the models, and whether each can be asked now."""
+        return model_list(await self._send("GET", "/models"))
+
+    async def reinfer(
+        self,
+        result_id: str,
+        prompt: str,
+        model: str,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+    ) -> ReinferResult:
+        """POST /chat/completions/clip: ask again about the stored clip of a result.
+
+        Args:
+            result_id: the id of a result of a stream.
+            prompt: what to ask.
+            model: the model to ask.
+            temperature: 0..2, or None for the model's own.
+            max_tokens: the longest answer, or None for the server's own limit.
+            output_schema: a JSON schema for the answer, or None for plain text.
+
+        Raises:
+            NotFoundError: no such clip; one is stored 1 to 2 s after its result.
+            ValidationError: a parameter is empty or out of its range.
+        """
+        check_text("result_id", result_id)
+        check_text("prompt", prompt)
+        check_text("model", model)
+        check_max_output_tokens(max_tokens, "max_tokens")
+        body: dict[str, Any] = {"result_id": result_id, "prompt": prompt, "model": model}
+        if temperature is not None:
+            body["temperature"] = check_temperature(temperature)
+        if max_tokens is not None:
+            body["max_tokens"] = int(max_tokens)
+        if output_schema is not None:
+            body["output_schema"] = check_output_schema(output_schema)
+        reply = await self._send("POST", "/chat/completions/clip", body)
+        fields = Fields(reply, reply.json())
+        return ReinferResult(
+            id=fields.text("id"),
+            model=fields.text_or_none("model") or model,
+            content=fields.text_or_none("content") or "",
+            finish_reason=finish_reason(fields.raw("finish_reason")),
+            usage=usage(fields.raw("usage")),
+        )
+
+    async def health_check(self) -> StatusResponse:
+        """GET /healthz: whether the server is up."""
+        return _status(await self._send("GET", "/healthz"))
+
+    # ---- the wire ----------------------------------------------------------------------------
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = True,
+    ) -> Reply:
+        content = None if body is None else orjson.dumps(body)
+        return await self._http.send(method, path, content=content, idempotent=idempotent)
+
+    async def close(self) -> None:
+        """Close the connections; streams of the server stay. Idempotent."""
+        await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+# ---- bodies ------------------------------------------------------------------------------------
+
+
+def _stream_path(stream_id: str) -> str:
+    check_text("stream_id", stream_id)
+    if stream_id in (".", ".."):
+        raise ValidationError(f"stream_id={stream_id!r} is not valid: it must be a stream's id")
+    return f"/streams/{quote(stream_id, safe='')}"
+
+
+def _processing_body(processing: ProcessingConfig) -> dict[str, Any]:
+    # float() and int(): numpy's numbers are welcome here, and unknown to JSON.
+    if isinstance(processing, ClipProcessingConfig):
+        return {
+            "target_fps": int(processing.target_fps),
+            "clip_length_seconds": float(processing.clip_length_seconds),
+            "delay_seconds": float(processing.delay_seconds),
+        }
+    return {"interval_seconds": float(processing.interval_seconds)}
+
+
+def _inference_body(inference: InferenceConfig) -> dict[str, Any]:
+    body: dict[str, Any] = {"prompt": inference.prompt, "model": inference.model}
+    if inference.backend is not None:
+        body["backend"] = inference.backend
+    if inference.output_schema_json is not None:
+        body["output_schema_json"] = check_output_schema(inference.output_schema_json)
+    if inference.max_output_tokens is not None:
+        body["max_output_tokens"] = int(inference.max_output_tokens)
+    return body
+
+
+def _source_body(source: Mapping[str, Any] | LiveKitRoom) -> dict[str, Any]:
+    if isinstance(source, Mapping):
+        needed: tuple[str, ...] | None = {
+            "native": (),
+            "webrtc": ("sdp",),
+            "livekit": ("url", "token"),
+        }.get(str(source.get("type")))
+        if needed is None:
+            raise ValidationError(
+                f"source type {source.get('type')!r} is not valid: it must be "
+                '"native", "webrtc" or "livekit"'
+            )
+        body = {"type": source["type"], **{name: source.get(name) for name in needed}}
+    elif isinstance(source, LiveKitRoom):
+        body = {"type": "livekit", "url": source.url, "token": source.token}
+    else:
+        raise ValidationError(
+            f"source of type {type(source).__name__} cannot be sent to the server: it must be "
+            'None (native), {"type": "webrtc", "sdp": ...} or an object with url and token'
+        )
+    for name, value in body.items():
+        if not isinstance(value, str) or not value:
+            # The value stays unsaid: it may be a token.
+            raise ValidationError(f"source {name} is not valid: it must be text that is not empty")
+    return body
+
+
+# ---- answers -----------------------------------------------------------------------------------
+
+
+def _status(reply: Reply) -> StatusResponse:
+    if reply.status == 204:
+        return StatusResponse("ok")
+    return StatusResponse(Fields(reply, reply.json()).text("status"))
+
+
+def _livekit(fields: Fields) -> LiveKitConnection | None:
+    room = fields.object_or_none("livekit")
+    return None if room is None else LiveKitConnection(room.text("url"), room.text("token"))
+
+
+def _stream_created(reply: Reply) -> StreamCreateResponse:
+    fields = Fields(reply, reply.json())
+    lease = fields.object_or_none("lease")
+    webrtc = fields.object_or_none("webrtc")
+    return StreamCreateResponse(
+        stream_id=fields.text("stream_id"),
+        lease=None if lease is None else Lease(lease.number("ttl_seconds")),
+        livekit=_livekit(fields),
+        webrtc=None
+        if webrtc is None
+        else WebRTCAnswer(webrtc.text("sdp"), webrtc.text_or_none("type") or "answer"),
+        turn_servers=tuple(_turn_server(server) for server in fields.objects("turn_servers")),
+    )
+
+
+def _turn_server(fields: Fields) -> TurnServer:
+    return TurnServer(
+        urls=fields.texts("urls"),
+        username=fields.text_or_none("username"),
+        credential=fields.text_or_none("credential"),
+    )

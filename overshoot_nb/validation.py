@@ -1,0 +1,237 @@
+"""The API's ranges, checked before anything is sent or started.
+
+Every function returns None (or the checked value) and raises :class:`ValidationError` that names
+the parameter, its value and its range.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+from . import config
+from .errors import ValidationError
+from .types import (
+    ClipProcessingConfig,
+    FrameProcessingConfig,
+    InferenceConfig,
+    ProcessingConfig,
+)
+
+__all__ = [
+    "check_inference",
+    "check_max_output_tokens",
+    "check_output_schema",
+    "check_processing",
+    "check_temperature",
+    "check_text",
+    "check_timeout",
+    "check_token_rate",
+]
+
+
+def _refuse(name: str, value: object, allowed: str) -> NoReturn:
+    shown = repr(value)
+    if len(shown) > 100:
+        shown = shown[:99] + "…"
+    raise ValidationError(f"{name}={shown} is not valid: it must be {allowed}")
+
+
+def _is_number(value: object) -> bool:
+    # bool is an int to Python; here it is a mistake.
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_processing(processing: ProcessingConfig) -> None:
+    """Check a frame or clip configuration.
+
+    Raises:
+        ValidationError: a value is out of its range, or a clip has fewer than 3 frames.
+    """
+    if isinstance(processing, FrameProcessingConfig):
+        _check_interval(processing.interval_seconds)
+    elif isinstance(processing, ClipProcessingConfig):
+        _check_clip(processing)
+    else:
+        _refuse("processing", processing, "a FrameProcessingConfig or a ClipProcessingConfig")
+
+
+def _check_interval(interval: float) -> None:
+    low, high = config.INTERVAL_RANGE
+    if not _is_number(interval) or not low < interval <= high:
+        _refuse("interval_seconds", interval, f"a number of seconds, {low:g} < x <= {high:g}")
+
+
+def _check_clip(clip: ClipProcessingConfig) -> None:
+    fps_low, fps_high = config.TARGET_FPS_RANGE
+    if not _is_integer(clip.target_fps) or not fps_low <= clip.target_fps <= fps_high:
+        _refuse("target_fps", clip.target_fps, f"an integer, {fps_low} <= x <= {fps_high}")
+    low, high = config.CLIP_LENGTH_RANGE
+    length = clip.clip_length_seconds
+    if not _is_number(length) or not low <= length <= high:
+        _refuse("clip_length_seconds", length, f"a number of seconds, {low:g} <= x <= {high:g}")
+    if not _is_number(clip.delay_seconds) or clip.delay_seconds <= 0:
+        _refuse("delay_seconds", clip.delay_seconds, "a finite number of seconds, x > 0")
+    # Decimal digits as written: 10 x 0.3 is 3 frames, which floats would get wrong elsewhere.
+    frames = Fraction(str(clip.target_fps)) * Fraction(str(length))
+    if frames < config.MIN_CLIP_FRAMES:
+        raise ValidationError(
+            f"target_fps={clip.target_fps} x clip_length_seconds={length} is {float(frames):g} "
+            f"frames a clip: it must be at least {config.MIN_CLIP_FRAMES}"
+        )
+
+
+def check_inference(inference: InferenceConfig) -> None:
+    """Check prompt, model, output limit, schema and backend.
+
+    Raises:
+        ValidationError: a value is empty, out of its range, or no valid JSON schema.
+    """
+    if not isinstance(inference, InferenceConfig):
+        _refuse("inference", inference, "an InferenceConfig")
+    check_text("prompt", inference.prompt)
+    check_text("model", inference.model)
+    check_max_output_tokens(inference.max_output_tokens)
+    if inference.output_schema_json is not None:
+        check_output_schema(inference.output_schema_json, "output_schema_json")
+    if inference.backend not in (None, "overshoot", "gemini"):
+        _refuse("backend", inference.backend, 'None, "overshoot" or "gemini"')
+
+
+def check_text(name: str, value: str) -> None:
+    """Check that ``value`` (a prompt, a model's name, an id) is text with something in it.
+
+    Raises:
+        ValidationError: it is not a string, is blank, or cannot be written as UTF-8.
+    """
+    if not isinstance(value, str) or not value.strip():
+        _refuse(name, value, "text that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        _refuse(name, value, "text that can be written as UTF-8 (it has a lone surrogate)")
+
+
+def check_max_output_tokens(max_output_tokens: int | None, name: str = "max_output_tokens") -> None:
+    """Check that the output limit is None or a positive integer.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    value = max_output_tokens
+    if value is not None and (not _is_integer(value) or value < 1):
+        _refuse(name, value, "None or an integer, x >= 1")
+
+
+def check_token_rate(max_output_tokens: int | None, interval: float) -> None:
+    """Check v0.2's limit on output tokens a second; ``interval`` in seconds.
+
+    The interval is ``interval_seconds`` in frame mode and ``delay_seconds`` in clip mode.
+
+    Raises:
+        ValidationError: ``max_output_tokens / interval`` is above 128.
+    """
+    if max_output_tokens is None:
+        return
+    limit = config.MAX_TOKENS_PER_SECOND
+    rate = Fraction(int(max_output_tokens)) / Fraction(str(interval))
+    if rate > limit:
+        most = math.floor(limit * Fraction(str(interval)))
+        raise ValidationError(
+            f"max_output_tokens={max_output_tokens} / interval {interval:g} s = {float(rate):g} "
+            f"tokens a second: at most {limit} are allowed. At this interval "
+            f"max_output_tokens must be <= {most}; for this limit the interval must be >= "
+            f"{max_output_tokens / limit:g} s"
+        )
+
+
+def check_temperature(temperature: float) -> float:
+    """Check that ``temperature`` is a number in 0..2, and return it as float.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not _is_number(temperature) or not 0 <= temperature <= 2:
+        _refuse("temperature", temperature, "a number, 0 <= x <= 2")
+    return float(temperature)
+
+
+def check_timeout(timeout: float) -> float:
+    """Check that ``timeout`` is a positive, finite number of seconds, and return it as float.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not _is_number(timeout) or timeout <= 0:
+        _refuse("timeout", timeout, "a finite number of seconds, x > 0")
+    return float(timeout)
+
+
+def check_output_schema(schema: Mapping[str, Any], name: str = "output_schema") -> dict[str, Any]:
+    """Check a JSON schema with the ``jsonschema`` library, and return a plain copy of it.
+
+    The copy is what is sent and what answers are checked against: later changes of the caller's
+    object do not reach it.
+
+    Args:
+        schema: a JSON schema; draft 2020-12 unless its ``$schema`` says otherwise.
+        name: the parameter's name, for messages.
+
+    Raises:
+        ValidationError: not an object, not JSON, not a valid schema (the message says where), or
+            it refers to something outside itself.
+    """
+    if not isinstance(schema, Mapping):
+        _refuse(name, schema, "a JSON schema as a mapping")
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(schema), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationError(f"{name} cannot be written as JSON: {error}") from None
+
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator, validator_for
+
+    try:
+        validator_for(plain, default=Draft202012Validator).check_schema(plain)
+    except SchemaError as error:
+        raise ValidationError(
+            f"{name} is not a valid JSON schema at {error.json_path}: {error.message}"
+        ) from None
+    except RecursionError:
+        raise ValidationError(f"{name} is nested too deeply") from None
+    _check_references(plain, name)
+    return plain
+
+
+def _check_references(schema: dict[str, Any], name: str) -> None:
+    """Nothing is ever fetched to check an answer, so every ``$ref`` must resolve inside."""
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    root = DRAFT202012.create_resource(schema)
+    base = root.id() or ""
+    resolver = Registry().with_resource(base, root).resolver(base)
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            waiting.extend(node.values())
+            ref = node.get("$ref")
+            if isinstance(ref, str):
+                try:
+                    resolver.lookup(ref)
+                except Unresolvable:
+                    raise ValidationError(
+                        f"{name} refers to {ref!r}, which is not in the schema itself"
+                    ) from None
