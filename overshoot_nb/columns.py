@@ -24,6 +24,7 @@ __all__ = [
     "PANDAS_3",
     "TEXT",
     "TIMESTAMP",
+    "Arena",
     "CategoryColumn",
     "Column",
     "NullableColumn",
@@ -119,11 +120,45 @@ def _encodable(text: str) -> str:
 class Column(Protocol):
     """A column that grows at its end."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that ``array`` takes of the arena."""
+
     def extend(self, values: Sequence[Any]) -> None:
         """Add values at the end."""
 
-    def array(self) -> Any:
+    def array(self, arena: Arena) -> Any:
         """All values as something that ``DataFrame`` takes; later changes do not reach it."""
+
+
+class Arena:
+    """One block of memory for the copies of many columns.
+
+    Most of a copy's time would go into getting memory from the system and giving it back: the
+    same copies in many small arrays take several times as long.
+    """
+
+    _ALIGN = 64
+
+    def __init__(self, nbytes: int) -> None:
+        # Coarse sizes, at most a quarter too large: the allocator keeps a freed block for the next
+        # one of the same size, and a table that grows asks for a little more each time.
+        step = 1 << max(nbytes.bit_length() - 3, 6)
+        self._block = np.empty(-(-nbytes // step) * step, np.uint8)
+        self._used = 0
+
+    @classmethod
+    def room(cls, array: npt.NDArray[Any]) -> int:
+        """Bytes that a copy of ``array`` takes."""
+        return -(-array.nbytes // cls._ALIGN) * cls._ALIGN
+
+    def copy(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A copy of ``array``, of one dimension, in the block."""
+        start = self._used
+        self._used += self.room(array)
+        copy = self._block[start : start + array.nbytes].view(array.dtype)
+        copy[:] = array
+        return copy
 
 
 class _Buffer:
@@ -137,6 +172,10 @@ class _Buffer:
     def dtype(self) -> np.dtype[Any]:
         return self._data.dtype
 
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        return self._data[: self._length]
+
     def extend(self, values: Sequence[Any]) -> None:
         end = self._length + len(values)
         if end > len(self._data):
@@ -146,9 +185,6 @@ class _Buffer:
 
     def astype(self, dtype: npt.DTypeLike) -> None:
         self._replace(len(self._data), dtype)
-
-    def copy(self) -> npt.NDArray[Any]:
-        return self._data[: self._length].copy()
 
     def _replace(self, capacity: int, dtype: npt.DTypeLike) -> None:
         data = np.empty(capacity, dtype)
@@ -169,8 +205,12 @@ class NumberColumn:
         convert, missing = self._convert, self._missing
         self._buffer.extend([missing if (v := convert(x)) is None else v for x in values])
 
-    def array(self) -> npt.NDArray[Any]:
-        return self._buffer.copy()
+    @property
+    def nbytes(self) -> int:
+        return Arena.room(self._buffer.values)
+
+    def array(self, arena: Arena) -> npt.NDArray[Any]:
+        return arena.copy(self._buffer.values)
 
 
 class TimeColumn:
@@ -183,9 +223,15 @@ class TimeColumn:
     def extend(self, values: Sequence[Any]) -> None:
         self._numbers.extend(values)
 
-    def array(self) -> Any:
-        numbers = self._numbers.array()
-        return numbers.view("m8[us]") if self._duration else pd.array(numbers, dtype=TIMESTAMP)
+    @property
+    def nbytes(self) -> int:
+        return self._numbers.nbytes
+
+    def array(self, arena: Arena) -> Any:
+        numbers = self._numbers.array(arena)
+        if self._duration:
+            return numbers.view("m8[us]")
+        return pd.array(numbers, dtype=TIMESTAMP, copy=False)
 
 
 class NullableColumn:
@@ -205,8 +251,12 @@ class NullableColumn:
         self._values.extend([x or 0 for x in converted])
         self._missing.extend([x is None for x in converted])
 
-    def array(self) -> Any:
-        return self._type(self._values.copy(), self._missing.copy())
+    @property
+    def nbytes(self) -> int:
+        return Arena.room(self._values.values) + Arena.room(self._missing.values)
+
+    def array(self, arena: Arena) -> Any:
+        return self._type(arena.copy(self._values.values), arena.copy(self._missing.values))
 
 
 class TextColumn:
@@ -220,17 +270,21 @@ class TextColumn:
         self._chunks: list[Any] = []
 
     def extend(self, values: Sequence[Any]) -> None:
-        texts = [x if isinstance(x, str) else None for x in values]
         try:
+            chunk = pa.array(values, pa.large_string())
+        except (pa.ArrowException, UnicodeEncodeError):
+            texts = [_encodable(x) if isinstance(x, str) else None for x in values]
             chunk = pa.array(texts, pa.large_string())
-        except UnicodeEncodeError:
-            chunk = pa.array([t and _encodable(t) for t in texts], pa.large_string())
         chunks, k = self._chunks, self._MERGE
         chunks.append(chunk)
         while len(chunks) >= k and len(chunks[-k]) <= 2 * len(chunks[-1]):
             chunks[-k:] = [pa.concat_arrays(chunks[-k:])]
 
-    def array(self) -> Any:
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def array(self, arena: Arena) -> Any:
         return pd.array(pa.chunked_array(self._chunks, pa.large_string()), dtype=TEXT)
 
 
@@ -247,17 +301,24 @@ class CategoryColumn:
 
     def extend(self, values: Sequence[Any]) -> None:
         code_of = self._code_of
-        texts = [x if isinstance(x, str) else None for x in values]
-        codes = [code if (code := code_of.get(x)) is not None else self._code(x) for x in texts]
+        try:
+            codes = [code_of[x] for x in values]
+        except (KeyError, TypeError):  # a new string, or what is no string
+            codes = [self._code(x if isinstance(x, str) else None) for x in values]
         needed = np.min_scalar_type(-1 - len(self._categories))
         if needed.itemsize > self._codes.dtype.itemsize:
             self._codes.astype(needed)
         self._codes.extend(codes)
 
-    def array(self) -> pd.Categorical:
+    @property
+    def nbytes(self) -> int:
+        return Arena.room(self._codes.values)
+
+    def array(self, arena: Arena) -> pd.Categorical:
         if self._dtype is None:
             self._dtype = pd.CategoricalDtype(pd.Index(self._categories, dtype=TEXT))
-        return pd.Categorical.from_codes(self._codes.copy(), dtype=self._dtype, validate=False)
+        codes = arena.copy(self._codes.values)
+        return pd.Categorical.from_codes(codes, dtype=self._dtype, validate=False)
 
     def _code(self, text: str | None) -> int:
         """The code of a string, which becomes a category where it is none yet."""
@@ -286,6 +347,10 @@ class ObjectColumn:
             cells[i] = value if isinstance(value, self._accepts) else None
         self._buffer.extend(cells)  # type: ignore[arg-type]
 
-    def array(self) -> pd.Series:
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def array(self, arena: Arena) -> pd.Series:
         # The dtype is said, for pandas 3 makes strings of objects that all happen to be some.
-        return pd.Series(self._buffer.copy(), dtype=object, copy=False)
+        return pd.Series(self._buffer.values.copy(), dtype=object, copy=False)

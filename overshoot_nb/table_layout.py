@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import (
+    Arena,
     CategoryColumn,
     Column,
     NullableColumn,
@@ -86,7 +87,7 @@ class Layout:
         if not results:
             return
         for _, pick, column in self._fields:
-            column.extend([pick(result) for result in results])
+            column.extend(list(map(pick, results)))
         if self._outputs:
             answers = [result.output for result in results]
             for out in self._outputs:
@@ -94,5 +95,6 @@ class Layout:
 
     def frame(self) -> pd.DataFrame:
         """A DataFrame of all rows that shares nothing changeable with the columns."""
-        # Each array is fresh, so pandas need not copy it again.
-        return pd.DataFrame({n: c.array() for n, c in self._columns.items()}, copy=False)
+        arena = Arena(sum(column.nbytes for column in self._columns.values()))
+        arrays = {name: column.array(arena) for name, column in self._columns.items()}
+        return pd.DataFrame(arrays, copy=False)  # they are copies already
