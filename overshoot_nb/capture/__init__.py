@@ -1,0 +1,70 @@
+"""A source becomes decoded frames with media time. The only package that opens containers.
+
+::
+
+    opening    a URL or device -> an open container, or one clear SourceError
+    plan       packets -> those the decoder needs, by the times that are wanted
+    picture    what one frame needs to be shown: rotation, deinterlacing
+    decoding   an open container -> frames with media time, segment by segment
+    reading    files, devices and networks: loops, reconnections, the end in words
+    pushed     frames that come from memory
+
+Which frames are wanted is asked of a :class:`~overshoot_nb.sampler.Sampler`; anything else that
+wants frames (a preview) is asked in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.sampler import Sampler
+from overshoot_nb.sources import ArraySource, FrameSource, LiveKitSource, SourceConfig
+
+from .decoding import Shown
+from .opening import VideoInfo
+from .pushed import ArrayCapture, PushedCapture
+from .reading import ContainerCapture
+
+__all__ = ["Capture", "Shown", "VideoInfo", "make_capture"]
+
+
+class Capture(Protocol):
+    """A source being watched, by one thread. ``interrupt`` alone may come from any thread."""
+
+    #: Why it ended, as a sentence; "" while it runs.
+    ending: str
+
+    def open(self) -> VideoInfo:
+        """Opens the source.
+
+        Raises:
+            SourceError: it cannot be opened, or has no video.
+        """
+
+    def frames(self, sampler: Sampler) -> Iterator[Shown]:
+        """The wanted frames in display order."""
+
+    def interrupt(self) -> None:
+        """Makes ``frames`` end soon."""
+
+    def close(self) -> None:
+        """Lets go of everything. Idempotent."""
+
+
+def make_capture(source: SourceConfig, on_status: Callable[[str], None]) -> Capture:
+    """The capture for a source; opens nothing yet.
+
+    Raises:
+        ValidationError: only the server can watch this source.
+    """
+    if isinstance(source, LiveKitSource):
+        raise ValidationError(
+            "a LiveKitSource is joined by the server: use it with a v0.2 base_url"
+        )
+    if isinstance(source, FrameSource):
+        return PushedCapture(source)
+    if isinstance(source, ArraySource):
+        return ArrayCapture(source)
+    return ContainerCapture(source, on_status)

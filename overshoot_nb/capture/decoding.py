@@ -1,0 +1,311 @@
+"""An open container becomes frames with media time, one segment after the other.
+
+A segment is a run of packets whose timestamps belong together: a new one begins where they jump.
+Within a segment media time is ``pts + shift`` in units of the stream's time base.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from typing import Any, NamedTuple
+
+import av.error
+
+from overshoot_nb.sampler import Sampler
+
+from .picture import deinterlaced, pixel_aspect, rotation
+from .plan import AHEAD, Planned, clean_start, plan_file, plan_live
+
+__all__ = ["Decoding", "Shown"]
+
+#: Faults in a row after which a container counts as unreadable.
+MAX_FAULTS = 16
+#: Packets to read before the first keyframe is given up on.
+MAX_LEAD_IN = 300
+#: Seconds that timestamps may jump ahead in formats whose clock can be reset.
+MAX_STEP_AHEAD = 10.0
+#: Seconds that decoding times may step back before it is a reset.
+MAX_STEP_BACK = 0.1
+_TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT
+
+
+class Shown(NamedTuple):
+    """A frame that is on screen during ``[start, end)`` of media time, in units of ``unit``.
+
+    ``frame`` is None where the wanted frame could not be decoded. ``rotation`` (degrees
+    counter-clockwise) and ``aspect`` (width of a pixel over its height) are what is left to do.
+    """
+
+    frame: Any | None
+    start: int
+    end: int
+    unit: Fraction
+    rotation: int = 0
+    aspect: Fraction = Fraction(1)
+
+
+class Decoding:
+    """The frames of one open container.
+
+    Args:
+        container, stream: as opened; ``close`` closes them.
+        live: the source paces itself, so nothing is read ahead and the decoder must not wait.
+        stop: ends the reading between two packets.
+    """
+
+    def __init__(self, container: Any, stream: Any, *, live: bool, stop: threading.Event) -> None:
+        self.container = container
+        self.stream = stream
+        self.context = stream.codec_context
+        self.unit: Fraction = stream.time_base
+        self.live = live
+        self.damaged = 0
+        #: What FFmpeg said when reading failed, or None.
+        self.fault: BaseException | None = None
+        #: Clock when the last packet came.
+        self.read_at = time.monotonic()
+        #: End of what was read so far, in pts of the segment; None before its first packet.
+        self.top: int | None = None
+        self._stop = stop
+        self._carried: Any = None
+        self._aspect = pixel_aspect(stream)
+        self._intra_only = bool(self.context.codec.intra_only)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
+        # Frame threads hold back as many frames as there are threads.
+        self.context.thread_type = "SLICE" if live else "AUTO"
+        discont = live or bool(container.format.flags & _TS_DISCONT)
+        self._ahead = round(MAX_STEP_AHEAD / self.unit) if discont else None
+        self._back = round(Fraction(MAX_STEP_BACK) / self.unit)
+        self._reordered_back = round(1 / self.unit)
+
+    @property
+    def more(self) -> bool:
+        """Whether timestamps jumped: another segment follows."""
+        return self._carried is not None
+
+    def close(self) -> None:
+        """Closes the container."""
+        self._carried = None
+        self.container.close()
+
+    # ---- packets -------------------------------------------------------------------------------
+
+    def segment(self) -> tuple[int | None, Iterator[Any]]:
+        """Begins the next segment: the pts that is its time zero, and its packets.
+
+        Zero is the pts of the first frame that will be shown. None: the packets carry no usable
+        pts, only the order of the frames tells their time.
+        """
+        self.top = None
+        packets = self._packets()
+        lead_in: list[Any] = []
+        key = None
+        untimed = 0
+        avi = self.container.format.name == "avi" and bool(self.context.has_b_frames)
+        for packet in packets:
+            lead_in.append(packet)
+            untimed += packet.pts is None
+            if key is None and packet.is_keyframe and (packet.pts is not None or untimed > AHEAD):
+                key = packet
+            if avi or untimed > AHEAD or len(lead_in) >= MAX_LEAD_IN:
+                break
+            if key is not None and not packet.is_discard:
+                break
+        rest = chain(lead_in, packets)
+        times = [p.pts for p in lead_in if p.pts is not None]
+        # AVI has no pts: FFmpeg counts its frames in the order of decoding.
+        if avi or not times or untimed > AHEAD:
+            return None, rest
+        if key is None or key.pts is None:
+            return times[0], rest
+        if not key.is_discard:
+            return key.pts, rest
+        # An edit list hides the first frames: the first one shown is among the next few.
+        more = []
+        for packet in packets:
+            more.append(packet)
+            if len(more) >= AHEAD:
+                break
+        shown = [p.pts for p in chain(lead_in, more) if p.pts is not None and not p.is_discard]
+        return min(shown, default=key.pts), chain(lead_in, more, packets)
+
+    def _packets(self) -> Iterator[Any]:
+        """The packets of one segment, in decode order."""
+        last: int | None = None
+        last_decode: int | None = None
+        ahead, back, reordered_back = self._ahead, self._back, self._reordered_back
+        for packet in self._all_packets():
+            pts, dts = packet.pts, packet.dts
+            if dts is not None:
+                jump = last_decode is not None and (
+                    dts < last_decode - back or (ahead is not None and dts > last_decode + ahead)
+                )
+                last_decode = dts
+            else:
+                jump = (
+                    last is not None
+                    and pts is not None
+                    and (pts < last - reordered_back or (ahead is not None and pts > last + ahead))
+                )
+            if jump:
+                self._carried = packet
+                return
+            if pts is not None and (last is None or pts > last):
+                last = pts
+                self.top = pts + (packet.duration or self._duration)
+            yield packet
+
+    def _all_packets(self) -> Iterator[Any]:
+        if (carried := self._carried) is not None:
+            self._carried = None
+            yield carried
+        faults = 0
+        stop = self._stop
+        while True:
+            try:
+                for packet in self.container.demux(self.stream):
+                    if stop.is_set():
+                        return
+                    if not packet.size:
+                        continue
+                    faults = 0
+                    if self.live:
+                        self.read_at = time.monotonic()
+                    yield packet
+                return
+            except av.error.InvalidDataError as error:
+                # One damaged packet: the next may be whole again.
+                self.damaged += 1
+                faults += 1
+                if faults >= MAX_FAULTS:
+                    self.fault = error
+                    return
+            except (av.error.FFmpegError, OSError) as error:
+                self.fault = error
+                return
+
+    # ---- frames --------------------------------------------------------------------------------
+
+    def timed(
+        self, packets: Iterator[Any], sampler: Sampler, shift: int, floor: int | None = None
+    ) -> Iterator[Shown]:
+        """The wanted frames of a segment whose packets carry pts.
+
+        Args:
+            shift: media time less pts.
+            floor: media time up to which frames were given before.
+        """
+        context = self.context
+        wanted: dict[int, int] = {}
+        skipping = False
+        context.skip_frame = "DEFAULT"
+        for packet, end, left_out in self._planned(packets, sampler, shift, floor):
+            if left_out:
+                # Else H.264 silently loses a frame that is still inside the decoder.
+                yield from self._chosen(self._decode(None), wanted, shift)
+                context.flush_buffers()
+            if end is None:
+                if not skipping:
+                    context.skip_frame = "NONREF"
+                    skipping = True
+            else:
+                wanted[packet.pts] = end
+                if skipping:
+                    context.skip_frame = "DEFAULT"
+                    skipping = False
+            frames = self._decode(packet)
+            if frames and wanted:
+                yield from self._chosen(frames, wanted, shift)
+        yield from self._chosen(self._decode(None), wanted, shift)
+        context.flush_buffers()
+        for pts in sorted(wanted):
+            yield Shown(None, pts + shift, wanted[pts] + shift, self.unit)
+
+    def _planned(
+        self, packets: Iterator[Any], sampler: Sampler, shift: int, floor: int | None
+    ) -> Iterator[Planned]:
+        wants = sampler.wants
+
+        def wanted(start: int, end: int) -> bool:
+            return wants(start + shift, end + shift) and (floor is None or start + shift > floor)
+
+        context = self.context
+        if self.live:
+            return plan_live(
+                packets,
+                wanted,
+                frame_duration=self._duration,
+                intra_only=self._intra_only,
+                reorders=bool(context.has_b_frames),
+            )
+        clean = (
+            (lambda packet: clean_start(packet, context.extradata))
+            if context.codec.canonical_name == "h264"
+            else (lambda packet: True)
+        )
+        return plan_file(
+            packets,
+            wanted,
+            frame_duration=self._duration,
+            intra_only=self._intra_only,
+            clean=clean,
+        )
+
+    def untimed(self, packets: Iterator[Any], sampler: Sampler, shift: int) -> Iterator[Shown]:
+        """The wanted frames of a segment without pts: everything is decoded, order is time."""
+        self.context.skip_frame = "DEFAULT"
+        stamps: deque[int] = deque()
+        pending: tuple[Any, int] | None = None
+        first: int | None = None
+        clock = 0
+        for packet in chain(packets, (None,)):
+            if packet is not None:
+                if packet.dts is not None:
+                    first = packet.dts if first is None else first
+                    clock = max(clock, packet.dts - first)
+                stamps.append(clock)
+                clock += packet.duration or self._duration
+                self.top = clock
+            for frame in self._decode(packet):
+                at = (stamps.popleft() if stamps else clock) + shift
+                if pending and sampler.wants(pending[1], at):
+                    yield self._shown(pending[0], pending[1], at)
+                pending = frame, at
+        if pending:
+            end = pending[1] + self._duration
+            if sampler.wants(pending[1], end):
+                yield self._shown(pending[0], pending[1], end)
+        self.context.flush_buffers()
+
+    def _decode(self, packet: Any | None) -> list[Any]:
+        try:
+            frames: list[Any] = self.context.decode(packet)
+        except EOFError:
+            return []
+        except av.error.FFmpegError:
+            self.damaged += 1
+            return []
+        return frames
+
+    def _chosen(self, frames: list[Any], wanted: dict[int, int], shift: int) -> Iterator[Shown]:
+        for frame in frames:
+            pts = frame.pts
+            end = wanted.pop(pts, None)
+            if end is None:
+                continue
+            for lost in sorted(p for p in wanted if p < pts):
+                # Frames come out in display order: this one never will.
+                yield Shown(None, lost + shift, wanted.pop(lost) + shift, self.unit)
+            yield self._shown(frame, pts + shift, end + shift)
+
+    def _shown(self, frame: Any, start: int, end: int) -> Shown:
+        turn = rotation(frame)
+        if frame.interlaced_frame:
+            frame = deinterlaced(frame, self.stream)
+        return Shown(frame, start, end, self.unit, turn, self._aspect)

@@ -1,0 +1,227 @@
+"""Opening containers: FFmpeg's options for each kind of source, and its reasons in our errors."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+
+from overshoot_nb.errors import SourceError
+from overshoot_nb.sources import (
+    CameraSource,
+    FileSource,
+    HLSSource,
+    RTMPSource,
+    RTSPSource,
+    redact,
+)
+
+__all__ = ["ContainerSource", "VideoInfo", "describe", "open_source", "reason"]
+
+ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSource
+
+#: Seconds that opening a network source may take.
+OPEN_TIMEOUT_SECONDS = 15.0
+_ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
+
+# FFmpeg's messages are taken from here into our errors; the user's root logger has no use for them.
+logging.getLogger("libav").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is being watched.
+
+    Attributes:
+        width, height: display size in pixels: upright, pixels square.
+        codec: FFmpeg's name of the codec; "raw" for frames from memory.
+        fps: average frames a second, or None.
+        duration: seconds, or None where there is no end or it is not known.
+    """
+
+    width: int
+    height: int
+    codec: str
+    fps: float | None = None
+    duration: float | None = None
+
+    def with_size(self, width: int, height: int) -> VideoInfo:
+        """The same with another size."""
+        return replace(self, width=width, height=height)
+
+
+class _Messages:
+    """Lets FFmpeg's errors carry its own words while anything is being opened."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._openings = 0
+        self._level: int | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._openings == 0:
+                self._level = av.logging.get_level()
+                if self._level is None or self._level < av.logging.ERROR:
+                    av.logging.set_level(av.logging.ERROR)
+            self._openings += 1
+        try:
+            with av.logging.Capture(local=True):
+                yield
+        finally:
+            with self._lock:
+                self._openings -= 1
+                if self._openings == 0:
+                    av.logging.set_level(self._level)
+
+
+_messages = _Messages()
+
+
+def open_source(source: ContainerSource) -> tuple[Any, Any]:
+    """Opens a source: the container and its video stream.
+
+    Raises:
+        SourceError: it cannot be opened or has no video; the message names it.
+    """
+    container = _open_camera(source) if isinstance(source, CameraSource) else _open_url(source)
+    try:
+        stream = _video_stream(container)
+        if stream is None:
+            kinds = sorted({s.type for s in container.streams if s.type})
+            raise SourceError(
+                f"{source.label}: has no video"
+                + (f", only {' and '.join(kinds)}" if kinds and "video" not in kinds else "")
+                + (", only a cover picture" if "video" in kinds else "")
+            )
+        if stream.codec_context is None:
+            raise SourceError(f"{source.label}: no decoder for its video is installed")
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def describe(container: Any, stream: Any) -> VideoInfo:
+    """What the headers say; the size is that of the coded picture."""
+    context = stream.codec_context
+    rate = stream.average_rate
+    seconds = None
+    if stream.duration is not None and stream.duration > 0:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration is not None and container.duration > 0:
+        seconds = container.duration / 1e6  # av.time_base
+    return VideoInfo(
+        context.width, context.height, context.name, float(rate) if rate else None, seconds
+    )
+
+
+def reason(error: BaseException, url: str) -> str:
+    """FFmpeg's reason in words, without the URL's secrets."""
+    if isinstance(error, av.error.ExitError):
+        return "no data came in time"
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    log = getattr(error, "log", None)
+    if log and log[2].strip():
+        said = log[2].strip()
+        words = said if words in said else f"{words} ({said})"
+    return redact(" ".join(words.split()), url)
+
+
+def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
+    options: dict[str, str] = {}
+    timeout: tuple[float, float] | None = (OPEN_TIMEOUT_SECONDS, source.timeout)
+    if isinstance(source, RTSPSource):
+        options = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+    elif isinstance(source, FileSource) and not source.remote:
+        timeout = None
+        path = Path(source.url)
+        if "://" not in source.url:
+            _check_file(path)
+    try:
+        with _messages():
+            return av.open(source.url, options=options, timeout=timeout)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        why = reason(error, source.url)
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+
+
+def _name(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> str:
+    if isinstance(source, FileSource) and not source.remote:
+        return source.url
+    return source.label
+
+
+def _check_file(path: Path) -> None:
+    """FFmpeg's messages for these are about formats; a person's are about the file."""
+    if not path.exists():
+        hint = "" if path.is_absolute() else f" (in {Path.cwd()})"
+        error = SourceError(f"{path}: no such file{hint}")
+        error.errno = errno.ENOENT
+        raise error
+    if path.is_dir():
+        raise SourceError(f"{path}: is a directory, not a video")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceError(f"{path}: is an empty file")
+
+
+def _video_stream(container: Any) -> Any | None:
+    for stream in container.streams.video:
+        if not _is_cover(container, stream):
+            return stream
+    return None
+
+
+def _is_cover(container: Any, stream: Any) -> bool:
+    """Whether a video stream is but the cover picture of a music file."""
+    try:
+        return bool(int(stream.disposition) & _ATTACHED_PICTURE)
+    except AttributeError:  # PyAV 14.0 has the property, but it does not work
+        pictures = stream.codec_context.name in ("mjpeg", "png", "bmp", "gif", "webp")
+        return pictures and bool(container.streams.audio) and not stream.average_rate
+
+
+def _open_camera(source: CameraSource) -> Any:
+    form, device, known = _camera_device(source)
+    options = {"video_size": f"{source.width}x{source.height}"}
+    if form == "avfoundation":
+        options |= {"framerate": "30", "pixel_format": "nv12"}
+    timeout = (OPEN_TIMEOUT_SECONDS, source.timeout)
+    try:
+        with _messages():
+            try:
+                return av.open(device, format=form, options=options, timeout=timeout)
+            except av.error.FFmpegError:
+                # Not every camera has every size: then its own default.
+                return av.open(device, format=form, timeout=timeout)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        why = reason(error, "")
+        raise SourceError(f"camera {device!r} cannot be opened: {why}; {known}", why) from None
+
+
+def _camera_device(source: CameraSource) -> tuple[str, str, str]:
+    """FFmpeg's format, its name of the device, and what exists, in words."""
+    index = 0 if source.device == "default" else source.device
+    if sys.platform == "darwin":
+        return "avfoundation", str(index), "indices count from 0"
+    if sys.platform == "win32":
+        name = str(index) if isinstance(source.device, str) else f"@device_{index}"
+        device = name if name.startswith("video=") else f"video={name}"
+        return "dshow", device, "give the camera's name as Windows shows it"
+    found = sorted(glob.glob("/dev/video*"))  # noqa: PTH207 - devices, not a tree
+    known = f"cameras here: {', '.join(found)}" if found else "there is no /dev/video* here"
+    if source.device == "default":
+        return "v4l2", found[0] if found else "/dev/video0", known
+    return "v4l2", f"/dev/video{index}" if isinstance(index, int) else index, known

@@ -1,0 +1,61 @@
+"""What a decoded frame needs before it can be shown: its rotation, and whole lines."""
+
+from __future__ import annotations
+
+import math
+import struct
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import av
+import av.error
+import av.filter
+
+__all__ = ["deinterlaced", "pixel_aspect", "rotation"]
+
+
+def rotation(frame: Any) -> int:
+    """Degrees (0, 90, 180, 270) to turn the frame counter-clockwise so that it is upright."""
+    side = frame.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return 0
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side)[:36])
+    if not (a or c) or not (b or d):
+        return 0
+    # As av_display_rotation_get does it.
+    turned = -math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c)))
+    return round(turned / 90) * 90 % 360
+
+
+def pixel_aspect(stream: Any) -> Fraction:
+    """Width of a pixel over its height."""
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    return Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
+
+
+def deinterlaced(frame: Any, stream: Any) -> Any:
+    """The frame with both its fields brought to one moment; as it is where that cannot be done.
+
+    Only chosen frames pass here, alone: the filter sees no neighbours and works within the frame.
+    """
+    graph = av.filter.Graph()
+    try:
+        source = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or stream.time_base,
+        )
+        filters = [source, graph.add("yadif", "mode=send_frame:deint=all"), graph.add("buffersink")]
+        for left, right in pairwise(filters):
+            left.link_to(right)
+        graph.configure()
+        graph.push(frame)
+        graph.push(None)
+        whole = graph.pull()
+    except (av.error.FFmpegError, ValueError):
+        return frame
+    whole.pts = frame.pts
+    whole.time_base = frame.time_base
+    return whole

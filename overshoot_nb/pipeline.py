@@ -1,0 +1,277 @@
+"""Capture, sampler and encoder as one blocking iterator of samples, made for one worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import chain
+from types import TracebackType
+
+from . import config
+from .capture import Shown, VideoInfo, make_capture
+from .encoder import ClipEncoder, FrameEncoder, Picture, fit
+from .errors import SourceEndedError, ValidationError
+from .sampler import ClipSampler, FrameSampler, make_sampler
+from .sources import FrameSource, SourceConfig
+from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
+
+__all__ = ["SampleReader"]
+
+_NO_LIMIT = (1 << 30, 1 << 30)
+
+
+@dataclass(slots=True)
+class _OpenClip:
+    number: int
+    frames: list[EncodedFrame] = field(default_factory=list)
+    newest: Fraction = Fraction(-1)  # media time of its newest frame
+    lost: bool = False  # a frame could not be decoded
+    video: ClipEncoder | None = None
+
+
+class SampleReader:
+    """The samples of a source, in time order.
+
+    Iterate once, in one thread; it blocks while the source or ``wait`` does. Ends when the source
+    ends or after :meth:`interrupt`, and then ``ending`` says why.
+
+    Args:
+        source: what to watch.
+        processing: which moments: frame mode or clip mode.
+        max_size: width and height in pixels to fit pictures into; they are never enlarged.
+        jpeg_quality: 1 to 100.
+        clip_encoding: "images", or "video" for each clip as an MP4 too.
+        wait: called with the media time in seconds at which a sample is complete, before it is
+            stamped; blocks until it is due. False stops the reading.
+        on_status: told in words when a connection is lost and found again.
+        on_drop: told (reason, count) of ticks or clips that gave no sample: "undecodable" or
+            "incomplete clip".
+
+    Attributes:
+        live: whether the source paces itself.
+        ending: a sentence that says why it ended; "" before.
+
+    Raises:
+        ValidationError: a parameter is out of range, or the server alone can watch the source.
+    """
+
+    def __init__(
+        self,
+        source: SourceConfig,
+        processing: ProcessingConfig,
+        *,
+        max_size: tuple[int, int] = config.MAX_SIZE,
+        jpeg_quality: int = config.JPEG_QUALITY,
+        clip_encoding: ClipEncoding = "images",
+        wait: Callable[[float], bool] | None = None,
+        on_status: Callable[[str], None] | None = None,
+        on_drop: Callable[[str, int], None] | None = None,
+    ) -> None:
+        if clip_encoding not in ("images", "video"):
+            raise ValidationError(f'clip_encoding={clip_encoding!r} must be "images" or "video"')
+        self._source = source
+        self._sampler = make_sampler(processing)
+        self._encoder = FrameEncoder(max_size, jpeg_quality)
+        self._as_video = clip_encoding == "video"
+        self._wait = wait or (lambda media_time: True)
+        self._on_drop = on_drop or (lambda reason, count: None)
+        self._capture = make_capture(source, on_status or (lambda text: None))
+        self.live = source.live
+        self._info: VideoInfo | None = None
+        self._frames: Iterator[Shown] = iter(())
+        self._head: list[Shown] = []
+        self._index = 0
+        self._stopped = False
+        self._newest = Fraction(-1)  # media time of the newest frame given
+        self._encoded: tuple[Fraction, Picture, EncodedFrame] | None = None
+
+    # ---- life ----------------------------------------------------------------------------------
+
+    def open(self) -> VideoInfo:
+        """Opens the source and decodes its first frame. Idempotent.
+
+        Raises:
+            SourceError: it cannot be opened or has no video.
+        """
+        if self._info is None:
+            info = self._capture.open()
+            self._frames = self._capture.frames(self._sampler)
+            # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
+            # may never come.
+            if not isinstance(self._source, FrameSource):
+                for shown in self._frames:
+                    self._head.append(shown)
+                    if shown.frame is not None:
+                        info = info.with_size(*_display_size(shown))
+                        break
+            self._info = info
+        return self._info
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is being watched; opens the source if need be."""
+        return self.open()
+
+    @property
+    def ending(self) -> str:
+        """Why it ended, in words; "" before."""
+        return self._capture.ending
+
+    def interrupt(self) -> None:
+        """Makes the iteration end soon. From any thread."""
+        self._stopped = True
+        self._capture.interrupt()
+
+    def close(self) -> None:
+        """Lets go of the source. Idempotent; call it where the iteration runs, or after it."""
+        self.interrupt()
+        self._head.clear()
+        self._encoded = None
+        self._capture.close()
+
+    def __enter__(self) -> SampleReader:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ---- samples -------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Sample]:
+        """The samples.
+
+        Raises:
+            SourceError: the source cannot be opened or has no video.
+            SourceEndedError: it ended without a single frame.
+        """
+        self.open()
+        sampler = self._sampler
+        if isinstance(sampler, FrameSampler):
+            yield from self._frame_samples(sampler)
+        else:
+            yield from self._clip_samples(sampler)
+        if self._newest < 0 and not self._stopped:
+            raise SourceEndedError(
+                f"{self._source.label}: gave no frame ({self.ending})", self.ending
+            )
+
+    def _all_shown(self) -> Iterator[Shown]:
+        head, self._head = self._head, []
+        return chain(head, self._frames)
+
+    def _frame_samples(self, sampler: FrameSampler) -> Iterator[Sample]:
+        for shown in self._all_shown():
+            ticks = sampler.take(shown.start, shown.end)
+            if not ticks:
+                continue
+            if shown.frame is None:
+                self._on_drop("undecodable", len(ticks))
+                continue
+            if self.live:
+                # After a stall one frame covers many ticks: nothing is asked about twice.
+                if shown.start * shown.unit <= self._newest:
+                    continue
+                ticks = ticks[:1]
+            encoded = self._encode(shown)[1]
+            for tick in ticks:
+                at = float(sampler.time(tick))
+                if not self._due(at):
+                    return
+                yield self._sample("frame", at, (encoded,))
+
+    def _clip_samples(self, sampler: ClipSampler) -> Iterator[Sample]:
+        clips: dict[int, _OpenClip] = {}
+        try:
+            for shown in self._all_shown():
+                for number, positions in sampler.take(shown.start, shown.end):
+                    clip = clips.setdefault(number, _OpenClip(number))
+                    if shown.frame is None:
+                        clip.lost = True
+                    else:
+                        self._extend(clip, shown, positions)
+                complete = sampler.complete(shown.end)
+                for number in [n for n in sorted(clips) if n < complete]:
+                    sample = self._finished(sampler, clips.pop(number))
+                    if sample is not None:
+                        yield sample
+                    if self._stopped:
+                        return
+            for number in sorted(clips):
+                if self._stopped:
+                    return
+                sample = self._finished(sampler, clips.pop(number))
+                if sample is not None:
+                    yield sample
+        finally:
+            for clip in clips.values():
+                if clip.video is not None:
+                    clip.video.discard()
+
+    def _extend(self, clip: _OpenClip, shown: Shown, positions: range) -> None:
+        picture, encoded = self._encode(shown)
+        clip.newest = shown.start * shown.unit
+        # A position for each frame: a slow video repeats its frames, with the same bytes.
+        clip.frames.extend([encoded] * len(positions))
+        if self._as_video:
+            if clip.video is None:
+                assert isinstance(self._sampler, ClipSampler)
+                clip.video = ClipEncoder(encoded.width, encoded.height, self._sampler.fps)
+            for position in positions:
+                clip.video.add(picture, position)
+
+    def _finished(self, sampler: ClipSampler, clip: _OpenClip) -> Sample | None:
+        """The sample of a clip to which nothing more comes, or None, with the reason counted."""
+        if len(clip.frames) < config.MIN_CLIP_FRAMES:
+            self._on_drop("undecodable" if clip.lost else "incomplete clip", 1)
+        elif self.live and clip.newest <= self._newest:
+            pass  # nothing new was seen in it
+        else:
+            start = sampler.time(clip.number)
+            if self._due(float(start + Fraction(len(clip.frames) - 1, sampler.fps))):
+                video = clip.video.finish() if clip.video is not None else None
+                clip.video = None
+                self._newest = max(self._newest, clip.newest)
+                return self._sample("clip", float(start), tuple(clip.frames), video)
+        if clip.video is not None:
+            clip.video.discard()
+        return None
+
+    def _encode(self, shown: Shown) -> tuple[Picture, EncodedFrame]:
+        """The picture and its JPEG, made once for a frame."""
+        at = shown.start * shown.unit
+        if self._encoded is None or self._encoded[0] != at:
+            picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
+            self._encoded = at, picture, self._encoder.encode(picture, float(at))
+            if isinstance(self._sampler, FrameSampler):
+                self._newest = at
+        return self._encoded[1], self._encoded[2]
+
+    def _due(self, media_time: float) -> bool:
+        if not self._stopped and not self._wait(media_time):
+            self.interrupt()
+        return not self._stopped
+
+    def _sample(
+        self,
+        mode: Mode,
+        media_time: float,
+        frames: tuple[EncodedFrame, ...],
+        video: bytes | None = None,
+    ) -> Sample:
+        index = self._index
+        self._index += 1
+        return Sample(index, mode, media_time, datetime.now(UTC), frames, video)
+
+
+def _display_size(shown: Shown) -> tuple[int, int]:
+    frame = shown.frame
+    assert frame is not None
+    return fit(frame.width, frame.height, shown.aspect, shown.rotation, _NO_LIMIT)

@@ -1,0 +1,201 @@
+"""Which moments of a video are wanted: exact arithmetic on times, no pixels.
+
+A frame is on screen during ``[start, end)``: from its own pts to that of the next frame in display
+order. It serves every tick in that range, which is the rule "the last frame at or before the
+tick". Times are whole numbers in units of a time base, media time zero being the first frame;
+intervals are exact fractions. A grid of floats drifts: at 0.7 s it gives extra samples.
+
+A sampler is first bound to a time base. ``wants`` has no state, because capture asks in decode
+order; ``take`` is asked in display order and serves no tick twice.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import lcm
+from typing import NamedTuple, Protocol
+
+from .config import CLIP_LENGTH_RANGE, INTERVAL_RANGE, MIN_CLIP_FRAMES, TARGET_FPS_RANGE
+from .errors import ValidationError
+from .types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+
+__all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Sampler", "make_sampler"]
+
+
+class Sampler(Protocol):
+    """What capture needs to know of the wanted moments."""
+
+    def bind(self, time_base: Fraction) -> None:
+        """Sets the unit of the times of the calls that follow, in seconds."""
+
+    def wants(self, start: int, end: int) -> bool:
+        """Whether a frame on screen during ``[start, end)`` serves any tick."""
+
+    def due(self, after: int) -> int:
+        """The first time later than ``after`` at which a tick falls, rounded up to a unit."""
+
+
+class FrameSampler:
+    """A tick every ``interval_seconds``: tick k is at ``k * interval``.
+
+    Raises:
+        ValidationError: the interval is out of range.
+    """
+
+    def __init__(self, processing: FrameProcessingConfig) -> None:
+        low, high = INTERVAL_RANGE
+        interval = processing.interval_seconds
+        if not _number(interval) or not low < interval <= high:
+            raise ValidationError(
+                f"interval_seconds={interval!r} must be more than {low:g} and at most {high:g}"
+            )
+        self._interval = Fraction(str(interval))
+        self._next = 0
+        self.bind(Fraction(1))
+
+    def bind(self, time_base: Fraction) -> None:
+        """See :class:`Sampler`."""
+        # A tick every _step / _scale units.
+        ratio = self._interval / time_base
+        self._step, self._scale = ratio.numerator, ratio.denominator
+
+    def wants(self, start: int, end: int) -> bool:
+        """See :class:`Sampler`."""
+        if start < 0:
+            start = 0
+        return -(-start * self._scale // self._step) * self._step < end * self._scale
+
+    def take(self, start: int, end: int) -> range:
+        """The numbers of the ticks that the frame serves, each given once."""
+        first = max(self._next, -(-start * self._scale // self._step))
+        stop = max(first, -(-end * self._scale // self._step))
+        self._next = stop
+        return range(first, stop)
+
+    def due(self, after: int) -> int:
+        """See :class:`Sampler`."""
+        tick = max(self._next, after * self._scale // self._step + 1)
+        return max(after + 1, -(-tick * self._step // self._scale))
+
+    def time(self, tick: int) -> Fraction:
+        """Media time of a tick in seconds."""
+        return tick * self._interval
+
+
+class ClipPart(NamedTuple):
+    """What one frame is to one clip: the frame of each of ``positions`` (0 to n - 1)."""
+
+    clip: int
+    positions: range
+
+
+class ClipSampler:
+    """Clip j starts at ``j * delay``; its frame i of n is on screen at ``start + i / target_fps``.
+
+    n is ``floor(target_fps * clip_length)``. Clips overlap when the delay is shorter than a clip.
+
+    Raises:
+        ValidationError: a parameter is out of range, or a clip has fewer than 3 frames.
+    """
+
+    def __init__(self, processing: ClipProcessingConfig) -> None:
+        fps, length = processing.target_fps, processing.clip_length_seconds
+        delay = processing.delay_seconds
+        slowest, fastest = TARGET_FPS_RANGE
+        if not isinstance(fps, int) or isinstance(fps, bool) or not slowest <= fps <= fastest:
+            raise ValidationError(
+                f"target_fps={fps!r} must be an integer from {slowest} to {fastest}"
+            )
+        low, high = CLIP_LENGTH_RANGE
+        if not _number(length) or not low <= length <= high:
+            raise ValidationError(
+                f"clip_length_seconds={length!r} must be from {low:g} to {high:g}"
+            )
+        if not _number(delay) or not 0 < delay < float("inf"):
+            raise ValidationError(f"delay_seconds={delay!r} must be more than 0")
+        #: Frames in a whole clip.
+        self.length = int(fps * Fraction(str(length)))
+        if self.length < MIN_CLIP_FRAMES:
+            raise ValidationError(
+                f"target_fps={fps} x clip_length_seconds={length} is a clip of {self.length} "
+                f"frames; at least {MIN_CLIP_FRAMES} are needed"
+            )
+        self.fps = fps
+        self._delay = Fraction(str(delay))
+        self._until = Fraction(0)  # seconds up to which every tick was given
+        self._served = self._unit = 0
+        self.bind(Fraction(1))
+
+    def bind(self, time_base: Fraction) -> None:
+        """See :class:`Sampler`."""
+        if self._unit:
+            self._until = Fraction(self._served, self._unit)
+        # Everything in whole numbers of one unit: 1 / unit seconds.
+        unit = lcm(self._delay.denominator, self.fps, time_base.denominator)
+        self._factor = time_base.numerator * unit // time_base.denominator
+        self._every = self._delay.numerator * unit // self._delay.denominator
+        self._step = unit // self.fps
+        self._span = (self.length - 1) * self._step
+        self._unit = unit
+        self._served = -(-self._until.numerator * unit // self._until.denominator)
+
+    def wants(self, start: int, end: int) -> bool:
+        """See :class:`Sampler`."""
+        every, step, length = self._every, self._step, self.length
+        start, end = max(0, start * self._factor), end * self._factor
+        for clip in range(max(0, -((self._span - start) // every)), -(-end // every)):
+            begin = clip * every
+            position = max(0, -((begin - start) // step))
+            if position < length and begin + position * step < end:
+                return True
+        return False
+
+    def take(self, start: int, end: int) -> list[ClipPart]:
+        """What the frame is to each clip, in order of the clips; nothing is given twice."""
+        every, step, length = self._every, self._step, self.length
+        start, end = max(self._served, start * self._factor), end * self._factor
+        parts = []
+        for clip in range(max(0, -((self._span - start) // every)), -(-end // every)):
+            begin = clip * every
+            first = max(0, -((begin - start) // step))
+            stop = min(length, max(0, -((begin - end) // step)))
+            if first < stop:
+                parts.append(ClipPart(clip, range(first, stop)))
+        self._served = max(self._served, end)
+        return parts
+
+    def complete(self, end: int) -> int:
+        """All clips before this one are complete once frames are known up to ``end``."""
+        return max(0, -((self._span - end * self._factor) // self._every))
+
+    def due(self, after: int) -> int:
+        """See :class:`Sampler`."""
+        moment = after * self._factor + 1
+        every, step = self._every, self._step
+        first = max(0, -((self._span - moment) // every))
+        times = []
+        # The clips that are open then, and the one that starts next.
+        for clip in range(first, max(first, moment // every + 1) + 1):
+            position = max(0, -((clip * every - moment) // step))
+            if position < self.length:
+                times.append(clip * every + position * step)
+        return max(after + 1, -(-min(times) // self._factor))
+
+    def time(self, clip: int) -> Fraction:
+        """Media time of the start of a clip in seconds."""
+        return clip * self._delay
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def make_sampler(processing: ProcessingConfig) -> FrameSampler | ClipSampler:
+    """The sampler for a configuration.
+
+    Raises:
+        ValidationError: a parameter is out of range.
+    """
+    if isinstance(processing, FrameProcessingConfig):
+        return FrameSampler(processing)
+    return ClipSampler(processing)

@@ -1,0 +1,502 @@
+"""What to watch. Values only: nothing here opens a file, a device or a connection.
+
+A source says where pictures come from; ``capture`` opens it. ``FrameSource`` alone owns something,
+from its start: the bounded queue of the frames that were pushed into it.
+
+User info and query values of a URL may be secrets: they are part of the value and of equality,
+but of no repr, label or message. :func:`redact` is how any text about a source loses them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import StreamClosedError, ValidationError
+
+__all__ = [
+    "ArraySource",
+    "CameraSource",
+    "FileSource",
+    "FrameSource",
+    "HLSSource",
+    "LiveKitSource",
+    "PushedFrame",
+    "RTMPSource",
+    "RTSPSource",
+    "SourceConfig",
+    "as_source",
+    "display_url",
+    "redact",
+]
+
+#: Seconds without data after which a network source counts as broken.
+READ_TIMEOUT_SECONDS = 4.0
+#: HLS servers may hold a playlist back for a whole segment.
+HLS_READ_TIMEOUT_SECONDS = 15.0
+#: Pushed frames kept while nobody takes them.
+FRAME_QUEUE_LENGTH = 8
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+
+
+def display_url(url: str) -> str:
+    """``url`` as it may be shown: without user info, and without the values of its query."""
+    head, _, _ = url.partition("#")
+    head, _, query = head.partition("?")
+    try:
+        parts = urlsplit(head)
+    except ValueError:
+        parts = None
+    if parts is not None and parts.scheme and "@" in parts.netloc:
+        head = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    elif parts is None and "@" in head:
+        head = head.partition("://")[0] + "://" + head.rpartition("@")[2]
+    if not query:
+        return head
+    names = [pair.partition("=")[0] for pair in query.split("&")]
+    return head + "?" + "&".join(f"{name}=…" for name in names)
+
+
+def redact(text: str, url: str = "") -> str:
+    """``text`` without the user info and query values of ``url`` or of any URL inside it.
+
+    FFmpeg quotes URLs, and pieces of them, in its messages.
+    """
+    if url:
+        text = text.replace(url, display_url(url))
+    text = _URL.sub(lambda match: display_url(match.group()), text)
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
+
+
+def _secrets(url: str) -> set[str]:
+    if "://" not in url:
+        return set()
+    authority, _, rest = url.partition("://")[2].partition("/")
+    info = authority.rpartition("@")[0]
+    query = (authority + "/" + rest).partition("#")[0].partition("?")[2]
+    parts = {info, *info.split(":", 1), *(pair.partition("=")[2] for pair in query.split("&"))}
+    # A single character is no secret worth hiding, and hiding it would garble every message.
+    return {s for part in parts for s in (part, unquote(part)) if len(s) > 1}
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ValidationError(f"{name}={value!r} must be a non-empty string")
+
+
+def _positive(name: str, value: object) -> None:
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+    if not ok:
+        raise ValidationError(f"{name}={value!r} must be a positive number")
+
+
+def _scheme(url: str, *schemes: str) -> None:
+    if url.partition("://")[0].lower() not in schemes or not url.partition("://")[2]:
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValidationError(f"url={display_url(url)!r} must begin with {wanted}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A video or picture file, or the http(s) URL of one.
+
+    Args:
+        path: where it is.
+        loop: start again at its end, for ever; media time goes on growing.
+        realtime: play at the video's own pace; False takes samples as fast as they are used.
+        timeout: seconds without data after which an http(s) file counts as broken.
+
+    Raises:
+        ValidationError: ``path`` is empty or neither a string nor a ``Path``.
+    """
+
+    path: str | Path = field(repr=False)
+    loop: bool = False
+    realtime: bool = True
+    timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    live: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, Path):
+            _text("path", self.path)
+        _positive("timeout", self.timeout)
+
+    @property
+    def url(self) -> str:
+        """What FFmpeg opens."""
+        return str(self.path)
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is read over the network."""
+        return self.url.lower().startswith(("http://", "https://"))
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        return display_url(self.url) if self.remote else Path(self.url).name or self.url
+
+    def __repr__(self) -> str:
+        shown = display_url(self.url) if self.remote else self.url
+        return f"FileSource({shown!r}, loop={self.loop}, realtime={self.realtime})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _NetworkSource:
+    url: str
+    timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    live: ClassVar[bool] = True
+    realtime: ClassVar[bool] = True
+    _schemes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        _text("url", self.url)
+        _scheme(self.url, *self._schemes)
+        _positive("timeout", self.timeout)
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen: the URL without its secrets."""
+        return display_url(self.url)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.label!r})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RTSPSource(_NetworkSource):
+    """An ``rtsp://`` or ``rtsps://`` stream, read over TCP.
+
+    ``timeout``: seconds without data after which the connection counts as broken (default 4).
+    """
+
+    _schemes: ClassVar[tuple[str, ...]] = ("rtsp", "rtsps")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RTMPSource(_NetworkSource):
+    """An ``rtmp://`` or ``rtmps://`` stream. ``timeout`` as in :class:`RTSPSource`."""
+
+    _schemes: ClassVar[tuple[str, ...]] = ("rtmp", "rtmps")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HLSSource(_NetworkSource):
+    """An HLS playlist (``http(s)://....m3u8``), live or finished. ``timeout`` default 15 s."""
+
+    timeout: float = field(default=HLS_READ_TIMEOUT_SECONDS, kw_only=True)
+    _schemes: ClassVar[tuple[str, ...]] = ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSource:
+    """A camera of this machine.
+
+    Args:
+        device: "default" (the platform's first), an index, or the platform's own name of it,
+            such as "/dev/video0".
+        width, height: the picture size to ask for, in pixels; the camera may give another.
+        timeout: seconds without a picture after which the camera counts as broken.
+    """
+
+    device: str | int = "default"
+    width: int = 1280
+    height: int = 720
+    timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    live: ClassVar[bool] = True
+    realtime: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.device, bool) or not isinstance(self.device, str | int):
+            raise ValidationError(f"device={self.device!r} must be a name or an index")
+        if self.device == "" or (isinstance(self.device, int) and self.device < 0):
+            raise ValidationError(f"device={self.device!r} must be a name or an index from 0")
+        _size(self.width, self.height)
+        _positive("timeout", self.timeout)
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        return "camera" if self.device == "default" else f"camera {self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKitSource:
+    """A LiveKit room that the server joins. The token is shown nowhere."""
+
+    url: str = field(repr=False)
+    token: str = field(repr=False)
+    live: ClassVar[bool] = True
+    realtime: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _text("url", self.url)
+        if not isinstance(self.token, str) or not self.token:
+            raise ValidationError("token must be a non-empty string")
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        return display_url(self.url)
+
+    def __repr__(self) -> str:
+        return f"LiveKitSource({self.label!r})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArraySource:
+    """Pictures from memory: finite, and not in real time.
+
+    Args:
+        frames: an iterable of uint8 arrays, RGB (h, w, 3), RGBA (h, w, 4) or grey (h, w); or one
+            array of any of these with the frame as its first axis.
+        fps: frames a second, which gives the pictures their times.
+    """
+
+    frames: Iterable[npt.NDArray[np.uint8]] = field(repr=False)
+    fps: float = 30.0
+    live: ClassVar[bool] = False
+    realtime: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.frames, np.ndarray) and self.frames.ndim not in (3, 4):
+            raise ValidationError(
+                f"frames is an array of shape {self.frames.shape}; expected (n, h, w), "
+                "(n, h, w, 3) or (n, h, w, 4), or an iterable of single pictures"
+            )
+        if not isinstance(self.frames, Iterable):
+            raise ValidationError("frames must be an iterable of uint8 arrays")
+        _positive("fps", self.fps)
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        return "frames in memory"
+
+
+class PushedFrame(NamedTuple):
+    """A picture and when it was pushed: ``pixels`` (h, w, 4), ``time`` in seconds."""
+
+    pixels: npt.NDArray[np.uint8]
+    time: float
+
+
+class FrameSource:
+    """Pictures that the program pushes itself, from any thread.
+
+    Args:
+        width, height: size of every picture in pixels.
+
+    Raises:
+        ValidationError: a size is no positive integer.
+    """
+
+    live: ClassVar[bool] = True
+    realtime: ClassVar[bool] = True
+
+    def __init__(self, width: int, height: int) -> None:
+        _size(width, height)
+        self.width = width
+        self.height = height
+        self._queue: deque[PushedFrame] = deque(maxlen=FRAME_QUEUE_LENGTH)
+        self._ready = threading.Condition()
+        self._closed = False
+        self._wake = 0
+        self._now: tuple[float, float] | None = None  # newest frame: its time, and the clock's
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        return f"pushed frames {self.width}x{self.height}"
+
+    def __repr__(self) -> str:
+        return f"FrameSource(width={self.width}, height={self.height})"
+
+    def push_frame(
+        self,
+        frame: bytes | bytearray | memoryview | npt.NDArray[np.uint8],
+        *,
+        media_time: float | None = None,
+    ) -> None:
+        """Gives one picture. It is copied; when nobody takes them, the oldest is dropped.
+
+        Args:
+            frame: ``width * height * 4`` bytes of RGBA, or a uint8 array of shape (h, w, 4) RGBA
+                or (h, w, 3) RGB.
+            media_time: its time in seconds on a clock of the caller's; default: the time of the
+                call. Use one or the other throughout.
+
+        Raises:
+            ValidationError: the size, shape or type is another.
+            StreamClosedError: the source was closed.
+        """
+        pixels = self._checked(frame)
+        now = time.monotonic()
+        moment = now if media_time is None else float(media_time)
+        with self._ready:
+            if self._closed:
+                raise StreamClosedError(
+                    f"{self!r} was closed: it takes no more frames", "the frame source was closed"
+                )
+            if self._now is not None and moment <= self._now[0]:
+                if media_time is not None:
+                    raise ValidationError(
+                        f"media_time={media_time!r} must be later than the last frame's"
+                    )
+                moment = self._now[0] + 1e-6
+            self._queue.append(PushedFrame(pixels, moment))
+            self._now = moment, now
+            self._ready.notify_all()
+
+    def close(self) -> None:
+        """Says that no more frames come; what is queued is still used. Idempotent."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    # ---- for capture ---------------------------------------------------------------------------
+
+    def next_frame(self, until: float | None) -> PushedFrame | None:
+        """Waits for the oldest queued frame; None once the source's clock passes ``until``.
+
+        Also returns None at :meth:`close` with an empty queue and after :meth:`wake`.
+        """
+        with self._ready:
+            wakes = self._wake
+            while not self._queue and not self._closed and self._wake == wakes:
+                left = None if until is None else until - self._clock()
+                if left is not None and left <= 0:
+                    break
+                self._ready.wait(left)
+            return self._queue.popleft() if self._queue else None
+
+    def wake(self) -> None:
+        """Makes a waiting :meth:`next_frame` return."""
+        with self._ready:
+            self._wake += 1
+            self._ready.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the source is closed and every frame was taken."""
+        with self._ready:
+            return self._closed and not self._queue
+
+    def _clock(self) -> float:
+        now = time.monotonic()
+        return now if self._now is None else self._now[0] + (now - self._now[1])
+
+    def _checked(self, frame: Any) -> npt.NDArray[np.uint8]:
+        w, h = self.width, self.height
+        expected = (
+            f"expected {w * h * 4} bytes of RGBA ({w}x{h}x4), or a uint8 array of shape "
+            f"({h}, {w}, 4) RGBA or ({h}, {w}, 3) RGB"
+        )
+        if isinstance(frame, bytes | bytearray | memoryview):
+            view = memoryview(frame)
+            if view.nbytes != w * h * 4:
+                raise ValidationError(f"{expected}; got {view.nbytes} bytes")
+            return np.frombuffer(bytes(view), np.uint8).reshape(h, w, 4)
+        if not isinstance(frame, np.ndarray):
+            raise ValidationError(f"{expected}; got {type(frame).__name__}")
+        if frame.dtype != np.uint8 or frame.shape not in ((h, w, 4), (h, w, 3)):
+            raise ValidationError(f"{expected}; got {frame.dtype} of shape {frame.shape}")
+        return np.array(frame, order="C")
+
+
+def _size(width: object, height: object) -> None:
+    for name, value in (("width", width), ("height", height)):
+        ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 16384
+        if not ok:
+            raise ValidationError(f"{name}={value!r} must be an integer from 1 to 16384")
+
+
+#: Anything that can be watched.
+SourceConfig = (
+    FileSource
+    | HLSSource
+    | RTSPSource
+    | RTMPSource
+    | CameraSource
+    | FrameSource
+    | ArraySource
+    | LiveKitSource
+)
+
+_ACCEPTED = (
+    "a path or URL (rtsp://, rtmp://, http(s)://, .m3u8), a pathlib.Path, a camera index, "
+    '"camera", "camera:1" or "/dev/video0", a list, iterator or array of uint8 pictures, '
+    "or a source such as FileSource(...)"
+)
+
+
+def as_source(anything: Any) -> SourceConfig:
+    """A source from whatever names one.
+
+    Args:
+        anything: a path, URL, ``Path``, camera index, "camera", "camera:1", "/dev/video0", an
+            iterator, list or array of uint8 pictures, or a source, which comes back as it is.
+
+    Raises:
+        ValidationError: it is none of these.
+    """
+    if isinstance(anything, SourceConfig):
+        return anything
+    if isinstance(anything, bool):
+        raise ValidationError(f"{anything!r} is no source; give {_ACCEPTED}")
+    if isinstance(anything, int):
+        return CameraSource(anything)
+    if isinstance(anything, str):
+        return _from_text(anything.strip())
+    if isinstance(anything, os.PathLike):
+        path = os.fspath(anything)
+        return FileSource(path if isinstance(path, str) else os.fsdecode(path))
+    if isinstance(anything, np.ndarray | Iterator):
+        return ArraySource(anything)
+    if isinstance(anything, list | tuple) and anything:
+        if all(isinstance(item, np.ndarray) for item in anything):
+            return ArraySource(anything)
+        kinds = sorted({type(item).__name__ for item in anything})
+        raise ValidationError(
+            f"a {type(anything).__name__} of {', '.join(kinds)} is no source; give {_ACCEPTED}"
+        )
+    raise ValidationError(f"{type(anything).__name__} is no source; give {_ACCEPTED}")
+
+
+def _from_text(text: str) -> SourceConfig:
+    low = text.lower()
+    if not text:
+        raise ValidationError(f"an empty string is no source; give {_ACCEPTED}")
+    if low == "camera" or low.startswith("camera:"):
+        device = text[7:] or "default"
+        return CameraSource(int(device) if device.isdecimal() else device)
+    if low.startswith("/dev/video"):
+        return CameraSource(text)
+    scheme, separator, _ = low.partition("://")
+    if not separator:
+        return FileSource(text)
+    if scheme in ("rtsp", "rtsps"):
+        return RTSPSource(text)
+    if scheme in ("rtmp", "rtmps"):
+        return RTMPSource(text)
+    if scheme in ("http", "https"):
+        hls = urlsplit(low).path.endswith((".m3u8", ".m3u"))
+        return HLSSource(text) if hls else FileSource(text)
+    if scheme == "file":
+        return FileSource(unquote(urlsplit(text).path))
+    shown = display_url(text)
+    raise ValidationError(f"{shown!r}: {scheme}:// is no known source; give {_ACCEPTED}")
