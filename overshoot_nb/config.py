@@ -60,6 +60,8 @@ GATEWAY_BASE_URL = "https://api.overshoot.ai/v0.2"
 #: ``base_url`` of the embedded engine.
 LOCAL = "local"
 LOCAL_MODEL = "local/auto"
+#: The command that installs what the embedded engine and the demo video need.
+LOCAL_INSTALL = 'pip install "overshoot-nb[local]"'
 
 ENV_API_KEY = "OVERSHOOT_API_KEY"
 ENV_BASE_URL = "OVERSHOOT_BASE_URL"

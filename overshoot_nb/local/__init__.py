@@ -1,0 +1,117 @@
+"""The embedded engine: a server for both API surfaces, with models that run on this machine.
+
+It needs no key and no network. In-process it is opened with `open_transport`, on a port with
+`serve`; whoever asks it cannot tell the difference.
+
+Models
+======
+
+- ``local/read`` reads text (RapidOCR). Without a schema it answers with the text in reading
+  order, a row a line; with one, with typed fields.
+- ``local/scene`` measures brightness, contrast, named colours, sharpness, motion and scene cuts
+  (over the pictures of a clip), and looks for upright frontal faces, which it often misses.
+- ``local/auto`` has the skills of both and chooses.
+
+They are not language models. They never invent: what they cannot see is null where the schema
+allows null, absent where it is not required, and otherwise an error 422 that names what they can
+do. Text and faces are looked for in the newest picture of a request.
+
+How a prompt is routed (``local/auto``, no schema)
+==================================================
+
+The words of the prompt choose the skills: read, text, sign, title, score, clock, time, ...: text;
+bright, dark, light, contrast; colour; sharp, blurred, focus; motion, moving, still, cut; face(s).
+One skill, "text", answers with the bare text; several answer a sentence each, in that order.
+"Describe", "caption", "what do you see", "what is happening" get all skills. Any other prompt is
+refused. ``local/read`` always reads, ``local/scene`` measures everything unless words choose.
+
+How a schema is filled
+======================
+
+Property by property; the first rule whose value fits the property's schema wins:
+
+1. The property has the name of a field (`skills.FIELDS`: text, lines, words, boxes, has_text,
+   brightness, dark, contrast, dominant_colour, dominant_colours, sharpness, motion, moving,
+   scene_cuts, face_count, face_present, face_boxes, ...) or of one of its aliases, and its type.
+   British and American spelling, snake and camel case are one.
+2. ``pattern``: the first text that matches it as a whole: lines, then boxes, then words.
+3. ``enum``, ``const``: the value that is visible: as printed, else in another case, else with a
+   misread letter in a value of six letters or more. A longer value hides one that is part of it.
+4. Else the property's label: text in quotes in its description, else its title or the words of
+   its name. The value stands behind the label in its box, right of it, or below it; a number also
+   left of it. "48,210" is a number; "A12" and "12:30" are not.
+5. Arrays: objects from the rows of a table whose header shows the labels of their properties, or,
+   where these have ``pattern`` or ``enum``, from each row; strings by ``pattern`` or ``enum``;
+   ``numbers``.
+
+Where several texts match a pattern or enum, the one on the label's row is preferred.
+
+Limits: 20 MiB a request, 64 pictures, 40 megapixels each; data: URLs only (JPEG, PNG, WebP, MP4);
+one request at a time and 8 waiting, else 429. ``usage`` counts words and punctuation marks of the
+prompt and the answer, and ``max_tokens`` cuts by the same count; pictures count nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from typing import TYPE_CHECKING
+
+from overshoot_nb import config
+from overshoot_nb.errors import MissingDependencyError
+
+from .answering import MODELS
+from .engine import Engine, missing_packages
+from .serving import serve
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["MODELS", "close_engine", "open_transport", "serve"]
+
+_lock = threading.Lock()
+_shared: tuple[Engine, httpx.AsyncBaseTransport] | None = None
+
+
+def open_transport() -> httpx.AsyncBaseTransport:
+    """A transport to the embedded engine of this process, for any ``httpx.AsyncClient``.
+
+    All transports reach the same engine, from whatever event loop or thread; closing one closes
+    nothing. The scheme and host of the URLs do not matter, only their paths (``/v1beta``,
+    ``/v1``, ``/v0.2``). No key is needed.
+
+    Raises:
+        MissingDependencyError: the extra ``local`` is not installed; the message has the command.
+    """
+    global _shared
+    with _lock:
+        if _shared is None:
+            missing = missing_packages(("starlette", "cv2", "PIL", "onnxruntime", "rapidocr"))
+            if missing:
+                raise MissingDependencyError(
+                    f"the embedded engine needs {', '.join(missing)}: {config.LOCAL_INSTALL}"
+                )
+            import httpx
+
+            from .app import Access, build_app
+            from .streams import StreamRegistry
+
+            engine = Engine()
+            app = build_app(engine, StreamRegistry(), Access())
+            # A fault is answered 500, as a server would, instead of being raised in the client.
+            _shared = engine, httpx.ASGITransport(app, raise_app_exceptions=False)
+            atexit.register(close_engine)
+        return _shared[1]
+
+
+def close_engine() -> None:
+    """End the engine of this process and its thread; the next `open_transport` makes a new one.
+
+    Waiting requests are cancelled; one that is being answered is waited for.
+    """
+    global _shared
+    with _lock:
+        shared, _shared = _shared, None
+    if shared is not None:
+        atexit.unregister(close_engine)
+        shared[0].close()

@@ -1,0 +1,198 @@
+"""The body of POST /streams (v0.2), checked as the service checks it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from overshoot_nb import config
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+
+from .answering import MODELS
+from .chat import unknown_model
+from .refusals import Invalid, StreamRefusal
+from .schema import prepare
+
+__all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text"]
+
+#: Tokens of output a second, at most.
+MAX_TOKEN_RATE = 128
+
+_CLIP_KEYS = ("target_fps", "clip_length_seconds", "delay_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """The checked body of POST /streams."""
+
+    source_type: str
+    processing: ProcessingConfig
+    prompt: str
+    model: str
+    backend: str
+    output_schema_json: Mapping[str, Any] | None
+    max_output_tokens: int
+
+    @property
+    def mode(self) -> str:
+        return "clip" if isinstance(self.processing, ClipProcessingConfig) else "frame"
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> StreamRequest:
+        """Check a body as the service does: keys, types, ranges, the token rate.
+
+        Raises:
+            Invalid: 422, naming the field.
+            StreamRefusal: 501, a source that needs media, which the engine does not take.
+        """
+        check_keys(body, ("source", "mode", "processing", "inference"), "body")
+        processing = _processing(_section(body, "processing"), body.get("mode"))
+        interval = (
+            processing.delay_seconds
+            if isinstance(processing, ClipProcessingConfig)
+            else processing.interval_seconds
+        )
+        inference = _section(body, "inference")
+        where = "inference"
+        keys = ("prompt", "model", "backend", "output_schema_json", "max_output_tokens")
+        check_keys(inference, keys, where)
+        model = nonempty_text(inference.get("model"), f"{where}.model")
+        if model not in MODELS:
+            raise Invalid(unknown_model(model), f"body.{where}.model")
+        backend = inference.get("backend") or "overshoot"
+        if backend != "overshoot":
+            raise Invalid(
+                f"inference.backend {backend!r} is not one of the local engine's: overshoot",
+                f"body.{where}.backend",
+            )
+        schema = inference.get("output_schema_json")
+        if schema is not None:
+            prepare(schema, f"body.{where}.output_schema_json")
+        return cls(
+            source_type=_source_type(body.get("source")),
+            processing=processing,
+            prompt=nonempty_text(inference.get("prompt"), f"{where}.prompt"),
+            model=model,
+            backend=backend,
+            output_schema_json=schema,
+            max_output_tokens=_output_limit(inference.get("max_output_tokens"), interval),
+        )
+
+
+def _section(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    if not isinstance(value, Mapping):
+        raise Invalid(f"{name} must be an object", f"body.{name}")
+    return value
+
+
+def check_keys(section: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:
+    """Refuse keys that are not known.
+
+    Raises:
+        Invalid: 422, naming the key and those allowed.
+    """
+    for key in section:
+        if key not in allowed:
+            raise Invalid(
+                f"{where} has an unknown key {key!r}; it may have {', '.join(allowed)}",
+                f"body.{where}.{key}" if where != "body" else f"body.{key}",
+            )
+
+
+def nonempty_text(value: Any, where: str) -> str:
+    """The value, when it is a text that is not empty.
+
+    Raises:
+        Invalid: 422, naming the field.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"{where} must be a text that is not empty", f"body.{where}")
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Invalid(f"{where} must be a number", f"body.{where}")
+    return float(value)
+
+
+def _source_type(source: Any) -> str:
+    if source is None:
+        return "native"
+    kind = source.get("type") if isinstance(source, Mapping) else None
+    if kind == "native":
+        check_keys(source, ("type",), "source")
+        return "native"
+    if kind in ("webrtc", "livekit"):
+        raise StreamRefusal(
+            501,
+            "not_implemented",
+            f"the local engine takes no media over {kind}; ask it with chat completions",
+        )
+    raise Invalid("source.type must be one of native, webrtc, livekit", "body.source.type")
+
+
+def _processing(section: Mapping[str, Any], mode: Any) -> ProcessingConfig:
+    if mode not in (None, "frame", "clip"):
+        raise Invalid("mode must be frame or clip", "body.mode")
+    if mode is None:
+        mode = "clip" if any(key in section for key in _CLIP_KEYS) else "frame"
+    if mode == "frame":
+        check_keys(section, ("interval_seconds",), "processing")
+        interval = _number(
+            section.get("interval_seconds", config.INTERVAL_SECONDS), "processing.interval_seconds"
+        )
+        low, high = config.INTERVAL_RANGE
+        if not low < interval <= high:
+            raise Invalid(
+                f"processing.interval_seconds must be more than {low:g} and at most {high:g}",
+                "body.processing.interval_seconds",
+            )
+        return FrameProcessingConfig(interval)
+    check_keys(section, _CLIP_KEYS, "processing")
+    fps = section.get("target_fps", config.TARGET_FPS)
+    least, most = config.TARGET_FPS_RANGE
+    if isinstance(fps, bool) or not isinstance(fps, int) or not least <= fps <= most:
+        raise Invalid(
+            f"processing.target_fps must be an integer from {least} to {most}",
+            "body.processing.target_fps",
+        )
+    length = _number(
+        section.get("clip_length_seconds", config.CLIP_LENGTH_SECONDS),
+        "processing.clip_length_seconds",
+    )
+    low, high = config.CLIP_LENGTH_RANGE
+    if not low <= length <= high:
+        raise Invalid(
+            f"processing.clip_length_seconds must be from {low:g} to {high:g}",
+            "body.processing.clip_length_seconds",
+        )
+    delay = _number(section.get("delay_seconds", config.DELAY_SECONDS), "processing.delay_seconds")
+    if delay <= 0:
+        raise Invalid("processing.delay_seconds must be more than 0", "body.processing")
+    # Rounded, because 0.3 * 10 is a little less than 3.
+    if round(fps * length, 9) < config.MIN_CLIP_FRAMES:
+        raise Invalid(
+            f"a clip needs at least {config.MIN_CLIP_FRAMES} frames, "
+            f"and target_fps * clip_length_seconds is {fps * length:g}",
+            "body.processing",
+        )
+    return ClipProcessingConfig(fps, length, delay)
+
+
+def _output_limit(value: Any, interval: float) -> int:
+    where = "inference.max_output_tokens"
+    if value is None:
+        return math.floor(MAX_TOKEN_RATE * interval)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Invalid(f"{where} must be an integer of at least 1", f"body.{where}")
+    if value / interval > MAX_TOKEN_RATE:
+        raise Invalid(
+            f"{where} is {value} every {interval:g} s, more than {MAX_TOKEN_RATE} tokens a "
+            f"second; at most {math.floor(MAX_TOKEN_RATE * interval)} here",
+            f"body.{where}",
+        )
+    return value
