@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -67,6 +68,9 @@ def execute(output: str | None = None) -> int:
     client = NotebookClient(
         book, timeout=CELL_SECONDS, store_widget_state=False, on_cell_executed=_show
     )
+    manager = client.create_kernel_manager()
+    if os.name == "posix":
+        manager.transport = "ipc"  # no port is opened for other users of the machine to see
     status = 0
     try:
         client.execute()

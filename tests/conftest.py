@@ -1,0 +1,35 @@
+"""What every test shares: an environment without the developer's own keys and caches."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory):
+    """No key, no server and no cache of the person who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OVERSHOOT_API_KEY", "OVERSHOOT_BASE_URL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("OVERSHOOT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+        yield
+
+
+def stream_threads() -> list[str]:
+    """Names of the threads that streams run on."""
+    prefixes = ("overshoot-sampler", "overshoot-callbacks")
+    return [t.name for t in threading.enumerate() if t.name.startswith(prefixes)]
+
+
+@pytest.fixture
+def no_threads_left():
+    """Fails the test if a stream's thread is still there two seconds after it."""
+    yield
+    deadline = time.monotonic() + 2
+    while stream_threads():
+        assert time.monotonic() < deadline, f"left running: {stream_threads()}"
+        time.sleep(0.01)

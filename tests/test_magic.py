@@ -1,0 +1,189 @@
+"""The magic in a real IPython kernel, with the embedded engine behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from videos import barcode_video
+
+
+class Kernel:
+    """One kernel; ``run`` returns what a cell printed and showed, as text."""
+
+    def __init__(self, cwd: str) -> None:
+        self.manager, self.client = start_new_kernel(cwd=cwd, env={**os.environ})
+
+    def run(self, code: str, timeout: float = 60) -> str:
+        shown: list[str] = []
+
+        def show(message):
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                shown.append(content["text"])
+            elif message["msg_type"] == "error":
+                shown.append(f"{content['ename']}: {content['evalue']}")
+            elif message["msg_type"] in ("execute_result", "display_data"):
+                shown.append(content["data"].get("text/plain", ""))
+
+        self.client.execute_interactive(code, timeout=timeout, output_hook=show)
+        return "".join(shown)
+
+    def until(self, code: str, seconds: float = 30) -> str:
+        """Evaluate ``code`` until it is truthy."""
+        deadline = time.monotonic() + seconds
+        while (shown := self.run(code)) in ("False", "0", ""):
+            assert time.monotonic() < deadline, f"{code} stayed {shown!r}"
+            time.sleep(0.1)
+        return shown
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("notebooks")
+    barcode_video(folder / "clip.mp4", frames=300, fps=30)
+    barcode_video(folder / "my clip.mp4", frames=60, fps=30)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kernel(folder):
+    kernel = Kernel(str(folder))
+    assert "local" not in kernel.run("%load_ext overshoot_nb")
+    yield kernel
+    kernel.close()
+
+
+def test_the_line_gives_back_control_at_once_and_the_table_grows(kernel):
+    shown = kernel.run('%overshoot clip.mp4 "How bright is it?"')
+    assert "<Stream" in shown
+    assert "clip.mp4" in shown
+    assert kernel.run("_.is_active") == "True"
+    # `_` has moved on to True; the first stream is the last `Out` that was one.
+    kernel.run(
+        "from overshoot_nb import Stream\n"
+        "s = [value for value in Out.values() if isinstance(value, Stream)][-1]"
+    )
+    kernel.until("len(s.df) > 1")
+    assert kernel.run("bool(s.df['ok'].all())") == "True", kernel.run("print(s.df.T)")
+    assert "local/auto" in kernel.run("s.model")
+    shown = kernel.run("%overshoot stop")
+    assert "closed" in shown
+    assert kernel.run("s.is_active") == "False"
+    assert int(kernel.run("len(s.df)")) > 1
+
+
+def test_the_table_grows_while_a_cell_blocks_the_kernel(kernel):
+    kernel.run(
+        '%overshoot clip.mp4 "How bright is it?" -o blocked --interval 0.2 --model local/scene'
+    )
+    shown = kernel.run(
+        "import time\nbefore = len(blocked.df)\ntime.sleep(2)\nlen(blocked.df) - before"
+    )
+    assert int(shown) >= 3
+    kernel.run("%overshoot stop blocked")
+
+
+def test_the_cell_form_takes_the_prompt_from_the_body(kernel):
+    kernel.run(
+        "%%overshoot 'my clip.mp4' -o cell --mode clip --fps 10 --clip 0.4 --delay 1\n"
+        "How bright is it?\nIs anything moving?"
+    )
+    assert "Is anything moving?" in kernel.run("print(cell.prompt)")
+    assert kernel.run("print(cell.mode, cell.settings.processing)").startswith("clip Clip")
+    assert "target_fps=10, clip_length_seconds=0.4, delay_seconds=1" in kernel.run(
+        "print(cell.settings.processing)"
+    )
+    kernel.until("not cell.is_active")
+    assert "ended" in kernel.run("cell.status")
+    assert kernel.run("len(cell.df)") == "2"
+
+
+def test_a_schema_comes_from_a_variable_a_file_or_the_line(kernel, folder):
+    schema = {
+        "type": "object",
+        "properties": {"brightness": {"type": "number"}},
+        "required": ["brightness"],
+    }
+    (folder / "schema.json").write_text(json.dumps(schema))
+    kernel.run(f"answer = {schema!r}")
+    for given in ("answer", "schema.json", f"'{json.dumps(schema)}'"):
+        shown = kernel.run(
+            f"%overshoot 'my clip.mp4' 'How bright is it?' --schema {given} -o typed"
+        )
+        assert "<Stream" in shown
+        kernel.until("not typed.is_active")
+        assert kernel.run("str(typed.df['out.brightness'].dtype)") == "'float64'"
+        assert kernel.run("bool(typed.df['out.brightness'].notna().all())") == "True"
+
+
+def test_expressions_expand_on_the_line(kernel):
+    kernel.run("path = 'my clip.mp4'")
+    kernel.run("%overshoot '{path}' 'How bright is it?' -o expanded")
+    assert kernel.run("print(expanded.settings.source.label)").strip().endswith("my clip.mp4")
+    kernel.run("%overshoot stop expanded")
+
+
+def test_status_and_models_are_tables(kernel):
+    shown = kernel.run("%overshoot status")
+    assert "status" in shown
+    assert "clip.mp4" in shown
+    shown = kernel.run("%overshoot models")
+    for name in ("local/read", "local/scene", "local/auto"):
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("%overshoot", "required: source"),
+        ("%overshoot clip.mp4", "needs a prompt"),
+        ("%overshoot missing.mp4 'text'", "missing.mp4"),
+        ("%overshoot clip.mp4 'text' --interval 0", "interval_seconds=0"),
+        ("%overshoot clip.mp4 'text' --interval 1 --fps 3", "belongs to clip mode"),
+        ("%overshoot clip.mp4 'text' --mode picture", "invalid choice"),
+        ("%overshoot clip.mp4 'text' --model no/such", "local/read"),
+        ("%overshoot clip.mp4 'text' --schema nowhere", "no variable of this name"),
+        ("%overshoot clip.mp4 'text' -o 1x", "not a name"),
+        ("%overshoot clip.mp4 'unbalanced", "quotation"),
+        ("%overshoot stop no-such-stream", "no-such-stream"),
+        ("%overshoot status now", "takes no more words"),
+        ("%%overshoot clip.mp4 'a prompt'\nanother", "has none"),
+    ],
+)
+def test_mistakes_get_one_clear_line(kernel, line, message):
+    shown = kernel.run(line)
+    assert shown.startswith("UsageError: ")
+    assert message in shown
+    assert "Traceback" not in shown
+
+
+def test_help_shows_every_form(kernel):
+    shown = kernel.run("%overshoot --help")
+    for word in (
+        "--interval",
+        "--fps",
+        "--clip",
+        "--delay",
+        "--schema",
+        "--model",
+        "--mode",
+        "--out",
+    ):
+        assert word in shown
+
+
+def test_the_extension_can_be_reloaded_and_unloaded(kernel):
+    kernel.run("%reload_ext overshoot_nb")
+    assert "status" in kernel.run("%overshoot status")
+    kernel.run("%unload_ext overshoot_nb")
+    assert "not found" in kernel.run("%overshoot status")
+    kernel.run("%load_ext overshoot_nb")

@@ -1,0 +1,155 @@
+"""The parameters of streams.create: the seed's defaults, inference of the mode, clear refusals."""
+
+import inspect
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overshoot_nb import (
+    ArraySource,
+    ClipProcessingConfig,
+    FileSource,
+    FrameProcessingConfig,
+    FrameSource,
+    InferenceConfig,
+    ValidationError,
+    config,
+)
+from overshoot_nb.client import Streams
+from overshoot_nb.settings import (
+    StreamParameters,
+    StreamSettings,
+    check_finite,
+    expected_samples,
+    processing_from,
+)
+
+
+def build(**parameters):
+    return StreamSettings.build("clip.mp4", "Read any visible text", "local/read", **parameters)
+
+
+def test_the_defaults_are_those_of_the_documented_sdk():
+    assert FrameProcessingConfig() == FrameProcessingConfig(interval_seconds=0.5)
+    assert ClipProcessingConfig() == ClipProcessingConfig(6, 0.5, 0.5)
+    assert InferenceConfig("p", "m").output_schema_json is None
+    settings = build()
+    assert settings.mode == "frame"
+    assert settings.processing == FrameProcessingConfig(0.5)
+    assert settings.output_schema is None
+    assert settings.max_output_tokens is None
+    assert build(mode="clip").processing == ClipProcessingConfig(6, 0.5, 0.5)
+    assert (settings.max_size, settings.jpeg_quality) == ((1280, 720), 80)
+
+
+@pytest.mark.parametrize(
+    "given_", [{"target_fps": 6}, {"clip_length_seconds": 0.5}, {"delay_seconds": 2}]
+)
+def test_clip_mode_is_inferred_from_clip_parameters_alone(given_):
+    assert isinstance(processing_from(**given_), ClipProcessingConfig)
+    assert isinstance(processing_from(mode="clip", **given_), ClipProcessingConfig)
+    with pytest.raises(ValidationError, match=f"{next(iter(given_))}=.*belongs to clip mode"):
+        processing_from(mode="frame", **given_)
+    with pytest.raises(ValidationError, match="belongs to clip mode"):
+        processing_from(interval_seconds=1, **given_)
+
+
+def test_parameters_of_the_other_mode_are_refused_not_ignored():
+    with pytest.raises(ValidationError, match="interval_seconds=2 belongs to frame mode"):
+        build(mode="clip", interval_seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"interval_seconds": 0}, "interval_seconds=0 .*60"),
+        ({"interval_seconds": 60.5}, r"interval_seconds=60\.5 .*60"),
+        ({"interval_seconds": float("nan")}, "interval_seconds=nan"),
+        ({"interval_seconds": True}, "interval_seconds=True"),
+        ({"target_fps": 31}, "target_fps=31 .*1 .*30"),
+        ({"target_fps": 2.5}, r"target_fps=2\.5"),
+        ({"clip_length_seconds": 0.05}, r"clip_length_seconds=0\.05 .*0\.1 .*60"),
+        ({"delay_seconds": 0}, "delay_seconds=0"),
+        ({"target_fps": 2, "clip_length_seconds": 1}, "2 frames a clip.*at least 3"),
+        ({"mode": "video"}, "mode='video' is not one of 'frame', 'clip'"),
+        ({"max_output_tokens": 0}, "max_output_tokens=0"),
+        ({"output_schema": {"type": "strin"}}, "schema"),
+        ({"output_schema": "string"}, "output_schema"),
+        ({"max_in_flight": 0}, "max_in_flight=0 is not a whole number from 1"),
+        ({"jpeg_quality": 101}, "jpeg_quality=101"),
+        ({"max_size": 720}, "max_size=720"),
+        ({"max_size": (0, 720)}, "max_size=0"),
+        ({"clip_encoding": "gif"}, "clip_encoding='gif' is not one of 'images', 'video'"),
+        ({"response_format": "xml"}, "response_format='xml' is not one of"),
+        ({"keep_frames": -1}, "keep_frames=-1"),
+    ],
+)
+def test_each_bad_value_is_named_with_its_range(parameters, message):
+    with pytest.raises(ValidationError, match=message):
+        build(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "model", "message"),
+    [("", "m", "prompt"), ("   ", "m", "prompt"), (None, "m", "prompt"), ("p", "", "model")],
+)
+def test_prompt_and_model_must_say_something(prompt, model, message):
+    with pytest.raises(ValidationError, match=message):
+        StreamSettings.build("clip.mp4", prompt, model)
+
+
+def test_files_are_played_in_real_time_one_request_at_a_time_unless_said_otherwise():
+    assert build().realtime
+    assert build().max_in_flight == config.MAX_IN_FLIGHT
+    fast = build(realtime=False)
+    assert not fast.realtime
+    assert fast.max_in_flight == config.MAX_IN_FLIGHT_BATCH
+    assert fast.source == FileSource("clip.mp4", realtime=False)
+
+
+def test_keep_frames_is_bytes_or_yes_or_no():
+    assert build().keep_frames == build(keep_frames=True).keep_frames == config.KEEP_FRAMES_BYTES
+    assert build(keep_frames=False).keep_frames == build(keep_frames=0).keep_frames == 0
+    assert build(keep_frames=1_000).keep_frames == 1_000
+
+
+def test_every_optional_parameter_of_create_is_one_everywhere():
+    """create(), the typed dictionary that analyze() takes, and build() must not drift apart."""
+    create = set(inspect.signature(Streams.create).parameters)
+    built = inspect.signature(StreamSettings.build).parameters
+    optional = {name for name, p in built.items() if p.kind is p.KEYWORD_ONLY}
+    assert set(StreamParameters.__annotations__) == optional
+    assert create == optional | {"self", "source", "prompt", "model", "on_result", "on_error"}
+
+
+def test_endless_sources_are_no_batch():
+    check_finite(FileSource("clip.mp4"))
+    check_finite(ArraySource([np.zeros((4, 4, 3), np.uint8)]))
+    for endless in (FileSource("clip.mp4", loop=True), FrameSource(4, 4)):
+        with pytest.raises(ValidationError, match="never ends"):
+            check_finite(endless)
+
+
+@given(
+    interval=st.integers(1, 600).map(lambda n: n / 10),
+    frames=st.integers(1, 2000),
+    rate=st.sampled_from([10, 24, 30]),
+)
+def test_expected_samples_counts_the_ticks_before_the_end(interval, frames, rate):
+    duration = Fraction(frames, rate)
+    ticks = 0
+    while ticks * Fraction(str(interval)) < duration:
+        ticks += 1
+    got = expected_samples(FrameProcessingConfig(interval), float(duration))
+    # A float duration may lie a hair beside the exact one where a tick falls on the very end.
+    assert abs(got - ticks) <= (Fraction(duration) % Fraction(str(interval)) == 0)
+
+
+def test_expected_clips_need_their_fewest_frames():
+    clips = ClipProcessingConfig(target_fps=6, clip_length_seconds=0.5, delay_seconds=0.5)
+    assert expected_samples(clips, 0.3) == 0
+    assert expected_samples(clips, 0.4) == 1
+    assert expected_samples(clips, 10.0) == 20
