@@ -490,6 +490,18 @@ def test_an_edit_is_seen_in_no_other_snapshot(row: int) -> None:
         pd.testing.assert_frame_equal(frame, expected[: len(frame)])
 
 
+def test_an_edit_of_an_old_snapshot_that_nobody_shares_stays_in_it() -> None:
+    table = table_of(*map(result, range(3)), schema=SCHEMA)
+    old = table.df
+    table.append(result(3))
+    newer = table.df
+    spoil(old, 0)  # pandas writes in place: no other frame refers to these rows
+    table.append(result(4))
+    expected = table_of(*map(result, range(5)), schema=SCHEMA).df
+    pd.testing.assert_frame_equal(newer, expected[:4])
+    pd.testing.assert_frame_equal(table.df, expected)
+
+
 def test_names_and_attributes_of_a_snapshot_are_its_own() -> None:
     table = table_of(result(0), result(1))
     edited = table.df
@@ -618,6 +630,16 @@ def test_any_order_of_appends_snapshots_and_edits(steps: list[tuple[Any, ...]]) 
             assert plain(frame) == expected
 
 
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads take turns often, so that races have many chances."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_threads_append_while_others_look() -> None:
     table = ResultTable(SCHEMA)
     writers, each = 3, 2000
