@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from .api.chat import ChatClient
 from .callbacks import CallbackQueue
 from .chat_session import ChatSession
+from .display import figures, stream_html
 from .errors import OvershootError, StreamClosedError, ValidationError
 from .frames import FrameStore
 from .runtime import Runtime
@@ -360,29 +360,13 @@ class Stream:
     # ---- how it looks ----
 
     def __repr__(self) -> str:
-        stats = self.stats
         return (
             f"<Stream {self._stream_id} of {self._settings.source.label}, {self._settings.model}, "
-            f"{self.status}; {stats.results} results, {stats.errors} errors, "
-            f"{sum(stats.drops.values())} drops>"
+            f"{self.status}; {figures(self.stats)}>"
         )
 
     def _repr_html_(self) -> str:
-        """The status and the newest rows; everything that came from outside is escaped."""
-        stats = self.stats
-        head = (
-            f"<b>{html.escape(self._settings.source.label)}</b> · "
-            f"{html.escape(self._settings.model)} · {html.escape(self.status)}"
-        )
-        figures = (
-            f"{stats.results} results, {stats.errors} errors, {sum(stats.drops.values())} drops"
-        )
-        prompt = html.escape(self.prompt)
-        table = self.df.tail(5)[["media_time", "ok", "result"]].to_html(escape=True, index=False)
-        return (
-            f"<div><p>{head}<br>{figures}<br><i>{prompt}</i> (version {self.prompt_version})</p>"
-            f"{table}</div>"
-        )
+        return stream_html(self)
 
 
 async def start_stream(

@@ -1,0 +1,78 @@
+"""How a stream looks as the value of a cell: its status and its newest rows, as plain HTML.
+
+Everything that came from outside (labels, prompts, answers) is escaped. No colours are set but
+the theme's own, so that it is legible in light and dark.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from .stats import StreamStats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .stream import Stream
+
+__all__ = ["clock", "figures", "stream_html"]
+
+ROWS = 5
+
+
+def clock(seconds: float) -> str:
+    """Media time as people write it: 0:07.5, 1:02:03.0."""
+    tenths = round(seconds * 10)
+    hours, rest = divmod(tenths, 36_000)
+    minutes, rest = divmod(rest, 600)
+    text = f"{minutes:02d}" if hours else f"{minutes}"
+    return (f"{hours}:" if hours else "") + f"{text}:{rest // 10:02d}.{rest % 10}"
+
+
+def figures(stats: StreamStats) -> str:
+    """The counts in words: "12 results, 1 error, 3 drops, p50 310 ms"."""
+
+    def count(n: int, word: str) -> str:
+        return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+    words = [count(stats.results, "result")]
+    if stats.errors:
+        words.append(count(stats.errors, "error"))
+    if drops := sum(stats.drops.values()):
+        words.append(count(drops, "drop"))
+    if stats.latency_p50_ms is not None:
+        words.append(f"p50 {stats.latency_p50_ms:,.0f} ms")
+    return ", ".join(words)
+
+
+def stream_html(stream: Stream) -> str:
+    """The stream as an HTML fragment, as it is at this moment."""
+    head = " · ".join(
+        html.escape(text)
+        for text in (stream.settings.source.label, stream.model, figures(stream.stats))
+    )
+    status = html.escape(stream.status)
+    prompt = html.escape(stream.prompt)
+    return (
+        '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
+        f"<div><strong>{status}</strong> · {head}</div>"
+        f'<div style="opacity: .75; white-space: pre-wrap">{prompt}'
+        f" <small>(prompt version {stream.prompt_version})</small></div>"
+        f"{_newest(stream.df)}</div>"
+    )
+
+
+def _newest(df: pd.DataFrame) -> str:
+    """The newest rows: the fields of structured answers, else the answers' text."""
+    if df.empty:
+        return "<div><em>no rows yet</em></div>"
+    rows = df.tail(ROWS)
+    fields = [name for name in df.columns if name == "out" or name.startswith("out.")]
+    shown = rows[fields or ["result"]].astype(object).where(rows["ok"], None)
+    shown = shown.rename(columns=lambda name: name.removeprefix("out."))
+    shown.insert(0, "time", [clock(t) for t in rows["media_time"].dt.total_seconds()])
+    if not rows["ok"].all():
+        shown["error"] = rows["error"]
+    table: str = shown.to_html(index=False, escape=True, border=0, na_rep="–")
+    return table
