@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -48,7 +49,7 @@ def open_network_transport(
         max_connections: connections open at most.
         query: added to every URL just before it is sent, so that a secret in it is in no log.
     """
-    tls = httpx.create_ssl_context()
+    tls = _trusted_certificates()
 
     def open_session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -61,6 +62,12 @@ def open_network_transport(
 
     network = AiohttpTransport(verify=tls, client=open_session, proxy=environment_proxy(origin))
     return _QueryTransport(network, query) if query else network
+
+
+@functools.cache
+def _trusted_certificates() -> ssl.SSLContext:
+    # Reading the certificates takes 30 ms of the loop's time: once is enough.
+    return httpx.create_ssl_context()
 
 
 def environment_proxy(origin: str) -> httpx.Proxy | None:

@@ -125,8 +125,9 @@ def _read_object(value: dict[str, Any]) -> ErrorBody:
         code = _text(error) or _first(value, "code", "type")
         message = _first(value, "message", "detail", "error", "error_description", "title", "code")
         rest = {k: v for k, v in value.items() if k not in ("message", "request_id")}
-        if set(rest) <= {"error", "detail"} and message in (code, _text(value.get("detail"))):
-            rest = {}
+        if message is not None and set(rest) <= {"error", "detail"}:
+            # All that is left was said in the message, or is the code.
+            rest = {"error": code} if code and code != message else {}
     details = rest.pop("details", None)
     if message == code and isinstance(details, list):
         message = f"{code}: {_list_issues(details)}"
@@ -170,7 +171,7 @@ def _readable(text: str) -> str | None:
         if title and title[1].strip():
             text = title[1]
         else:
-            text = re.sub(r"<(script|style)\b.*?(</\1|\Z)", " ", text, flags=re.S | re.I)
+            text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)", " ", text, flags=re.S | re.I)
             text = re.sub(r"<[^<>]*>", " ", text)
         text = html.unescape(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -47,6 +46,8 @@ logger = logging.getLogger("overshoot_nb")
 
 #: Where the embedded engine's transport is reached; the name is never resolved.
 LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.2"}
+#: Asked again and again: parsing their URL each time would cost more than building the body.
+KEPT_PATHS: Final = frozenset({"/chat/completions", "/models"})
 REGION_HEADER: Final = "X-Overshoot-Region"
 #: Shorter "keys" are placeholders ("EMPTY", "ollama"); hiding them would only garble messages.
 MIN_SECRET_CHARS: Final = 8
@@ -124,6 +125,7 @@ class HttpClient:
         self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
         self._closed = False
         self._region: str | None = None
+        self._urls: dict[str, httpx.URL] = {}
         self._split_url()
         self._secrets = self._find_secrets()
 
@@ -299,27 +301,33 @@ class HttpClient:
 
         from .connection import CHUNK_BYTES, in_chunks
 
-        headers = httpx.Headers(
-            {
-                "Accept": "application/json",
-                # Answers are small: compressing them costs more than it saves.
-                "Accept-Encoding": "identity",
-                "User-Agent": f"overshoot-nb/{__version__}",
-            }
-        )
-        if (authorization := self._authorization()) is not None:
-            headers["Authorization"] = authorization
-        if self._region is not None:
-            headers[REGION_HEADER] = self._region
-        body: bytes | AsyncIterator[bytes] | None = content
+        url = self._urls.get(path)
+        if url is None:
+            url = httpx.URL(f"{self._origin}{self._path}{path}")
+            if path in KEPT_PATHS:
+                self._urls[path] = url
+        headers = self._headers(content)
+        large = content is not None and len(content) > CHUNK_BYTES
+        body = in_chunks(content) if large and content is not None else content
+        return httpx.Request(method, url, headers=headers, content=body)
+
+    def _headers(self, content: bytes | None) -> httpx.Headers:
+        import httpx
+
+        fields = [
+            ("Accept", "application/json"),
+            # Answers are small: compressing them costs more than it saves.
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", f"overshoot-nb/{__version__}"),
+        ]
         if content is not None:
-            headers["Content-Type"] = "application/json"
-            if len(content) > CHUNK_BYTES:
-                headers["Content-Length"] = str(len(content))
-                body = in_chunks(content)
-        return httpx.Request(
-            method, f"{self._origin}{self._path}{path}", headers=headers, content=body
-        )
+            fields += [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
+        if self._region is not None:
+            fields.append((REGION_HEADER, self._region))
+        if (authorization := self._authorization()) is not None:
+            fields.append(("Authorization", authorization))
+        # httpx masks the authorization in the repr of its headers.
+        return httpx.Headers(fields)
 
     # ---- faults ------------------------------------------------------------------------------
 
