@@ -166,6 +166,8 @@ class Engine:
             self._loading = True
             try:
                 self._reader = Reader()
+            except ImportError as error:
+                raise _unavailable("reading text", [error.name or "rapidocr"]) from error
             finally:
                 self._loading = False
         return self._reader

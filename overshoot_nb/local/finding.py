@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -56,17 +57,39 @@ def labels_of(name: str, schema: Mapping[str, Any]) -> list[str]:
 
 
 def _label_piece(page: Page, label: str) -> tuple[Row, Piece, str] | None:
-    """The row and piece that show a label, and what the piece has after it."""
+    """The row and box of a label, and what stands behind it in the same box.
+
+    A box that is the label is preferred to one that starts with it, and that to one that has it
+    among its words ("00:16 SHOT 11").
+    """
     wanted = folded(label)
-    partial: tuple[Row, Piece, str] | None = None
+    best: tuple[Row, Piece, str] | None = None
+    best_rank = 3
     for row in page.rows:
         for piece in row.pieces:
-            if folded(piece.text) == wanted:
-                return row, piece, ""
-            rest = _after(piece.text, wanted)
-            if rest is not None and partial is None:
-                partial = row, piece, rest
-    return partial
+            place = _within(piece, wanted)
+            if place is None:
+                continue
+            box, rest, starts = place
+            rank = 2 if not starts else 1 if rest else 0
+            if rank < best_rank:
+                best, best_rank = (row, box, rest), rank
+    return best
+
+
+def _within(piece: Piece, wanted: str) -> tuple[Piece, str, bool] | None:
+    """The label's own box in a piece, the text behind it, and whether it starts the piece."""
+    rest = _after(piece.text, wanted)
+    if rest is not None:
+        return piece, rest, True
+    words = piece.words()
+    for start in range(1, len(words)):
+        tail = " ".join(word.text for word in words[start:])
+        rest = _after(tail, wanted)
+        if rest is not None:
+            box = replace(piece, text=tail, x0=words[start].x0)
+            return box, rest, False
+    return None
 
 
 def _after(text: str, wanted: str) -> str | None:
@@ -87,7 +110,7 @@ def _after(text: str, wanted: str) -> str | None:
 
 def _neighbours(page: Page, row: Row, label: Piece) -> Iterator[Piece]:
     """Pieces near a label: to its right, below it, to its left; the nearest first."""
-    right = [p for p in row.pieces if p.x0 >= label.x1 - label.height * 0.3 and p is not label]
+    right = [p for p in row.pieces if p.x0 >= label.x1 - label.height * 0.3]
     yield from sorted(right, key=lambda p: p.x0)
     reach = label.height * 5
     below = [
@@ -97,7 +120,7 @@ def _neighbours(page: Page, row: Row, label: Piece) -> Iterator[Piece]:
         and min(p.x1, label.x1) > max(p.x0, label.x0)
     ]
     yield from sorted(below, key=lambda p: p.y0)
-    left = [p for p in row.pieces if p.x1 <= label.x0 + label.height * 0.3 and p is not label]
+    left = [p for p in row.pieces if p.x1 <= label.x0 + label.height * 0.3]
     yield from sorted(left, key=lambda p: -p.x1)
 
 
