@@ -16,6 +16,7 @@ from .errors import MissingDependencyError, SourceError
 __all__ = ["execute", "notebook_path", "open_in_lab"]
 
 NAME = "quickstart.ipynb"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 #: A cell of the quickstart takes a few seconds; the first one renders the video.
 CELL_SECONDS = 300
 
@@ -93,8 +94,8 @@ def _show(cell: Any, **_: object) -> None:
             print(_without_redraws(output.text), end="")
         elif output.output_type == "error":
             print(f"{output.ename}: {output.evalue}")
-        elif "text/plain" in output.get("data", {}):
-            print(output["data"]["text/plain"])
+        elif WIDGET not in output.get("data", {}):  # as text, a progress bar stays at 0 %
+            print(output.get("data", {}).get("text/plain", ""))
     sys.stdout.flush()
 
 
