@@ -19,9 +19,10 @@ from overshoot_nb.types import FinishReason, ModelInfo, ResponseFormat, Sample, 
 from overshoot_nb.validation import check_max_output_tokens, check_output_schema, check_text
 
 from .faults import make_error
-from .http import HttpClient, Reply
+from .http import HttpClient
 from .parsing import Fields, SchemaReader, finish_reason, model_list, usage
 from .payload import ChatTemplate, response_format_field, schema_prompt
+from .reply import Reply
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:

@@ -40,8 +40,9 @@ from overshoot_nb.validation import (
     check_token_rate,
 )
 
-from .http import HttpClient, Reply
+from .http import HttpClient
 from .parsing import Fields, finish_reason, model_list, usage
+from .reply import Reply
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:

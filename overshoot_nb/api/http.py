@@ -9,7 +9,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -35,12 +34,13 @@ from .faults import (
     retry_after_seconds,
     shown_location,
 )
+from .reply import Reply
 from .retry import Fault, RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["HttpClient", "Reply"]
+__all__ = ["HttpClient"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -52,41 +52,6 @@ REGION_HEADER: Final = "X-Overshoot-Region"
 #: Shorter "keys" are placeholders ("EMPTY", "ollama"); hiding them would only garble messages.
 MIN_SECRET_CHARS: Final = 8
 HIDDEN: Final = "[hidden]"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A successful answer.
-
-    Attributes:
-        call: method and path, for messages.
-        status: the HTTP status, 200..299.
-        content: the body.
-        request_id: the ``x-request-id`` header, or None.
-        attempts: tries that it took.
-    """
-
-    call: str
-    status: int
-    content: bytes = field(repr=False)
-    request_id: str | None
-    attempts: int
-
-    def json(self) -> Any:
-        """The body parsed as JSON.
-
-        Raises:
-            ServerError: it is not JSON.
-        """
-        try:
-            return orjson.loads(self.content)
-        except orjson.JSONDecodeError as error:
-            what = "is empty" if not self.content.strip() else f"is not JSON ({error})"
-            raise self.nonsense(f"the answer's body {what}") from None
-
-    def nonsense(self, what: str) -> ServerError:
-        """The error for an answer that is not what the API promises."""
-        return ServerError(f"{self.call}: {what}", self.status, self.request_id)
 
 
 class HttpClient:
@@ -182,15 +147,20 @@ class HttpClient:
         if client is None:
             import httpx
 
-            for dead in [other for other in self._clients if other.is_closed()]:
-                gone = self._clients.pop(dead)
-                if self._shared_transport is None:
-                    await gone.aclose()
             client = httpx.AsyncClient(
                 transport=self._open_transport(), timeout=None, trust_env=False
             )
             self._clients[loop] = client
+            # Only now anything is awaited: of two first requests one opens the client.
+            for other in list(self._clients):
+                if other.is_closed() and (gone := self._clients.pop(other, None)) is not None:
+                    await self._close_dead(gone)
         return client
+
+    async def _close_dead(self, client: httpx.AsyncClient) -> None:
+        """Close a client whose loop is gone; a transport of all loops stays open."""
+        if self._shared_transport is None:
+            await client.aclose()
 
     def _open_transport(self) -> httpx.AsyncBaseTransport:
         if self._shared_transport is None and self.endpoint.is_local:

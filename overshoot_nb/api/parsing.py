@@ -12,7 +12,7 @@ import orjson
 
 from overshoot_nb.types import FinishReason, ModelInfo, Usage
 
-from .http import Reply
+from .reply import Reply
 
 __all__ = ["Fields", "SchemaReader", "finish_reason", "model_list", "usage"]
 

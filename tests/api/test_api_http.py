@@ -23,7 +23,8 @@ from overshoot_nb import config, errors
 from overshoot_nb._version import __version__
 from overshoot_nb.api.connection import environment_proxy
 from overshoot_nb.api.faults import error_class, read_error_body, retry_after_seconds
-from overshoot_nb.api.http import HttpClient, Reply
+from overshoot_nb.api.http import HttpClient
+from overshoot_nb.api.reply import Reply
 from overshoot_nb.api.retry import RETRIED_STATUSES, Fault, RetryPolicy
 
 from faultserver import Answer, FaultServer
@@ -107,6 +108,17 @@ def test_connections_are_kept(server: FaultServer) -> None:
 
     run(make_client(server.url), three)
     assert (len(server.received), server.connections) == (3, 1)
+
+
+def test_first_requests_at_once_share_their_connections(server: FaultServer) -> None:
+    server.queue(Answer(delay=0.02))
+    client = make_client(server.url, max_connections=1)
+
+    async def pair(client: HttpClient) -> None:
+        await asyncio.gather(client.send("GET", "/models"), client.send("GET", "/models"))
+
+    run(client, pair)
+    assert (len(server.received), server.connections) == (2, 1)
 
 
 def test_no_more_connections_than_asked_for(server: FaultServer) -> None:
