@@ -102,7 +102,8 @@ def _after(text: str, wanted: str) -> str | None:
             rest = text[index + 1 :]
             if rest[:1].isalnum() and not (rest[0].isdigit() and not wanted[-1].isdigit()):
                 return None  # inside a longer word
-            return rest.strip(" :=.-–—\t")
+            # A dash before a space divides; before a digit it is a sign.
+            return re.sub(r"^[\s:=.]*([-–—]\s+)?", "", rest).rstrip(" :=\t")
         if not wanted.startswith(seen):
             return None
     return None
@@ -316,7 +317,7 @@ def table(page: Page, columns: Mapping[str, Sequence[str]]) -> list[dict[str, Pa
         }
         if len(places) > len(best):
             best, header = places, index
-    if len(best) < min(2, len(columns)):
+    if not best or len(best) < min(2, len(columns)):
         return None
     found = []
     for row in page.rows[header + 1 :]:
