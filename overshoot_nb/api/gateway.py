@@ -275,8 +275,6 @@ class ApiClient:
         """GET /healthz: whether the server is up."""
         return _status(await self._send("GET", "/healthz"))
 
-    # ---- the wire ----------------------------------------------------------------------------
-
     async def _send(
         self,
         method: str,
