@@ -143,7 +143,7 @@ class _Scaler:
             return self(frame, width, height, form)
 
 
-_BILINEAR = int(av.video.reformatter.Interpolation.BILINEAR)
+_BILINEAR = "BILINEAR"
 
 
 def _checked_size(size: object) -> tuple[int, int]:

@@ -246,7 +246,7 @@ class Decoding:
             )
         clean = (
             (lambda packet: clean_start(packet, context.extradata))
-            if context.codec.canonical_name == "h264"
+            if context.name == "h264"
             else (lambda packet: True)
         )
         return plan_file(

@@ -53,9 +53,6 @@ def deinterlaced(frame: Any, stream: Any) -> Any:
         graph.configure()
         graph.push(frame)
         graph.push(None)
-        whole = graph.pull()
+        return graph.pull()
     except (av.error.FFmpegError, ValueError):
         return frame
-    whole.pts = frame.pts
-    whole.time_base = frame.time_base
-    return whole
