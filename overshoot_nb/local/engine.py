@@ -7,7 +7,6 @@ loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -102,34 +101,30 @@ class Engine:
         """
         return await self._run(lambda: self._answer(*parse()), gone)
 
-    async def load(self) -> None:
-        """Load the models now instead of at the first question about text."""
-        await self._run(self._load, None)
+    def preload(self) -> None:
+        """Start to load the models now instead of at the first question about text."""
+        self._submit(self._load)
 
     async def _run(self, job: Callable[[], T], gone: Callable[[], Awaitable[None]] | None) -> T:
-        future = self._submit(job)
-        waiting = asyncio.wrap_future(future)
-        if gone is None:
-            return await waiting
-        watcher = asyncio.ensure_future(gone())
+        waiting = asyncio.wrap_future(self._submit(job))
+        both: set[asyncio.Future[Any]] = {waiting}
+        if gone is not None:
+            both.add(asyncio.ensure_future(gone()))
         try:
-            both: set[asyncio.Future[Any]] = {waiting, watcher}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 raise ClientGone
-            return await waiting
+            if waiting.cancelled():  # by `close`: the caller was not cancelled, so it is told
+                raise _closed()
+            return waiting.result()
         finally:
-            waiting.cancel()
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
+            for future in both:
+                future.cancel()
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         with self._lock:
             if self._closed:
-                raise ChatRefusal(
-                    503, "the local engine is closed", "engine_closed", "server_error"
-                )
+                raise _closed()
             if self._pending > self._max_waiting:
                 raise ChatRefusal(
                     429,
@@ -180,6 +175,10 @@ class Engine:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _closed() -> ChatRefusal:
+    return ChatRefusal(503, "the local engine is closed", "engine_closed", "server_error")
 
 
 def _unavailable(what: str, missing: Sequence[str]) -> ChatRefusal:

@@ -69,6 +69,7 @@ def serve(
     server, listener, url, engine = make_server(host, port, key)
     try:
         say(f"overshoot-nb local engine: {url}/v1beta (chat completions), {url}/v0.2 (streams)")
+        engine.preload()
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass

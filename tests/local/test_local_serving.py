@@ -1,0 +1,145 @@
+"""The engine on a real socket, in a process of its own, and how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+from asking import chat_error, content, page, question
+
+from overshoot_nb import errors, local
+from overshoot_nb.local.serving import make_server
+
+SIGN = page([(40, 40, "PLATFORM 9", 40)], size=(320, 180))
+
+
+@pytest.fixture(scope="module", params=[None, "right-key"])
+def served(request):
+    """(URL, key that it wants) of a server in a thread."""
+    server, listener, url, engine = make_server(port=0, key=request.param)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield url, request.param
+    server.should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    listener.close()
+    engine.close()
+
+
+def bearer(key):
+    return {"authorization": f"Bearer {key}"}
+
+
+def test_it_answers_over_a_socket(served):
+    url, key = served
+    answer = httpx.post(
+        f"{url}/v1/chat/completions",
+        json=question("Read", SIGN),
+        headers=bearer(key or "anything"),
+        timeout=60,
+    )
+    assert content(answer) == "PLATFORM 9"
+
+
+def test_keys(served):
+    url, key = served
+    assert httpx.get(f"{url}/v1beta/models").status_code == 200
+    for headers in ({}, {"authorization": "Bearer"}, {"authorization": "Basic abc"}):
+        chat = httpx.post(f"{url}/v1beta/chat/completions", json={}, headers=headers)
+        assert (chat.status_code, chat_error(chat)["code"]) == (401, "invalid_api_key")
+        assert chat.headers["www-authenticate"] == "Bearer"
+        gateway = httpx.get(f"{url}/v0.2/models", headers=headers)
+        assert (gateway.status_code, gateway.json()["error"]) == (401, "unauthorized")
+    wrong = httpx.get(f"{url}/v0.2/models", headers=bearer("wrong"))
+    assert wrong.status_code == (401 if key else 200)
+    assert key is None or key not in wrong.text
+
+
+def test_a_client_that_leaves_frees_its_place(served):
+    url, key = served
+
+    async def run():
+        async with httpx.AsyncClient(base_url=url, headers=bearer(key or "k"), timeout=60) as c:
+            body = question("Read", SIGN)
+            assert (await c.post("/v1/chat/completions", json=body)).is_success
+            for _ in range(30):
+                with pytest.raises(httpx.TimeoutException):
+                    await c.post("/v1/chat/completions", json=body, timeout=0.01)
+            # Without that, the queue would be full of requests that nobody waits for.
+            return await c.post("/v1/chat/completions", json=body)
+
+    assert asyncio.run(run()).status_code == 200
+
+
+def test_serve_prints_one_line_and_ends_when_interrupted():
+    code = "from overshoot_nb.local import serve; serve(port=0, key='secret-key')"
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-W", "error", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        url = re.search(r"(http://127\.0\.0\.1:[1-9]\d*)/v1beta", line).group(1)
+        assert f"{url}/v0.2" in line
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                assert httpx.get(f"{url}/v1beta/models").is_success
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        rest, complaints = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert rest == ""
+    assert "Traceback" not in complaints
+    assert "secret-key" not in line + complaints
+
+
+def test_a_port_in_use_is_an_os_error(served):
+    url, _ = served
+    with pytest.raises(OSError, match="in use"):
+        local.serve(port=int(url.rpartition(":")[2]))
+
+
+def test_a_script_that_asked_ends_by_itself_without_threads_or_warnings():
+    code = """
+import asyncio, threading, httpx
+from overshoot_nb import local
+async def run():
+    async with httpx.AsyncClient(transport=local.open_transport(), base_url="http://x/v1") as c:
+        return (await c.get("/models")).status_code
+assert asyncio.run(run()) == 200
+local.close_engine()
+local.close_engine()
+assert asyncio.run(run()) == 200
+print(threading.active_count())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
+
+
+def test_missing_packages_name_the_command(monkeypatch):
+    local.close_engine()
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "rapidocr" else real(name)
+    )
+    with pytest.raises(errors.MissingDependencyError, match=r"pip install .overshoot-nb\[local\]."):
+        local.open_transport()
