@@ -15,6 +15,7 @@ import asyncio
 import base64
 import json
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -118,6 +119,8 @@ def main() -> int:
     width, height = map(int, options.size.split("x"))
     frames = list(samples(demo.video((width, height)), options.every))
 
+    # Others' work lengthens the wall times below: judge them by this, and by the CPU times.
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run")
     table, alone = asyncio.run(run(frames, options.model))
     other = multiprocessing.get_context("spawn").Process(target=spin, daemon=True)
     other.start()

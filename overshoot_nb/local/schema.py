@@ -1,17 +1,21 @@
-"""JSON schemas as the local models see them: checked, references put in place, easy to ask."""
+"""JSON schemas as the local models see them: checked, references put in place, easy to ask.
+
+``jsonschema`` is imported when it is first needed, in the worker thread: beside Jupyter it brings
+a grammar of URLs that takes a second to load.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
 
 from .refusals import Invalid, Unsupported
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 __all__ = [
     "alternatives",
@@ -54,6 +58,9 @@ def prepare(schema: Any, where: str = "response_format.json_schema.schema") -> d
         Invalid: it is not a JSON schema (draft 2020-12).
         Unsupported: it refers to another document or to itself, or is too deep or large.
     """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     if not isinstance(schema, Mapping):
         raise Invalid("a JSON schema is an object", where)
     try:
@@ -170,6 +177,9 @@ def alternatives(schema: Schema) -> list[dict[str, Any]]:
 
 
 def _validator(schema: Schema) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
     # References are in place already; the empty registry makes sure that none is ever fetched.
     return Draft202012Validator(schema, registry=Registry())
 
@@ -181,7 +191,7 @@ def fits(value: Any, schema: Schema) -> bool:
 
 def first_error(value: Any, schema: Schema) -> str | None:
     """What is wrong with a value by the (prepared) schema, with its place, or None."""
-    error: ValidationError | None = next(iter(_validator(schema).iter_errors(value)), None)
+    error = next(iter(_validator(schema).iter_errors(value)), None)
     if error is None:
         return None
     return f"{error.json_path}: {error.message}"
