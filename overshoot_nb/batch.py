@@ -66,14 +66,11 @@ def analyze(
     parameters.setdefault("realtime", False)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
 
-    async def start() -> Stream:
-        name = model if model is not None else await own.default_model()
+    try:
+        name = model if model is not None else runtime.run(own.default_model())
         settings = StreamSettings.build(source, prompt, name, **parameters)
         check_finite(settings.source)
-        return await own.streams.start(settings, on_result, on_error)
-
-    try:
-        stream = runtime.run(start())
+        stream = runtime.run(own.streams.start(settings, on_result, on_error))
         interrupted = _watch(stream, progress)
     finally:
         if client is None:

@@ -77,12 +77,13 @@ class Overshoot:
 
     async def close(self) -> None:
         """End every stream of this client and its connections. Idempotent."""
-        self._closed = True
         # A callback that closes its own client must not be waited for by that very close.
         inside = any(stream._callbacks.inside() for stream in self.streams.active)
         await self._runtime.call(self._close(drain=not inside))
 
-    async def _close(self, *, drain: bool) -> None:
+    async def _close(self, *, drain: bool = True) -> None:
+        self._closed = True
+        self._runtime.forget(self)
         reason = "its client was closed"
         await asyncio.gather(*(s._close(reason, drain=drain) for s in self.streams.active))
         await self._chat.close()
@@ -96,6 +97,9 @@ class Overshoot:
     def _require_open(self) -> None:
         if self._closed:
             raise StreamClosedError("this client was closed; make a new Overshoot(...)")
+        # From its first use it may hold connections, which a script that forgets to close it
+        # should not leave to the garbage collector.
+        self._runtime.close_at_exit(self, self._close)
 
     def __repr__(self) -> str:
         return f"<Overshoot {self.base_url}, {len(self.streams.active)} active streams>"

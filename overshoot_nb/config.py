@@ -120,7 +120,12 @@ class Endpoint:
     @property
     def is_overshoot(self) -> bool:
         """True where fields of Overshoot's own are understood (``thread_id``, statuses)."""
-        return self.is_local or (urlsplit(self.base_url).hostname or "").endswith("overshoot.ai")
+        return self.is_local or _is_overshoot_url(self.base_url)
+
+
+def _is_overshoot_url(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "overshoot.ai" or host.endswith(".overshoot.ai")
 
 
 def find_api_key(api_key: str | ApiKey | None = None) -> ApiKey | None:
@@ -191,10 +196,7 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
                 ENV_API_KEY,
             )
     url = _normal(url)
-    endpoint = Endpoint(url, "gateway" if url.endswith("/v0.2") else "chat", key)
-    if key and key.origin != "argument" and not endpoint.is_overshoot:
-        return Endpoint(url, endpoint.surface, None)
-    return endpoint
+    return Endpoint(url, "gateway" if url.endswith("/v0.2") else "chat", _key_for(url, key))
 
 
 def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
@@ -205,7 +207,14 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     """
     key = find_api_key(api_key)
     url = _normal(base_url) if base_url is not None else GATEWAY_BASE_URL
-    return Endpoint(url, "gateway", key)
+    return Endpoint(url, "gateway", _key_for(url, key))
+
+
+def _key_for(url: str, key: ApiKey | None) -> ApiKey | None:
+    """A key that was found rather than passed is Overshoot's, and goes to no other server."""
+    if key is None or key.origin == "argument" or _is_overshoot_url(url):
+        return key
+    return None
 
 
 def cache_dir() -> Path:

@@ -44,13 +44,10 @@ def start(
     Raises:
         OvershootError: as ``client.streams.create``.
     """
-    asked = client()
-
-    async def begin() -> Stream:
-        name = model if model is not None else await asked.default_model()
-        return await asked.streams.start(StreamSettings.build(source, prompt, name, **parameters))
-
-    stream = get_runtime().run(begin())
+    asked, runtime = client(), get_runtime()
+    name = model if model is not None else runtime.run(asked.default_model())
+    settings = StreamSettings.build(source, prompt, name, **parameters)
+    stream = runtime.run(asked.streams.start(settings))
     _started.append(stream)
     return stream
 

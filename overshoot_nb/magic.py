@@ -37,7 +37,9 @@ class _HelpShown(Exception):
 
 def _start_parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="%overshoot",
+        prog="overshoot",
+        # Said here because parse_intermixed_args formats a usage of its own twice.
+        usage="%%overshoot source [prompt] [options]",
         description="Watch a video and ask about it: the stream runs on while you work.",
         epilog="also: %overshoot status | models | stop [NAME or stream id]",
     )

@@ -71,7 +71,8 @@ class Runtime:
                 loop.close()
 
         if self._pid != os.getpid():
-            self._exit_callbacks.clear()  # a forked child does not own its parent's streams
+            if self._pid:
+                self._exit_callbacks.clear()  # a forked child does not own its parent's streams
             atexit.register(self.shutdown)
         self._loop, self._pid = loop, os.getpid()
         self._thread = start_thread(serve, "overshoot-runtime")

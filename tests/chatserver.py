@@ -88,7 +88,8 @@ class ChatServer:
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 body = json.loads(self.rfile.read(length))
-                request = Request(body, dict(self.headers), time.monotonic())
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(body, headers, time.monotonic())
                 with owner._lock:
                     owner.requests.append(request)
                     owner.in_flight += 1

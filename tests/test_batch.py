@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,18 +16,18 @@ import overshoot_nb
 from overshoot_nb import AuthenticationError, FileSource, Overshoot, SourceError, ValidationError
 
 from chatserver import ChatServer, Reply
-from videos import barcode_video, read_barcode
+from videos import make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> str:
-    return str(barcode_video(tmp_path_factory.mktemp("clips") / "clip.mp4", frames=120, fps=30))
+    return str(make_video(tmp_path_factory.mktemp("clips") / "clip.mp4", frames=120, fps=30))
 
 
 def number(request) -> str:
-    return str(read_barcode(request.jpegs[0]))
+    return str(number_in(request.jpegs[0]))
 
 
 def analyze(server, source, **parameters):
@@ -61,6 +62,7 @@ def test_it_finds_the_only_model_and_takes_a_client_that_it_leaves_open(clip):
             assert (df["model"] == "test/model").all()
             assert (df["mode"] == "clip").all()
         assert server.requests[0].body["model"] == "test/model"
+        asyncio.run(client.close())
 
 
 def test_arrays_and_callbacks(clip):

@@ -9,7 +9,7 @@ import time
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from videos import barcode_video
+from videos import make_video
 
 
 class Kernel:
@@ -49,8 +49,8 @@ class Kernel:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
-    barcode_video(folder / "clip.mp4", frames=300, fps=30)
-    barcode_video(folder / "my clip.mp4", frames=60, fps=30)
+    make_video(folder / "clip.mp4", frames=300, fps=30)
+    make_video(folder / "my clip.mp4", frames=60, fps=30)
     return folder
 
 

@@ -1,0 +1,105 @@
+"""Which server answers, and which key it gets."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import types
+
+import pytest
+
+from overshoot_nb import ValidationError, config
+from overshoot_nb.config import resolve_endpoint, resolve_gateway
+
+
+@pytest.fixture
+def env(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as if not installed
+    return monkeypatch
+
+
+def test_without_a_key_the_embedded_engine_answers_and_says_so_once(env, caplog):
+    env.setattr(config, "_told_local", False)
+    for _ in range(2):
+        endpoint = resolve_endpoint()
+        assert (endpoint.base_url, endpoint.surface, endpoint.key) == ("local", "chat", None)
+        assert endpoint.is_local
+        assert endpoint.is_overshoot
+    assert caplog.text.count("embedded local engine") == 1
+
+
+def test_with_a_key_the_service_answers(env, caplog):
+    env.setenv("OVERSHOOT_API_KEY", " ovs-from-env\n")
+    endpoint = resolve_endpoint()
+    assert endpoint.base_url == "https://api.overshoot.ai/v1beta"
+    assert endpoint.key.reveal() == "ovs-from-env"
+    assert endpoint.key.origin == "OVERSHOOT_API_KEY"
+    assert resolve_endpoint("ovs-argument").key.reveal() == "ovs-argument"
+    assert caplog.text == ""
+
+
+def test_the_environment_names_a_server_and_the_argument_wins(env):
+    env.setenv("OVERSHOOT_BASE_URL", "http://localhost:11434/v1/")
+    assert resolve_endpoint().base_url == "http://localhost:11434/v1"
+    assert resolve_endpoint(base_url="local").is_local
+
+
+def test_the_surface_follows_the_url(env):
+    assert resolve_endpoint("k", "https://api.overshoot.ai/v0.2").surface == "gateway"
+    assert resolve_endpoint("k", "https://api.overshoot.ai/v1").surface == "chat"
+    assert resolve_gateway("k").base_url == "https://api.overshoot.ai/v0.2"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:11434/v1",
+        "https://evilovershoot.ai/v1",
+        "https://overshoot.ai.evil.com/v1",
+    ],
+)
+def test_a_key_that_was_found_goes_to_overshoot_alone(env, url):
+    env.setenv("OVERSHOOT_API_KEY", "ovs-from-env")
+    assert resolve_endpoint(base_url=url).key is None
+    assert resolve_gateway(base_url=url).key is None
+    assert resolve_endpoint("passed", url).key.reveal() == "passed"
+    assert resolve_gateway("passed", base_url=url).key.reveal() == "passed"
+    for ours in ("https://api.overshoot.ai/v1beta", "https://eu.api.overshoot.ai/v1"):
+        assert resolve_endpoint(base_url=ours).key.reveal() == "ovs-from-env"
+
+
+def test_the_keyring_is_the_last_place_and_may_be_broken(env):
+    ring = types.ModuleType("keyring")
+    ring.get_password = lambda service, user: f"from-{service}-{user}"
+    env.setitem(sys.modules, "keyring", ring)
+    assert resolve_endpoint().key.reveal() == "from-overshoot-api_key"
+    assert resolve_endpoint().key.origin == "keyring"
+
+    def broken(service, user):
+        raise RuntimeError("no backend")
+
+    ring.get_password = broken
+    assert resolve_endpoint().key is None
+
+
+@pytest.mark.parametrize("url", ["ftp://host/v1", "localhost:11434", "http://", "", "nonsense"])
+def test_a_base_url_must_be_one(env, url):
+    with pytest.raises(ValidationError, match="base_url"):
+        resolve_endpoint("k", url)
+
+
+def test_a_key_shows_itself_nowhere():
+    key = config.ApiKey("ovs-secret")
+    assert "secret" not in f"{key} {key!r} {[key]} {resolve_endpoint(key)}"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(key)
+    assert key == config.ApiKey("ovs-secret", "keyring")
+    assert len({key, config.ApiKey("ovs-secret")}) == 1
+
+
+def test_the_cache_folder_can_be_moved(monkeypatch, tmp_path):
+    monkeypatch.setenv("OVERSHOOT_CACHE_DIR", str(tmp_path))
+    assert config.cache_dir() == tmp_path
+    monkeypatch.delenv("OVERSHOOT_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert config.cache_dir() == tmp_path / "xdg" / "overshoot-nb"
