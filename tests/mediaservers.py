@@ -1,0 +1,199 @@
+"""Real servers of video on loopback: HTTP with ranges and faults, RTSP over TCP."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import io
+import re
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from videos import make_video
+
+
+class MediaHTTPServer(http.server.ThreadingHTTPServer):
+    """Serves a folder with byte ranges; ``cut`` breaks the next answers off after that many bytes.
+
+    ``user`` is "name:password" that every request must carry, or None.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, user: str | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Files)
+        self.folder, self.user = folder, user
+        self.cut: list[int] = []
+        self.requests: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request, client_address) -> None:
+        """Clients that go away are no fault of the server."""
+
+
+class _Files(http.server.BaseHTTPRequestHandler):
+    server: MediaHTTPServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        given = self.headers.get("Authorization", "")
+        if self.server.user is not None:
+            wanted = "Basic " + base64.b64encode(self.server.user.encode()).decode()
+            if given != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="video"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+        path = self.server.folder / self.path.partition("?")[0].lstrip("/")
+        if not path.is_file():
+            self.send_error(404)
+            return
+        data = path.read_bytes()
+        start = 0
+        if found := re.match(r"bytes=(\d+)-", self.headers.get("Range", "")):
+            start = int(found.group(1))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        body = data[start:]
+        if self.server.cut and path.suffix != ".m3u8":
+            body = body[: self.server.cut.pop(0)]
+            self.close_connection = True
+        self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def nal_units(frames: int, gop: int) -> list[list[bytes]]:
+    """The NAL units of each frame of a barcode video."""
+    file = io.BytesIO()
+    options = {"x264-params": "repeat-headers=1:scenecut=0", "tune": "zerolatency"}
+    make_video(file, frames, gop=gop, b_frames=0, options=options, format="h264")
+    file.seek(0)
+    with av.open(file, format="h264") as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    return [
+        [unit.rstrip(b"\0") for unit in re.split(b"\0\0\0?\1", packet) if unit]
+        for packet in packets
+    ]
+
+
+class RTSPServer(socketserver.ThreadingTCPServer):
+    """Sends a barcode video as RTP inside the RTSP connection, at its own pace.
+
+    Args:
+        user: "name:password" that must be given.
+        breaks: frames after which the first, second, ... connection is dropped; later ones go on
+            to the end of the video and then stay open and silent.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, user: str, breaks: list[int], frames: int = 120, fps: int = 30) -> None:
+        super().__init__(("127.0.0.1", 0), _Conversation)
+        self.user, self.breaks, self.fps = user, breaks, fps
+        self.video = nal_units(frames, gop=10)
+        self.connections = 0
+        self.stopping = threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request, client_address) -> None:
+        """Clients that go away are no fault of the server."""
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: RTSPServer
+
+    def handle(self) -> None:
+        while request := self._request():
+            method, headers = request
+            wanted = "Basic " + base64.b64encode(self.server.user.encode()).decode()
+            if method != "OPTIONS" and headers.get("authorization") != wanted:
+                self._answer(headers, "401 Unauthorized", 'WWW-Authenticate: Basic realm="camera"')
+            elif method == "DESCRIBE":
+                sdp = (
+                    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\n"
+                    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+                    "a=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+                )
+                self._answer(headers, "200 OK", "Content-Type: application/sdp", body=sdp)
+            elif method == "SETUP":
+                transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
+                self._answer(headers, "200 OK", transport, "Session: 1")
+            elif method == "PLAY":
+                self._answer(headers, "200 OK", "Session: 1")
+                self._play()
+                return
+            else:
+                self._answer(headers, "200 OK", "Public: DESCRIBE, SETUP, PLAY, TEARDOWN")
+
+    def _request(self) -> tuple[str, dict[str, str]] | None:
+        line = self.rfile.readline().decode()
+        headers = {}
+        while (text := self.rfile.readline().decode().strip()) != "":
+            name, _, value = text.partition(":")
+            headers[name.lower()] = value.strip()
+        return (line.split()[0], headers) if line.strip() else None
+
+    def _answer(self, asked: dict[str, str], status: str, *lines: str, body: str = "") -> None:
+        head = [f"RTSP/1.0 {status}", f"CSeq: {asked['cseq']}", *lines]
+        head += [f"Content-Length: {len(body)}"]
+        self.wfile.write(("\r\n".join(head) + "\r\n\r\n" + body).encode())
+
+    def _play(self) -> None:
+        server = self.server
+        connection = server.connections
+        server.connections += 1
+        stop_after = server.breaks[connection] if connection < len(server.breaks) else None
+        began, sequence = time.monotonic(), 0
+        for number, units in enumerate(server.video):
+            if number == stop_after:
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if server.stopping.wait(max(0, began + number / server.fps - time.monotonic())):
+                return
+            stamp = (connection * 1_000_000 + number * 90000 // server.fps) & 0xFFFFFFFF
+            for i, unit in enumerate(units):
+                marker = 0x80 if i == len(units) - 1 else 0
+                rtp = struct.pack(">BBHII", 0x80, 96 | marker, sequence & 0xFFFF, stamp, 7) + unit
+                self.wfile.write(struct.pack(">BBH", 0x24, 0, len(rtp)) + rtp)
+                sequence += 1
+        server.stopping.wait(30)
+
+
+@contextlib.contextmanager
+def running(server: MediaHTTPServer | RTSPServer) -> Iterator[None]:
+    """Serves from a thread until the end of the block."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        if isinstance(server, RTSPServer):
+            server.stopping.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,187 @@
+"""Sources behind real sockets that break, refuse and come back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mediaservers import MediaHTTPServer, RTSPServer, running
+from videos import barcode, make_video, number_in
+
+from overshoot_nb.capture import reading
+from overshoot_nb.errors import SourceError
+from overshoot_nb.pipeline import SampleReader
+from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
+from overshoot_nb.types import FrameProcessingConfig, Sample
+
+PASSWORD = "hunter22"
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch) -> None:
+    """The same steps in a tenth of the time."""
+    monkeypatch.setattr(reading, "BACKOFF_SECONDS", (0.1, 3.0))
+
+
+def read(source, interval: float, **options) -> tuple[list[Sample], str]:
+    with SampleReader(source, FrameProcessingConfig(interval), **options) as reader:
+        taken = list(reader)
+    return taken, reader.ending
+
+
+def numbers(taken: list[Sample]) -> list[int]:
+    return [number_in(sample.frames[0].data) for sample in taken]
+
+
+def test_a_file_over_http_with_a_password(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 60, container_options={"movflags": "faststart"})
+    server = MediaHTTPServer(tmp_path, user=f"admin:{PASSWORD}")
+    with running(server):
+        url = f"http://admin:{PASSWORD}@{server.address}/a.mp4?token=s3cr3t"
+        taken, ending = read(FileSource(url), 0.25)
+        assert numbers(taken) == [0, 7, 15, 22, 30, 37, 45, 52]
+        assert ending == "end of file at 2.0 s"
+        with pytest.raises(SourceError) as caught:
+            read(FileSource(url.replace(PASSWORD, "wr0ngpass")), 1)
+    text = f"{caught.value} {caught.value.stderr} {caught.value!r}"
+    assert "401" in text
+    assert server.address in text
+    for secret in ("wr0ngpass", "admin", "s3cr3t"):
+        assert secret not in text
+
+
+def test_a_file_over_http_goes_on_after_a_break(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    pictures = [barcode(n) for n in range(240)]
+    for picture in pictures:
+        picture[20:] = rng.integers(0, 256, picture[20:].shape, np.uint8)
+    path = make_video(
+        tmp_path / "a.mp4", pictures, gop=24, container_options={"movflags": "faststart"}
+    )
+    size = path.stat().st_size
+    assert size > 1_000_000
+    said: list[str] = []
+    server = MediaHTTPServer(tmp_path)
+    server.cut = [size // 2]
+    with running(server):
+        url = f"http://u:{PASSWORD}@{server.address}/a.mp4"
+        taken, ending = read(FileSource(url), 0.5, on_status=said.append)
+    assert not server.cut
+    assert numbers(taken) == [n * 15 for n in range(16)]
+    assert [s.media_time for s in taken] == [k / 2 for k in range(16)]
+    assert ending == "end of file at 8.0 s"
+    assert said[0].startswith("connection lost: ")
+    assert "reconnecting in" in said[0]
+    assert said[1:] == ["connected again"]
+    assert PASSWORD not in " ".join(said)
+
+
+def test_hls_ends_where_its_playlist_ends(tmp_path: Path) -> None:
+    make_video(
+        tmp_path / "live.m3u8",
+        90,
+        gop=30,
+        format="hls",
+        options={"x264-params": "scenecut=0"},
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
+    server = MediaHTTPServer(tmp_path, user=f"admin:{PASSWORD}")
+    with running(server):
+        url = f"http://admin:{PASSWORD}@{server.address}/live.m3u8"
+        taken, ending = read(HLSSource(url), 0.5)
+        assert numbers(taken) == [0, 15, 30, 45, 60, 75]
+        assert ending == "end at 3.0 s"
+        with pytest.raises(SourceError, match="404") as caught:
+            read(HLSSource(url.replace("live", "gone")), 0.5)
+    assert PASSWORD not in str(caught.value)
+
+
+def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:
+    said: list[str] = []
+    server = RTSPServer(f"admin:{PASSWORD}", breaks=[45])
+    with running(server), caplog.at_level(logging.DEBUG):
+        url = f"rtsp://admin:{PASSWORD}@{server.address}/live"
+        reader = SampleReader(
+            RTSPSource(url, timeout=2), FrameProcessingConfig(0.25), on_status=said.append
+        )
+        taken = []
+        with reader:
+            assert (reader.info.width, reader.info.height) == (160, 96)
+            for sample in reader:
+                taken.append(sample)
+                if server.connections == 2 and len(taken) >= 9:
+                    reader.interrupt()
+    assert server.connections == 2
+    times = [s.media_time for s in taken]
+    assert times == sorted(set(times))
+    found = numbers(taken)
+    assert found[0] <= 20  # from its first or second keyframe
+    again = next(i for i in range(1, len(found)) if found[i] < found[i - 1])
+    # On either side of the break the pictures advance with media time.
+    for part in (range(again), range(again, len(found))):
+        for i, j in zip(part, part[1:], strict=False):
+            assert abs((found[j] - found[i]) / 30 - (times[j] - times[i])) < 0.05
+    assert any(text.startswith("connection lost: ") for text in said)
+    assert "reconnecting in" in said[0]
+    assert "(attempt 1)" in said[0]
+    assert said[-1] == "connected again"
+    shown = " ".join([*said, reader.ending, repr(reader.info), caplog.text, *capfd.readouterr()])
+    assert PASSWORD not in shown
+
+
+def test_a_wrong_password_fails_at_once_and_is_not_shown() -> None:
+    server = RTSPServer(f"admin:{PASSWORD}", breaks=[], frames=10)
+    with running(server):
+        url = f"rtsp://admin:wr0ngpass@{server.address}/live"
+        began = time.monotonic()
+        with pytest.raises(SourceError) as caught:
+            read(RTSPSource(url), 0.5)
+    assert time.monotonic() - began < 5
+    assert server.address in str(caught.value)
+    assert "401" in str(caught.value)
+    assert "wr0ngpass" not in f"{caught.value!r} {caught.value} {caught.value.stderr}"
+
+
+def test_interrupting_a_backoff_is_immediate(monkeypatch) -> None:
+    monkeypatch.setattr(reading, "BACKOFF_SECONDS", (30.0, 30.0))
+    server = RTSPServer("u:p", breaks=[20])
+    with running(server):
+        reader: SampleReader
+
+        def on_status(text: str) -> None:
+            assert "reconnecting in 30 s" in text
+            reader.interrupt()
+
+        source = RTSPSource(f"rtsp://u:p@{server.address}/live", timeout=2)
+        reader = SampleReader(source, FrameProcessingConfig(0.2), on_status=on_status)
+        began = time.monotonic()
+        with reader:
+            assert len(list(reader)) >= 2
+        assert time.monotonic() - began < 10
+    assert reader.ending.startswith("stopped at")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        RTSPSource(f"rtsp://me:{PASSWORD}@127.0.0.1:9/x"),
+        RTMPSource(f"rtmp://me:{PASSWORD}@127.0.0.1:9/x/y"),
+        HLSSource(f"http://me:{PASSWORD}@127.0.0.1:9/x.m3u8"),
+        FileSource(f"http://me:{PASSWORD}@127.0.0.1:9/x.mp4"),
+    ],
+)
+def test_nobody_there(source) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="refused") as caught:
+        read(source, 0.5)
+    assert time.monotonic() - began < 5
+    assert "127.0.0.1:9/x" in str(caught.value)
+    assert PASSWORD not in f"{caught.value!r} {caught.value} {caught.value.stderr}"
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match=r"camera .*97.* cannot be opened"):
+        read(CameraSource(97), 0.5)
