@@ -82,6 +82,7 @@ async def ask(
 
 async def run(frames: list[tuple[float, bytes]], model: str) -> tuple[pd.DataFrame, list[float]]:
     rows, latencies, worked = [], [], []
+    local.close_engine()  # a new one remembers nothing of an earlier round
     async with httpx.AsyncClient(
         transport=local.open_transport(), base_url="http://local/v1beta", timeout=60
     ) as client:
