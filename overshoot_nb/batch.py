@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from .client import Overshoot
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
-from .sources import SourceConfig
+from .sources import SourceConfig, as_source
 from .stream import Stream
 from .types import StreamInferenceResult
 
@@ -64,12 +64,13 @@ def analyze(
     """
     runtime = get_runtime()
     parameters.setdefault("realtime", False)
+    given = as_source(source)
+    check_finite(given)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
 
     try:
         name = model if model is not None else runtime.run(own.default_model())
-        settings = StreamSettings.build(source, prompt, name, **parameters)
-        check_finite(settings.source)
+        settings = StreamSettings.build(given, prompt, name, **parameters)
         stream = runtime.run(own.streams.start(settings, on_result, on_error))
         interrupted = _watch(stream, progress)
     finally:

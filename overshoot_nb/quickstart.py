@@ -42,7 +42,9 @@ def open_in_lab() -> int:
     copy = folder / NAME
     if not copy.exists():  # never over a user's edits
         shutil.copyfile(notebook_path(), copy)
-    return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(copy)])
+    # Jupyter asks for this in containers, where everybody is root.
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return subprocess.call([sys.executable, "-m", "jupyter", "lab", *root, str(copy)])
 
 
 def execute(output: str | None = None) -> int:

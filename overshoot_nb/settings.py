@@ -108,8 +108,8 @@ class StreamSettings:
             ValidationError: names the parameter, its value and what is allowed.
         """
         config_source = as_source(source)
-        if realtime is not None and isinstance(config_source, FileSource):
-            config_source = replace(config_source, realtime=realtime)
+        if realtime is not None:
+            config_source = _with_realtime(config_source, realtime)
         processing = processing_from(
             mode, target_fps, clip_length_seconds, delay_seconds, interval_seconds
         )
@@ -207,8 +207,18 @@ def check_finite(source: SourceConfig) -> None:
         return
     raise ValidationError(
         f"{source.label} never ends, so it cannot be analysed to its end; give a file without "
-        "loop=True, or watch it with client.streams.create(...)"
+        "loop=True (a recorded HLS playlist as FileSource(url)), or watch it with "
+        "client.streams.create(...)"
     )
+
+
+def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
+    if isinstance(source, FileSource):
+        return replace(source, realtime=realtime)
+    if realtime == (source.live or source.realtime):
+        return source
+    why = "it paces itself" if source.live else "frames from memory have no clock"
+    raise ValidationError(f"realtime={realtime!r} does not apply to {source.label}: {why}")
 
 
 def _shown(values: Mapping[str, object]) -> str:

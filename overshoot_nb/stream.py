@@ -326,6 +326,8 @@ class Stream:
 
     def sampled(self, sample: Sample) -> None:
         """A sample was taken."""
+        if self._state == "running":
+            self._note = ""  # whatever was wrong with the source is over
         self._counters.sampled()
         self._frames.put(sample)
 
