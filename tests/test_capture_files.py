@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import gc
 from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
@@ -403,6 +403,23 @@ def test_damage_in_the_middle_is_passed_over(folder: Path) -> None:
     assert "damaged" in reader.ending or dropped or len(ticks) < 40 or reader.ending
 
 
+def test_frames_do_not_pile_up(folder: Path) -> None:
+    """Decoded pictures are let go at once, not when garbage happens to be collected."""
+    path = make_video(folder / "many.mp4", 60)
+    sampler = FrameSampler(FrameProcessingConfig(0.1))
+    capture = make_capture(FileSource(path), lambda text: None)
+    gc.collect()
+    gc.disable()
+    try:
+        count = sum(len(sampler.take(s.start, s.end)) for s in capture.frames(sampler))
+        alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+        capture.close()
+    assert count == 20
+    assert alive <= 2
+
+
 def test_reading_leaves_no_file_open(folder: Path) -> None:
     path = make_video(folder / "handles.mp4", 30)
     fds = Path("/proc/self/fd")
@@ -418,4 +435,3 @@ def test_reading_leaves_no_file_open(folder: Path) -> None:
     reader.close()
     reader.close()
     assert opened() == 0
-    shutil.copy(path, folder / "again.mp4")

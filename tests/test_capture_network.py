@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mediaservers import MediaHTTPServer, RTSPServer, running
-from videos import barcode, make_video, number_in
 
 from overshoot_nb.capture import reading
 from overshoot_nb.errors import SourceError
 from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 from overshoot_nb.types import FrameProcessingConfig, Sample
+
+from videos import barcode, make_video, number_in
 
 PASSWORD = "hunter22"
 
@@ -122,7 +124,7 @@ def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:
     again = next(i for i in range(1, len(found)) if found[i] < found[i - 1])
     # On either side of the break the pictures advance with media time.
     for part in (range(again), range(again, len(found))):
-        for i, j in zip(part, part[1:], strict=False):
+        for i, j in itertools.pairwise(part):
             assert abs((found[j] - found[i]) / 30 - (times[j] - times[i])) < 0.05
     assert any(text.startswith("connection lost: ") for text in said)
     assert "reconnecting in" in said[0]

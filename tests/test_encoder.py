@@ -9,11 +9,12 @@ import av
 import numpy as np
 import pytest
 import simplejpeg
-from videos import mean_colour, solid
 
 from overshoot_nb import config
 from overshoot_nb.encoder import ClipEncoder, FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
+
+from videos import mean_colour, solid
 
 
 def frame_of(picture: np.ndarray) -> av.VideoFrame:

@@ -12,12 +12,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from videos import barcode, make_video, number_in, solid
 
 from overshoot_nb.errors import SourceEndedError, SourceError, ValidationError
 from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.sources import ArraySource, FileSource, FrameSource, LiveKitSource
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
+
+from videos import barcode, make_video, number_in, solid
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_interrupt_from_another_thread() -> None:
 
 
 def test_only_the_server_joins_a_livekit_room() -> None:
-    with pytest.raises(ValidationError, match="v0.2"):
+    with pytest.raises(ValidationError, match=r"v0\.2"):
         SampleReader(LiveKitSource("wss://h", "token"), FrameProcessingConfig(0.5))
     with pytest.raises(ValidationError, match="clip_encoding"):
         SampleReader(FrameSource(4, 4), FrameProcessingConfig(1), clip_encoding="gif")

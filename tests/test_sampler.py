@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from fractions import Fraction
 
@@ -38,7 +39,7 @@ def test_frame_mode_is_the_definition(video: tuple[list[int], Fraction], interva
     sampler = FrameSampler(FrameProcessingConfig(interval))
     sampler.bind(base)
     got = {}
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in itertools.pairwise(times):
         ticks = sampler.take(start, end)
         assert sampler.wants(start, end) == bool(ticks)
         for tick in ticks:
@@ -71,7 +72,7 @@ def test_clip_mode_is_the_definition(
     assert sampler.length == count
     sampler.bind(base)
     got: dict[int, list[int]] = {}
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in itertools.pairwise(times):
         parts = sampler.take(start, end)
         assert sampler.wants(start, end) == bool(parts)
         for clip, positions in parts:

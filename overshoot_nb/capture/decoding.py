@@ -18,7 +18,7 @@ import av.error
 
 from overshoot_nb.sampler import Sampler
 
-from .picture import deinterlaced, pixel_aspect, rotation
+from .picture import Rotations, deinterlaced, pixel_aspect
 from .plan import AHEAD, Planned, clean_start, plan_file, plan_live
 
 __all__ = ["Decoding", "Shown"]
@@ -74,6 +74,7 @@ class Decoding:
         self._stop = stop
         self._carried: Any = None
         self._aspect = pixel_aspect(stream)
+        self._rotations = Rotations()
         self._intra_only = bool(self.context.codec.intra_only)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
@@ -305,7 +306,7 @@ class Decoding:
             yield self._shown(frame, pts + shift, end + shift)
 
     def _shown(self, frame: Any, start: int, end: int) -> Shown:
-        turn = rotation(frame)
+        turn = self._rotations.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
         return Shown(frame, start, end, self.unit, turn, self._aspect)

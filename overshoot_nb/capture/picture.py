@@ -12,12 +12,29 @@ import av
 import av.error
 import av.filter
 
-__all__ = ["deinterlaced", "pixel_aspect", "rotation"]
+__all__ = ["Rotations", "deinterlaced", "pixel_aspect"]
 
 
-def rotation(frame: Any) -> int:
-    """Degrees (0, 90, 180, 270) to turn the frame counter-clockwise so that it is upright."""
-    side = frame.side_data.get("DISPLAYMATRIX")
+class Rotations:
+    """Degrees (0, 90, 180, 270) to turn frames counter-clockwise so that they are upright."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[tuple[int, int], int] = {}
+
+    def of(self, frame: Any) -> int:
+        """The rotation of one frame."""
+        turn = getattr(frame, "rotation", None)
+        if turn is not None:
+            return round(int(turn) / 90) * 90 % 360
+        # PyAV before 14.1. A frame and its side data refer to each other, which keeps whole
+        # pictures until the next collection of garbage: one frame of each size is looked at.
+        size = frame.width, frame.height
+        if size not in self._by_size:
+            self._by_size[size] = _matrix_rotation(frame.side_data.get("DISPLAYMATRIX"))
+        return self._by_size[size]
+
+
+def _matrix_rotation(side: Any | None) -> int:
     if side is None:
         return 0
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side)[:36])
