@@ -67,12 +67,14 @@ def analyze(
     given = as_source(source)
     check_finite(given)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
-
     try:
         name = model if model is not None else runtime.run(own.default_model())
         settings = StreamSettings.build(given, prompt, name, **parameters)
         stream = runtime.run(own.streams.start(settings, on_result, on_error))
-        interrupted = _watch(stream, progress)
+        try:
+            interrupted = _watch(stream, progress)
+        finally:
+            runtime.run(stream.close())
     finally:
         if client is None:
             runtime.run(own.close())

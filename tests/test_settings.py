@@ -112,9 +112,9 @@ def test_files_are_played_in_real_time_one_request_at_a_time_unless_said_otherwi
 
 def test_realtime_is_a_file_s_choice_and_refused_where_it_would_do_nothing():
     arrays = ArraySource([np.zeros((4, 4, 3), np.uint8)])
-    with pytest.raises(ValidationError, match="realtime=True does not apply.*no clock"):
+    with pytest.raises(ValidationError, match=r"realtime=True does not apply.*no clock"):
         StreamSettings.build(arrays, "p", "m", realtime=True)
-    with pytest.raises(ValidationError, match="realtime=False does not apply.*paces itself"):
+    with pytest.raises(ValidationError, match=r"realtime=False does not apply.*paces itself"):
         StreamSettings.build("rtsp://camera.local/1", "p", "m", realtime=False)
     assert not StreamSettings.build(arrays, "p", "m", realtime=False).realtime
     assert StreamSettings.build("rtsp://camera.local/1", "p", "m", realtime=True).realtime
