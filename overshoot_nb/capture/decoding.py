@@ -69,6 +69,8 @@ class Decoding:
         self.fault: BaseException | None = None
         #: Clock when the last packet came.
         self.read_at = time.monotonic()
+        #: Seconds of a live source's clock between the last two packets; 0 for others.
+        self.silence = 0.0
         #: End of what was read so far, in pts of the segment; None before its first packet.
         self.top: int | None = None
         self._stop = stop
@@ -177,7 +179,9 @@ class Decoding:
                         continue
                     faults = 0
                     if self.live:
-                        self.read_at = time.monotonic()
+                        now = time.monotonic()
+                        self.silence = now - self.read_at
+                        self.read_at = now
                     yield packet
                 return
             except av.error.InvalidDataError as error:

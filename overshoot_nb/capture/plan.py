@@ -129,8 +129,8 @@ def plan_live(
             return packet, None, False
         i = bisect_right(times, pts)
         after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
-        if i > AHEAD:
-            del times[: i - 1]
+        if i > 3 * AHEAD:  # far behind: frames still to come may be shown before this one
+            del times[:AHEAD]
         end = after if wants(pts, after) else None
         return None if intra_only and end is None else (packet, end, False)
 

@@ -112,7 +112,9 @@ class ContainerCapture:
         sampler.bind(unit)
         while first or decoding.more:
             zero, packets = decoding.segment()
-            start = round((offset if first else self._end) / unit)
+            # A live source whose clock jumped: only our own clock tells how long it was silent.
+            begin = offset if first else self._end + Fraction(round(decoding.silence * 1000), 1000)
+            start = round(begin / unit)
             floor = None
             if zero is None:
                 frames = decoding.untimed(packets, sampler, start)
