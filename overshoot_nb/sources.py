@@ -4,13 +4,12 @@ A source says where pictures come from; ``capture`` opens it. ``FrameSource`` al
 from its start: the bounded queue of the frames that were pushed into it.
 
 User info and query values of a URL may be secrets: they are part of the value and of equality,
-but of no repr, label or message. :func:`redact` is how any text about a source loses them.
+but of no repr, label or message: see ``redaction``.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections import deque
@@ -18,12 +17,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import StreamClosedError, ValidationError
+from .redaction import display_url
 
 __all__ = [
     "ArraySource",
@@ -37,8 +37,6 @@ __all__ = [
     "RTSPSource",
     "SourceConfig",
     "as_source",
-    "display_url",
-    "redact",
 ]
 
 #: Seconds without data after which a network source counts as broken.
@@ -47,50 +45,6 @@ READ_TIMEOUT_SECONDS = 4.0
 HLS_READ_TIMEOUT_SECONDS = 15.0
 #: Pushed frames kept while nobody takes them.
 FRAME_QUEUE_LENGTH = 8
-
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
-
-
-def display_url(url: str) -> str:
-    """``url`` as it may be shown: without user info, and without the values of its query."""
-    head, _, _ = url.partition("#")
-    head, _, query = head.partition("?")
-    try:
-        parts = urlsplit(head)
-    except ValueError:
-        parts = None
-    if parts is not None and parts.scheme and "@" in parts.netloc:
-        head = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    elif parts is None and "@" in head:
-        head = head.partition("://")[0] + "://" + head.rpartition("@")[2]
-    if not query:
-        return head
-    names = [pair.partition("=")[0] for pair in query.split("&")]
-    return head + "?" + "&".join(f"{name}=…" for name in names)
-
-
-def redact(text: str, url: str = "") -> str:
-    """``text`` without the user info and query values of ``url`` or of any URL inside it.
-
-    FFmpeg quotes URLs, and pieces of them, in its messages.
-    """
-    if url:
-        text = text.replace(url, display_url(url))
-    text = _URL.sub(lambda match: display_url(match.group()), text)
-    for secret in sorted(_secrets(url), key=len, reverse=True):
-        text = text.replace(secret, "…")
-    return text
-
-
-def _secrets(url: str) -> set[str]:
-    if "://" not in url:
-        return set()
-    authority, _, rest = url.partition("://")[2].partition("/")
-    info = authority.rpartition("@")[0]
-    query = (authority + "/" + rest).partition("#")[0].partition("?")[2]
-    parts = {info, *info.split(":", 1), *(pair.partition("=")[2] for pair in query.split("&"))}
-    # A single character is no secret worth hiding, and hiding it would garble every message.
-    return {s for part in parts for s in (part, unquote(part)) if len(s) > 1}
 
 
 def _text(name: str, value: object) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.redaction import display_url, redact
 from overshoot_nb.sources import (
     FRAME_QUEUE_LENGTH,
     ArraySource,
@@ -21,8 +22,6 @@ from overshoot_nb.sources import (
     RTMPSource,
     RTSPSource,
     as_source,
-    display_url,
-    redact,
 )
 
 

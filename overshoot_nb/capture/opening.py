@@ -18,14 +18,8 @@ import av.error
 import av.logging
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.sources import (
-    CameraSource,
-    FileSource,
-    HLSSource,
-    RTMPSource,
-    RTSPSource,
-    redact,
-)
+from overshoot_nb.redaction import redact
+from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 __all__ = ["ContainerSource", "VideoInfo", "describe", "open_source", "reason"]
 
