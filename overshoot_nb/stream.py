@@ -77,7 +77,7 @@ class Stream:
         self._callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
         self._changed = asyncio.Event()
         self._over = asyncio.Event()
-        self._close_reason = "closed"
+        self._close_reason: str | None = None
         self._main: asyncio.Task[None] | None = None
         self._session = ChatSession(settings, chat, self._stream_id, self)
 
@@ -237,9 +237,10 @@ class Stream:
         await self._runtime.call(self._close(reason, drain=not self._callbacks.inside()))
 
     async def _close(self, reason: str = "closed by its user", *, drain: bool = True) -> None:
-        if not self._over.is_set() and self._main is not None:
-            self._close_reason = reason
-            self._main.cancel()
+        if self._main is not None:
+            if self._close_reason is None:  # cancelled once: a second time would hit the clean-up
+                self._close_reason = reason
+                self._main.cancel()
             await self._over.wait()
         if drain and not await self._callbacks.drain(CALLBACK_SECONDS):
             self._callbacks.cancel()
@@ -294,14 +295,16 @@ class Stream:
             note = await self._session.run()
             state = "ended"
         except asyncio.CancelledError:
-            state, note = "closed", self._close_reason
+            state, note = "closed", self._close_reason or "the interpreter exits"
         except Exception as error:
             if not isinstance(error, OvershootError):
                 logger.exception("stream %s failed in an unforeseen way", self._stream_id)
             self._error, note = error, str(error)
         finally:
-            await self._session.stop()
-            self._finish(state, note)
+            try:
+                await self._session.stop()
+            finally:
+                self._finish(state, note)
 
     def _finish(self, state: StreamState, note: str) -> None:
         self._set_state(state, note)
