@@ -15,9 +15,8 @@ from fractions import Fraction
 from math import lcm
 from typing import NamedTuple, Protocol
 
-from .config import CLIP_LENGTH_RANGE, INTERVAL_RANGE, MIN_CLIP_FRAMES, TARGET_FPS_RANGE
-from .errors import ValidationError
 from .types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+from .validation import check_processing
 
 __all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Sampler", "make_sampler"]
 
@@ -43,13 +42,8 @@ class FrameSampler:
     """
 
     def __init__(self, processing: FrameProcessingConfig) -> None:
-        low, high = INTERVAL_RANGE
-        interval = processing.interval_seconds
-        if not _number(interval) or not low < interval <= high:
-            raise ValidationError(
-                f"interval_seconds={interval!r} must be more than {low:g} and at most {high:g}"
-            )
-        self._interval = Fraction(str(interval))
+        check_processing(processing)
+        self._interval = Fraction(str(processing.interval_seconds))
         self._next = 0
         self.bind(Fraction(1))
 
@@ -99,29 +93,11 @@ class ClipSampler:
     """
 
     def __init__(self, processing: ClipProcessingConfig) -> None:
-        fps, length = processing.target_fps, processing.clip_length_seconds
-        delay = processing.delay_seconds
-        slowest, fastest = TARGET_FPS_RANGE
-        if not isinstance(fps, int) or isinstance(fps, bool) or not slowest <= fps <= fastest:
-            raise ValidationError(
-                f"target_fps={fps!r} must be an integer from {slowest} to {fastest}"
-            )
-        low, high = CLIP_LENGTH_RANGE
-        if not _number(length) or not low <= length <= high:
-            raise ValidationError(
-                f"clip_length_seconds={length!r} must be from {low:g} to {high:g}"
-            )
-        if not _number(delay) or not 0 < delay < float("inf"):
-            raise ValidationError(f"delay_seconds={delay!r} must be more than 0")
+        check_processing(processing)
+        self.fps = int(processing.target_fps)
         #: Frames in a whole clip.
-        self.length = int(fps * Fraction(str(length)))
-        if self.length < MIN_CLIP_FRAMES:
-            raise ValidationError(
-                f"target_fps={fps} x clip_length_seconds={length} is a clip of {self.length} "
-                f"frames; at least {MIN_CLIP_FRAMES} are needed"
-            )
-        self.fps = fps
-        self._delay = Fraction(str(delay))
+        self.length = int(self.fps * Fraction(str(processing.clip_length_seconds)))
+        self._delay = Fraction(str(processing.delay_seconds))
         self._until = Fraction(0)  # seconds up to which every tick was given
         self._served = self._unit = 0
         self.bind(Fraction(1))
@@ -186,15 +162,11 @@ class ClipSampler:
         return clip * self._delay
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def make_sampler(processing: ProcessingConfig) -> FrameSampler | ClipSampler:
     """The sampler for a configuration.
 
     Raises:
-        ValidationError: a parameter is out of range.
+        ValidationError: a parameter is out of range, or ``processing`` is no configuration.
     """
     if isinstance(processing, FrameProcessingConfig):
         return FrameSampler(processing)
