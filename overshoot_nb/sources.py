@@ -1,7 +1,7 @@
 """What to watch. Values only: nothing here opens a file, a device or a connection.
 
-A source says where pictures come from; ``capture`` opens it. ``FrameSource`` alone owns something,
-from its start: the bounded queue of the frames that were pushed into it.
+A source says where pictures come from; ``capture`` opens it. ``FrameSource`` alone owns something
+(its queue of pushed frames): it has a module of its own, and is offered here with the others.
 
 User info and query values of a URL may be secrets: they are part of the value and of equality,
 but of no repr, label or message: see ``redaction``.
@@ -10,19 +10,17 @@ but of no repr, label or message: see ``redaction``.
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import StreamClosedError, ValidationError
+from .errors import ValidationError
+from .pushed_source import FrameSource, PushedFrame, check_size
 from .redaction import display_url
 
 __all__ = [
@@ -43,8 +41,6 @@ __all__ = [
 READ_TIMEOUT_SECONDS = 4.0
 #: HLS servers may hold a playlist back for a whole segment.
 HLS_READ_TIMEOUT_SECONDS = 15.0
-#: Pushed frames kept while nobody takes them.
-FRAME_QUEUE_LENGTH = 8
 
 
 def _text(name: str, value: object) -> None:
@@ -179,7 +175,7 @@ class CameraSource:
             raise ValidationError(f"device={self.device!r} must be a name or an index")
         if self.device == "" or (isinstance(self.device, int) and self.device < 0):
             raise ValidationError(f"device={self.device!r} must be a name or an index from 0")
-        _size(self.width, self.height)
+        check_size(self.width, self.height)
         _positive("timeout", self.timeout)
 
     @property
@@ -240,143 +236,6 @@ class ArraySource:
     def label(self) -> str:
         """What to call it on a screen."""
         return "frames in memory"
-
-
-class PushedFrame(NamedTuple):
-    """A picture and when it was pushed: ``pixels`` (h, w, 4), ``time`` in seconds."""
-
-    pixels: npt.NDArray[np.uint8]
-    time: float
-
-
-class FrameSource:
-    """Pictures that the program pushes itself, from any thread.
-
-    Args:
-        width, height: size of every picture in pixels.
-
-    Raises:
-        ValidationError: a size is no positive integer.
-    """
-
-    live: ClassVar[bool] = True
-    realtime: ClassVar[bool] = True
-
-    def __init__(self, width: int, height: int) -> None:
-        _size(width, height)
-        self.width = width
-        self.height = height
-        self._queue: deque[PushedFrame] = deque(maxlen=FRAME_QUEUE_LENGTH)
-        self._ready = threading.Condition()
-        self._closed = False
-        self._wake = 0
-        self._now: tuple[float, float] | None = None  # newest frame: its time, and the clock's
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"pushed frames {self.width}x{self.height}"
-
-    def __repr__(self) -> str:
-        return f"FrameSource(width={self.width}, height={self.height})"
-
-    def push_frame(
-        self,
-        frame: bytes | bytearray | memoryview | npt.NDArray[np.uint8],
-        *,
-        media_time: float | None = None,
-    ) -> None:
-        """Gives one picture. It is copied; when nobody takes them, the oldest is dropped.
-
-        Args:
-            frame: ``width * height * 4`` bytes of RGBA, or a uint8 array of shape (h, w, 4) RGBA
-                or (h, w, 3) RGB.
-            media_time: its time in seconds on a clock of the caller's; default: the time of the
-                call. Use one or the other throughout.
-
-        Raises:
-            ValidationError: the size, shape or type is another.
-            StreamClosedError: the source was closed.
-        """
-        pixels = self._checked(frame)
-        now = time.monotonic()
-        moment = now if media_time is None else float(media_time)
-        with self._ready:
-            if self._closed:
-                raise StreamClosedError(
-                    f"{self!r} was closed: it takes no more frames", "the frame source was closed"
-                )
-            if self._now is not None and moment <= self._now[0]:
-                if media_time is not None:
-                    raise ValidationError(
-                        f"media_time={media_time!r} must be later than the last frame's"
-                    )
-                moment = self._now[0] + 1e-6
-            self._queue.append(PushedFrame(pixels, moment))
-            self._now = moment, now
-            self._ready.notify_all()
-
-    def close(self) -> None:
-        """Says that no more frames come; what is queued is still used. Idempotent."""
-        with self._ready:
-            self._closed = True
-            self._ready.notify_all()
-
-    # ---- for capture ---------------------------------------------------------------------------
-
-    def next_frame(self, until: float | None) -> PushedFrame | None:
-        """Waits for the oldest queued frame; None once the source's clock passes ``until``.
-
-        Also returns None at :meth:`close` with an empty queue and after :meth:`wake`.
-        """
-        with self._ready:
-            wakes = self._wake
-            while not self._queue and not self._closed and self._wake == wakes:
-                left = None if until is None else until - self._clock()
-                if left is not None and left <= 0:
-                    break
-                self._ready.wait(left)
-            return self._queue.popleft() if self._queue else None
-
-    def wake(self) -> None:
-        """Makes a waiting :meth:`next_frame` return."""
-        with self._ready:
-            self._wake += 1
-            self._ready.notify_all()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the source is closed and every frame was taken."""
-        with self._ready:
-            return self._closed and not self._queue
-
-    def _clock(self) -> float:
-        now = time.monotonic()
-        return now if self._now is None else self._now[0] + (now - self._now[1])
-
-    def _checked(self, frame: Any) -> npt.NDArray[np.uint8]:
-        w, h = self.width, self.height
-        expected = (
-            f"expected {w * h * 4} bytes of RGBA ({w}x{h}x4), or a uint8 array of shape "
-            f"({h}, {w}, 4) RGBA or ({h}, {w}, 3) RGB"
-        )
-        if isinstance(frame, bytes | bytearray | memoryview):
-            view = memoryview(frame)
-            if view.nbytes != w * h * 4:
-                raise ValidationError(f"{expected}; got {view.nbytes} bytes")
-            return np.frombuffer(bytes(view), np.uint8).reshape(h, w, 4)
-        if not isinstance(frame, np.ndarray):
-            raise ValidationError(f"{expected}; got {type(frame).__name__}")
-        if frame.dtype != np.uint8 or frame.shape not in ((h, w, 4), (h, w, 3)):
-            raise ValidationError(f"{expected}; got {frame.dtype} of shape {frame.shape}")
-        return np.array(frame, order="C")
-
-
-def _size(width: object, height: object) -> None:
-    for name, value in (("width", width), ("height", height)):
-        ok = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 16384
-        if not ok:
-            raise ValidationError(f"{name}={value!r} must be an integer from 1 to 16384")
 
 
 #: Anything that can be watched.

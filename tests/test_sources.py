@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.pushed_source import FRAME_QUEUE_LENGTH
 from overshoot_nb.redaction import display_url, redact
 from overshoot_nb.sources import (
-    FRAME_QUEUE_LENGTH,
     ArraySource,
     CameraSource,
     FileSource,
