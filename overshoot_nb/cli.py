@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from . import config
 from ._version import __version__
-from .errors import OvershootError
+from .errors import NetworkError, OvershootError
 
 __all__ = ["main"]
 
@@ -66,7 +66,11 @@ def _demo(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> None:
     from .local import serve
 
-    serve(args.host, args.port, args.key)
+    try:
+        serve(args.host, args.port, args.key)
+    except OSError as error:
+        where = f"{args.host}:{args.port}"
+        raise NetworkError(f"cannot listen on {where}: {error.strerror or error}") from error
 
 
 def _models(args: argparse.Namespace) -> None:

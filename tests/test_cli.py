@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -57,6 +58,15 @@ def test_an_error_is_one_line_and_a_status():
     done = overshoot_nb("models", "--base-url", "not a url")
     assert done.returncode == 1
     assert done.stderr.startswith("overshoot-nb: base_url='not a url'")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = overshoot_nb("serve", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"overshoot-nb: cannot listen on 127.0.0.1:{port}: ")
     assert "Traceback" not in done.stderr
 
 

@@ -47,7 +47,7 @@ Property by property; the first rule whose value fits the property's schema wins
 Where several texts match a pattern or enum, the one on the label's row is preferred.
 
 Limits: 20 MiB a request, 64 pictures, 40 megapixels each; data: URLs only (JPEG, PNG, WebP, MP4);
-one request at a time and 8 waiting, else 429. ``usage`` counts words and punctuation marks of the
+one request at a time and 32 waiting, else 429. ``usage`` counts words and punctuation marks of the
 prompt and the answer, and ``max_tokens`` cuts by the same count; pictures count nothing.
 """
 

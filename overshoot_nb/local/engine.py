@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_WAITING", "ClientGone", "Engine", "missing_packages"]
 
 #: Requests that may wait for the worker; the next one is answered 429.
-MAX_WAITING = 8
+MAX_WAITING = 32
 #: What a client is told to wait when the queue is full: about one inference.
 RETRY_AFTER_SECONDS = 1
 
