@@ -157,8 +157,9 @@ class CameraSource:
     """A camera of this machine.
 
     Args:
-        device: "default" (the platform's first), an index, or the platform's own name of it,
-            such as "/dev/video0".
+        device: "default" (the platform's, or its first), an index, or the platform's own name
+            of it, such as "/dev/video0" or "FaceTime HD Camera". Windows with an older PyAV needs
+            the name; opening says so.
         width, height: the picture size to ask for, in pixels; the camera may give another.
         timeout: seconds without a picture after which the camera counts as broken.
     """

@@ -14,7 +14,7 @@ from mediaservers import MediaHTTPServer, RTSPServer, running
 from overshoot_nb.capture import reading
 from overshoot_nb.errors import SourceError
 from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
+from overshoot_nb.sources import FileSource, HLSSource, RTMPSource, RTSPSource
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
 from videos import barcode, make_video, number_in
@@ -182,8 +182,3 @@ def test_nobody_there(source) -> None:
     assert time.monotonic() - began < 5
     assert "127.0.0.1:9/x" in str(caught.value)
     assert PASSWORD not in f"{caught.value!r} {caught.value} {caught.value.stderr}"
-
-
-def test_a_camera_that_is_not_there() -> None:
-    with pytest.raises(SourceError, match=r"camera .*97.* cannot be opened"):
-        read(CameraSource(97), 0.5)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import glob
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,8 @@ import av.logging
 from overshoot_nb.errors import SourceError
 from overshoot_nb.redaction import redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
+
+from .cameras import camera_format, camera_url, in_words, list_cameras
 
 __all__ = ["ContainerSource", "VideoInfo", "describe", "open_source", "reason"]
 
@@ -188,34 +188,22 @@ def _is_cover(container: Any, stream: Any) -> bool:
 
 
 def _open_camera(source: CameraSource) -> Any:
-    form, device, known = _camera_device(source)
-    options = {"video_size": f"{source.width}x{source.height}"}
+    form = camera_format()
+    cameras = list_cameras(form)
+    url = camera_url(form, source.device, cameras)
+    base = {"framerate": "30"} if form == "avfoundation" else {}
+    options = base | {"video_size": f"{source.width}x{source.height}"}
     if form == "avfoundation":
-        options |= {"framerate": "30", "pixel_format": "nv12"}
+        options["pixel_format"] = "nv12"
     timeout = (OPEN_TIMEOUT_SECONDS, source.timeout)
     try:
         with _messages():
             try:
-                return av.open(device, format=form, options=options, timeout=timeout)
+                return av.open(url, format=form, options=options, timeout=timeout)
             except av.error.FFmpegError:
                 # Not every camera has every size: then its own default.
-                return av.open(device, format=form, timeout=timeout)
+                return av.open(url, format=form, options=base, timeout=timeout)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = reason(error, "")
-        raise SourceError(f"camera {device!r} cannot be opened: {why}; {known}", why) from None
-
-
-def _camera_device(source: CameraSource) -> tuple[str, str, str]:
-    """FFmpeg's format, its name of the device, and what exists, in words."""
-    index = 0 if source.device == "default" else source.device
-    if sys.platform == "darwin":
-        return "avfoundation", str(index), "indices count from 0"
-    if sys.platform == "win32":
-        name = str(index) if isinstance(source.device, str) else f"@device_{index}"
-        device = name if name.startswith("video=") else f"video={name}"
-        return "dshow", device, "give the camera's name as Windows shows it"
-    found = sorted(glob.glob("/dev/video*"))  # noqa: PTH207 - devices, not a tree
-    known = f"cameras here: {', '.join(found)}" if found else "there is no /dev/video* here"
-    if source.device == "default":
-        return "v4l2", found[0] if found else "/dev/video0", known
-    return "v4l2", f"/dev/video{index}" if isinstance(index, int) else index, known
+        message = f"camera {source.device!r} ({url}) cannot be opened: {why}; {in_words(cameras)}"
+        raise SourceError(message, why) from None
