@@ -356,7 +356,7 @@ def test_in_real_time_late_answers_cost_samples_and_each_is_counted(clip):
     assert stats.samples == 40
     assert 8 <= stats.results <= 13
     assert stats.drops == {"replaced by a newer sample": 40 - stats.results}
-    # The newest frame wins: nothing waits for a whole request (but the last, which nothing replaces).
+    # The newest frame wins: nothing waits for a whole request, but the last, which none replaces.
     lag = stream.df["total_latency_ms"] - stream.df["inference_latency_ms"]
     assert lag.iloc[:-1].max() < 350
 
