@@ -12,7 +12,7 @@ from .errors import NotFoundError, StreamClosedError, ValidationError
 from .runtime import get_runtime
 from .settings import StreamSettings
 from .sources import SourceConfig
-from .stream import Stream, start_stream
+from .stream import Stream
 from .types import ClipEncoding, Mode, ModelInfo, ResponseFormat, StreamInferenceResult
 
 __all__ = ["Overshoot", "Streams", "get_models"]
@@ -202,6 +202,9 @@ class Streams:
         on_error: Callable[[Exception], object] | None = None,
     ) -> Stream:
         """:meth:`create` with parameters that are already checked."""
+        for name, callback in (("on_result", on_result), ("on_error", on_error)):
+            if callback is not None and not callable(callback):
+                raise ValidationError(f"{name}={callback!r} is not callable")
         client = self._client
         client._require_open()
         caller_loop = None if client._runtime.in_loop() else asyncio.get_running_loop()
@@ -215,7 +218,7 @@ class Streams:
         caller_loop: asyncio.AbstractEventLoop | None,
     ) -> Stream:
         await self._check_model(settings.model)
-        stream = await start_stream(
+        stream = Stream(
             settings,
             self._client._chat,
             self._client._runtime,
@@ -224,6 +227,7 @@ class Streams:
             caller_loop=caller_loop,
             on_over=self._discard,
         )
+        await stream._start()
         if stream.is_active:
             self._active.append(stream)
         return stream

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .api.chat import ChatClient
 from .callbacks import CallbackQueue
 from .chat_session import ChatSession
 from .display import figures, stream_html
-from .errors import OvershootError, StreamClosedError, ValidationError
+from .errors import OvershootError, StreamClosedError
 from .frames import FrameStore
 from .runtime import Runtime
 from .settings import StreamSettings
@@ -190,12 +190,7 @@ class Stream:
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._pause())
-
-    async def _pause(self) -> None:
-        self._require_active("pause")
-        self._session.pause()
-        self._set_state("paused")
+        await self._runtime.call(self._steer("paused"))
 
     async def resume(self) -> None:
         """Go on after :meth:`pause`; does nothing when running.
@@ -203,12 +198,15 @@ class Stream:
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._resume())
+        await self._runtime.call(self._steer("running"))
 
-    async def _resume(self) -> None:
-        self._require_active("resume")
-        self._session.resume()
-        self._set_state("running")
+    async def _steer(self, state: Literal["paused", "running"]) -> None:
+        self._require_active("pause" if state == "paused" else "resume")
+        if state == "paused":
+            self._session.pause()
+        else:
+            self._session.resume()
+        self._set_state(state)
 
     async def wait(self, timeout: float | None = None) -> str:
         """Wait until the stream is over and every callback was called; returns its status.
@@ -277,7 +275,11 @@ class Stream:
     # ---- its life, on the runtime's loop ----
 
     async def _start(self) -> None:
-        """Open the source and go on in a task of its own."""
+        """Open the source and go on in a task of its own.
+
+        Raises:
+            SourceError: the source cannot be opened.
+        """
         try:
             await self._session.open()
         except BaseException as error:
@@ -372,34 +374,3 @@ class Stream:
 
     def _repr_html_(self) -> str:
         return stream_html(self)
-
-
-async def start_stream(
-    settings: StreamSettings,
-    chat: ChatClient,
-    runtime: Runtime,
-    *,
-    on_result: ResultCallback | None,
-    on_error: ErrorCallback | None,
-    caller_loop: asyncio.AbstractEventLoop | None,
-    on_over: Callable[[Stream], object],
-) -> Stream:
-    """Make and start a stream; to be run on the runtime's loop.
-
-    Raises:
-        SourceError: the source cannot be opened.
-    """
-    for name, callback in (("on_result", on_result), ("on_error", on_error)):
-        if callback is not None and not callable(callback):
-            raise ValidationError(f"{name}={callback!r} is not callable")
-    stream = Stream(
-        settings,
-        chat,
-        runtime,
-        on_result=on_result,
-        on_error=on_error,
-        caller_loop=caller_loop,
-        on_over=on_over,
-    )
-    await stream._start()
-    return stream

@@ -3,47 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 
 import pytest
-from jupyter_client.manager import start_new_kernel
 
+from kernels import Kernel
 from videos import make_video
-
-
-class Kernel:
-    """One kernel; ``run`` returns what a cell printed and showed, as text."""
-
-    def __init__(self, cwd: str) -> None:
-        self.manager, self.client = start_new_kernel(cwd=cwd, env={**os.environ})
-
-    def run(self, code: str, timeout: float = 60) -> str:
-        shown: list[str] = []
-
-        def show(message):
-            content = message["content"]
-            if message["msg_type"] == "stream":
-                shown.append(content["text"])
-            elif message["msg_type"] == "error":
-                shown.append(f"{content['ename']}: {content['evalue']}")
-            elif message["msg_type"] in ("execute_result", "display_data"):
-                shown.append(content["data"].get("text/plain", ""))
-
-        self.client.execute_interactive(code, timeout=timeout, output_hook=show)
-        return "".join(shown)
-
-    def until(self, code: str, seconds: float = 30) -> str:
-        """Evaluate ``code`` until it is truthy."""
-        deadline = time.monotonic() + seconds
-        while (shown := self.run(code)) in ("False", "0", ""):
-            assert time.monotonic() < deadline, f"{code} stayed {shown!r}"
-            time.sleep(0.1)
-        return shown
-
-    def close(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=False)
 
 
 @pytest.fixture(scope="module")
