@@ -1,4 +1,4 @@
-"""URLs as they may be shown. User info and query values of a URL may be secrets.
+"""URLs as they may be shown. User info, query values and RTMP's stream keys may be secrets.
 
 :func:`redact` is how any text about a source loses them: statuses, errors, FFmpeg's own messages.
 """
@@ -14,7 +14,10 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 
 
 def display_url(url: str) -> str:
-    """``url`` as it may be shown: without user info, and without the values of its query."""
+    """``url`` as it may be shown: without user info, the values of its query, and a stream key.
+
+    The key is what follows the application in the path of an RTMP URL.
+    """
     head, _, _ = url.partition("#")
     head, _, query = head.partition("?")
     try:
@@ -25,6 +28,8 @@ def display_url(url: str) -> str:
         head = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     elif parts is None and "@" in head:
         head = head.partition("://")[0] + "://" + head.rpartition("@")[2]
+    if key := _stream_key(head):
+        head = head.removesuffix(key) + "…"
     if not query:
         return head
     names = [pair.partition("=")[0] for pair in query.split("&")]
@@ -32,7 +37,7 @@ def display_url(url: str) -> str:
 
 
 def redact(text: str, url: str = "") -> str:
-    """``text`` without the user info and query values of ``url`` or of any URL inside it.
+    """``text`` without the secrets of ``url`` or of any URL inside it.
 
     FFmpeg quotes URLs, and pieces of them, in its messages.
     """
@@ -44,6 +49,14 @@ def redact(text: str, url: str = "") -> str:
     return text
 
 
+def _stream_key(head: str) -> str:
+    """The stream key of an RTMP URL without its query; "" where there is none."""
+    scheme, _, rest = head.partition("://")
+    if not scheme.lower().startswith("rtmp"):
+        return ""
+    return rest.partition("/")[2].partition("/")[2]
+
+
 def _secrets(url: str) -> set[str]:
     if "://" not in url:
         return set()
@@ -51,5 +64,7 @@ def _secrets(url: str) -> set[str]:
     info = authority.rpartition("@")[0]
     query = (authority + "/" + rest).partition("#")[0].partition("?")[2]
     parts = {info, *info.split(":", 1), *(pair.partition("=")[2] for pair in query.split("&"))}
+    key = _stream_key(url.partition("#")[0].partition("?")[0])
+    parts |= {key, key.rpartition("/")[2]}
     # A single character is no secret worth hiding, and hiding it would garble every message.
     return {s for part in parts for s in (part, unquote(part)) if len(s) > 1}

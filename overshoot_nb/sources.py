@@ -98,11 +98,15 @@ class FileSource:
     @property
     def label(self) -> str:
         """What to call it on a screen."""
-        return display_url(self.url) if self.remote else Path(self.url).name or self.url
+        return self.shown if "://" in self.url else Path(self.url).name or self.url
+
+    @property
+    def shown(self) -> str:
+        """Where it is, whole, without the secrets of a URL."""
+        return display_url(self.url) if "://" in self.url else self.url
 
     def __repr__(self) -> str:
-        shown = display_url(self.url) if self.remote else self.url
-        return f"FileSource({shown!r}, loop={self.loop}, realtime={self.realtime})"
+        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

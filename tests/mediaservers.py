@@ -98,11 +98,11 @@ def nal_units(frames: int, gop: int) -> list[list[bytes]]:
     ]
 
 
-class RTSPServer(socketserver.ThreadingTCPServer):
-    """Sends a barcode video as RTP inside the RTSP connection, at its own pace.
+class LiveServer(socketserver.ThreadingTCPServer):
+    """Sends a video at its own pace to each connection.
 
     Args:
-        user: "name:password" that must be given.
+        conversation: what a connection does.
         breaks: frames after which the first, second, ... connection is dropped; later ones go on
             to the end of the video and then stay open and silent.
     """
@@ -110,10 +110,11 @@ class RTSPServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, user: str, breaks: list[int], frames: int = 120, fps: int = 30) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
-        self.user, self.breaks, self.fps = user, breaks, fps
-        self.video = nal_units(frames, gop=10)
+    def __init__(
+        self, conversation: type[socketserver.BaseRequestHandler], breaks: list[int], fps: int
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), conversation)
+        self.breaks, self.fps = breaks, fps
         self.connections = 0
         self.stopping = threading.Event()
 
@@ -121,8 +122,31 @@ class RTSPServer(socketserver.ThreadingTCPServer):
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
 
+    def turns(self, frames: int) -> Iterator[int]:
+        """The number of each frame when it is to be sent; ends where the connection does."""
+        connection = self.connections
+        self.connections += 1
+        stop_after = self.breaks[connection] if connection < len(self.breaks) else None
+        began = time.monotonic()
+        for number in range(frames):
+            if number == stop_after:
+                return
+            if self.stopping.wait(max(0, began + number / self.fps - time.monotonic())):
+                return
+            yield number
+        self.stopping.wait(30)
+
     def handle_error(self, request, client_address) -> None:
         """Clients that go away are no fault of the server."""
+
+
+class RTSPServer(LiveServer):
+    """Sends a barcode video as RTP inside the RTSP connection, which asks for ``user``."""
+
+    def __init__(self, user: str, breaks: list[int], frames: int = 120, fps: int = 30) -> None:
+        super().__init__(_Conversation, breaks, fps)
+        self.user = user
+        self.video = nal_units(frames, gop=10)
 
 
 class _Conversation(socketserver.StreamRequestHandler):
@@ -166,34 +190,27 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def _play(self) -> None:
         server = self.server
-        connection = server.connections
-        server.connections += 1
-        stop_after = server.breaks[connection] if connection < len(server.breaks) else None
-        began, sequence = time.monotonic(), 0
-        for number, units in enumerate(server.video):
-            if number == stop_after:
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            if server.stopping.wait(max(0, began + number / server.fps - time.monotonic())):
-                return
+        connection, sequence = server.connections, 0
+        for number in server.turns(len(server.video)):
+            units = server.video[number]
             stamp = (connection * 1_000_000 + number * 90000 // server.fps) & 0xFFFFFFFF
             for i, unit in enumerate(units):
                 marker = 0x80 if i == len(units) - 1 else 0
                 rtp = struct.pack(">BBHII", 0x80, 96 | marker, sequence & 0xFFFF, stamp, 7) + unit
                 self.wfile.write(struct.pack(">BBH", 0x24, 0, len(rtp)) + rtp)
                 sequence += 1
-        server.stopping.wait(30)
+        self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
-def running(server: MediaHTTPServer | RTSPServer) -> Iterator[None]:
+def running(server: MediaHTTPServer | LiveServer) -> Iterator[None]:
     """Serves from a thread until the end of the block."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield
     finally:
-        if isinstance(server, RTSPServer):
+        if isinstance(server, LiveServer):
             server.stopping.set()
         server.shutdown()
         server.server_close()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mediaservers import MediaHTTPServer, RTSPServer, running
 
 from overshoot_nb.capture import reading
 from overshoot_nb.errors import SourceError
@@ -17,6 +16,7 @@ from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.sources import FileSource, HLSSource, RTMPSource, RTSPSource
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
+from mediaservers import MediaHTTPServer, RTSPServer, running
 from videos import barcode, make_video, number_in
 
 PASSWORD = "hunter22"

@@ -111,6 +111,7 @@ def test_no_secret_in_a_repr_or_label() -> None:
         RTMPSource(SECRET_URL.replace("rtsp", "rtmp", 1)),
         HLSSource(SECRET_URL.replace("rtsp", "https", 1)),
         FileSource(SECRET_URL.replace("rtsp", "https", 1)),
+        FileSource(SECRET_URL),
         LiveKitSource(SECRET_URL.replace("rtsp", "wss", 1), "jwt-secret"),
     ]
     for source in sources:
@@ -128,6 +129,10 @@ def test_no_secret_in_a_repr_or_label() -> None:
         ("http://[::1]:80/x", "http://[::1]:80/x"),
         ("http://u:p@[bad/x", "http://[bad/x"),
         ("clip.mp4", "clip.mp4"),
+        ("rtmp://h/app", "rtmp://h/app"),
+        ("rtmp://u:p@h:1935/app/s3cr3t-k3y", "rtmp://h:1935/app/…"),
+        ("RTMPS://h/app/inst/k3y?sign=x", "RTMPS://h/app/…?sign=…"),
+        ("https://h/app/clip.mp4", "https://h/app/clip.mp4"),
     ],
 )
 def test_urls_as_shown(url: str, shown: str) -> None:
@@ -143,6 +148,8 @@ def test_redaction_finds_every_form() -> None:
     for secret in ("admin", "hunter", "s3cr3t"):
         assert secret not in shown
     assert "401" in shown
+    shown = redact("Failed to play a/k3y-1; no k3y-1 at rtmp://h/x", "rtmp://h/x/a/k3y-1")
+    assert shown == "Failed to play …; no … at rtmp://h/x"
     # Another stream's URL is redacted too.
     assert redact("rtsp://a:b@h/x failed") == "rtsp://h/x failed"
 

@@ -27,6 +27,8 @@ ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSourc
 
 #: Seconds that opening a network source may take.
 OPEN_TIMEOUT_SECONDS = 15.0
+#: Seconds of an RTMP stream that FFmpeg looks through for what is in it.
+LOOK_SECONDS = 1.0
 _ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 
 # FFmpeg's messages are taken from here into our errors; the user's root logger has no use for them.
@@ -139,6 +141,9 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
     timeout: tuple[float, float] | None = (OPEN_TIMEOUT_SECONDS, source.timeout)
     if isinstance(source, RTSPSource):
         options = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+    elif isinstance(source, RTMPSource):
+        # FFmpeg looks for more streams in FLV for up to 90 s of it; the first frames wait.
+        options = {"analyzeduration": str(round(LOOK_SECONDS * 1e6))}
     elif isinstance(source, FileSource) and not source.remote:
         timeout = None
         path = Path(source.url)
@@ -153,9 +158,7 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
 
 
 def _name(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> str:
-    if isinstance(source, FileSource) and not source.remote:
-        return source.url
-    return source.label
+    return source.shown if isinstance(source, FileSource) else source.label
 
 
 def _check_file(path: Path) -> None:
