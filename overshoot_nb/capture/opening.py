@@ -137,6 +137,8 @@ def reason(error: BaseException, url: str) -> str:
 
 
 def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
+    # Given as ``options`` they reach the streams too, and older versions of PyAV then crash where
+    # FFmpeg finds a stream only after it opened the container.
     options: dict[str, str] = {}
     timeout: tuple[float, float] | None = (OPEN_TIMEOUT_SECONDS, source.timeout)
     if isinstance(source, RTSPSource):
@@ -151,7 +153,7 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
             _check_file(path)
     try:
         with _messages():
-            return av.open(source.url, options=options, timeout=timeout)
+            return av.open(source.url, container_options=options, timeout=timeout)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = reason(error, source.url)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
@@ -202,10 +204,10 @@ def _open_camera(source: CameraSource) -> Any:
     try:
         with _messages():
             try:
-                return av.open(url, format=form, options=options, timeout=timeout)
+                return av.open(url, format=form, container_options=options, timeout=timeout)
             except av.error.FFmpegError:
                 # Not every camera has every size: then its own default.
-                return av.open(url, format=form, options=base, timeout=timeout)
+                return av.open(url, format=form, container_options=base, timeout=timeout)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = reason(error, "")
         message = f"camera {source.device!r} ({url}) cannot be opened: {why}; {in_words(cameras)}"
