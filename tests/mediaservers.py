@@ -38,6 +38,10 @@ class MediaHTTPServer(http.server.ThreadingHTTPServer):
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
 
+    def answers(self) -> bool:
+        """Asked at each request; False hangs up without a word."""
+        return True
+
     def handle_error(self, request, client_address) -> None:
         """Clients that go away are no fault of the server."""
 
@@ -48,6 +52,9 @@ class _Files(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
+        if not self.server.answers():
+            self.close_connection = True
+            return
         given = self.headers.get("Authorization", "")
         if self.server.user is not None:
             wanted = "Basic " + base64.b64encode(self.server.user.encode()).decode()
@@ -82,6 +89,47 @@ class _Files(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""
+
+
+class LiveHLSServer(MediaHTTPServer):
+    """A live playlist of a barcode video in MPEG-TS: it slides, and has no end.
+
+    Args:
+        away: from when to when, in seconds since the first request, nothing is answered.
+    """
+
+    SEGMENT_SECONDS = 0.5
+    LISTED = 4
+
+    def __init__(self, folder: Path, frames: int = 300, away: tuple[float, float] = (0, 0)) -> None:
+        super().__init__(folder)
+        make_video(
+            folder / "whole.m3u8",
+            frames,
+            gop=15,
+            format="hls",
+            options={"x264-params": "scenecut=0", "tune": "zerolatency"},
+            container_options={"hls_time": "0.5", "hls_list_size": "0"},
+        )
+        lines = (folder / "whole.m3u8").read_text().split()
+        self.segments = [line for line in lines if line.endswith(".ts")]
+        self.away, self.began = away, 0.0
+
+    def answers(self) -> bool:
+        """Writes the playlist of this moment, unless the server is away."""
+        now = time.monotonic()
+        self.began = self.began or now
+        if self.away[0] <= now - self.began < self.away[1]:
+            return False
+        last = min(len(self.segments), self.LISTED + int((now - self.began) / self.SEGMENT_SECONDS))
+        head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n"
+        listed = "".join(
+            f"#EXTINF:{self.SEGMENT_SECONDS},\n{name}\n"
+            for name in self.segments[last - self.LISTED : last]
+        )
+        text = f"{head}#EXT-X-MEDIA-SEQUENCE:{last - self.LISTED}\n{listed}"
+        (self.folder / "live.m3u8").write_text(text)
+        return True
 
 
 def nal_units(frames: int, gop: int) -> list[list[bytes]]:
