@@ -132,13 +132,27 @@ class LiveHLSServer(MediaHTTPServer):
         return True
 
 
-def nal_units(frames: int, gop: int) -> list[list[bytes]]:
+#: For each codec: its encoder, and how to have it put all that a decoder needs into the stream.
+ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
+    "h264": ("libx264", {"x264-params": "repeat-headers=1:scenecut=0", "tune": "zerolatency"}),
+    "hevc": (
+        "libx265",
+        {
+            "x265-params": "log-level=none:repeat-headers=1:scenecut=0",
+            "tune": "zerolatency",
+            "preset": "ultrafast",
+        },
+    ),
+}
+
+
+def nal_units(frames: int, gop: int, codec: str = "h264") -> list[list[bytes]]:
     """The NAL units of each frame of a barcode video."""
     file = io.BytesIO()
-    options = {"x264-params": "repeat-headers=1:scenecut=0", "tune": "zerolatency"}
-    make_video(file, frames, gop=gop, b_frames=0, options=options, format="h264")
+    encoder, options = ENCODERS[codec]
+    make_video(file, frames, codec=encoder, gop=gop, b_frames=0, options=options, format=codec)
     file.seek(0)
-    with av.open(file, format="h264") as container:
+    with av.open(file, format=codec) as container:
         packets = [bytes(p) for p in container.demux(video=0) if p.size]
     return [
         [unit.rstrip(b"\0") for unit in re.split(b"\0\0\0?\1", packet) if unit]
@@ -191,10 +205,18 @@ class LiveServer(socketserver.ThreadingTCPServer):
 class RTSPServer(LiveServer):
     """Sends a barcode video as RTP inside the RTSP connection, which asks for ``user``."""
 
-    def __init__(self, user: str, breaks: list[int], frames: int = 120, fps: int = 30) -> None:
+    def __init__(
+        self,
+        user: str,
+        breaks: list[int],
+        frames: int = 120,
+        fps: int = 30,
+        codec: str = "h264",
+    ) -> None:
         super().__init__(_Conversation, breaks, fps)
         self.user = user
-        self.video = nal_units(frames, gop=10)
+        self.encoding = {"h264": "H264", "hevc": "H265"}[codec]
+        self.video = nal_units(frames, 10, codec)
 
 
 class _Conversation(socketserver.StreamRequestHandler):
@@ -209,8 +231,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             elif method == "DESCRIBE":
                 sdp = (
                     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\n"
-                    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
-                    "a=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+                    f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 {self.server.encoding}/90000\r\n"
+                    "a=control:track\r\n"
                 )
                 self._answer(headers, "200 OK", "Content-Type: application/sdp", body=sdp)
             elif method == "SETUP":

@@ -134,6 +134,22 @@ def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:
     assert PASSWORD not in shown
 
 
+def test_rtsp_with_hevc() -> None:
+    server = RTSPServer("u:p", breaks=[], frames=45, codec="hevc")
+    taken = []
+    with running(server):
+        source = RTSPSource(f"rtsp://u:p@{server.address}/live", timeout=2)
+        with SampleReader(source, FrameProcessingConfig(0.2)) as reader:
+            assert reader.info.codec == "hevc"
+            for sample in reader:
+                taken.append(sample)
+                if len(taken) == 4:
+                    reader.interrupt()
+    found = numbers(taken)
+    assert found[0] <= 20
+    assert [n - found[0] for n in found] == [0, 6, 12, 18]
+
+
 def test_a_wrong_password_fails_at_once_and_is_not_shown() -> None:
     server = RTSPServer(f"admin:{PASSWORD}", breaks=[], frames=10)
     with running(server):
