@@ -354,7 +354,7 @@ def test_in_real_time_late_answers_cost_samples_and_each_is_counted(clip):
     assert 3.5 < elapsed < 8
     stats = stream.stats
     assert stats.samples == 40
-    assert 8 <= stats.results <= 13
+    assert 5 <= stats.results <= 13  # 0.35 s each, of a video of 4 s
     assert stats.drops == {"replaced by a newer sample": 40 - stats.results}
     # The newest frame wins: nothing waits for a whole request, but the last, which none replaces.
     lag = stream.df["total_latency_ms"] - stream.df["inference_latency_ms"]
@@ -588,8 +588,8 @@ def test_a_blocked_loop_does_not_stop_the_stream(clip):
             return rows, called
 
         rows, called = run(server, main)
-    assert rows >= 8
-    assert called >= 4
+    assert rows >= 5
+    assert called >= 2
 
 
 def test_a_script_that_forgets_to_close_ends_cleanly(clip):
