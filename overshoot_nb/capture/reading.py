@@ -18,11 +18,26 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 from .decoding import Decoding, Shown
 from .opening import ContainerSource, VideoInfo, describe, open_source, reason
 
-__all__ = ["ContainerCapture"]
+__all__ = ["ContainerCapture", "reconnect_delay"]
 
+#: The shortest and the longest wait before an attempt to reconnect.
 BACKOFF_SECONDS = (1.0, 30.0)
+#: The part of a wait that is left to chance, so that many readers do not come back at once.
+JITTER = 0.2
 #: A video that ends this many seconds before its declared end was cut off.
 CUT_OFF_SECONDS = 1.0
+
+
+def reconnect_delay(attempt: int) -> float:
+    """Seconds to wait before an attempt to reconnect, counted from 1.
+
+    Doubles from the shortest to the longest of ``BACKOFF_SECONDS``, give or take ``JITTER``, and
+    is never outside them.
+    """
+    low, high = BACKOFF_SECONDS
+    # Beyond 2**16 every wait is the longest; unlimited powers overflow after a night.
+    delay = min(high, low * 2 ** min(attempt - 1, 16))
+    return min(high, max(low, delay * random.uniform(1 - JITTER, 1 + JITTER)))
 
 
 class ContainerCapture:
@@ -176,14 +191,12 @@ class ContainerCapture:
 
     def _reconnect(self, problem: str) -> bool:
         """Opens the source again, waiting longer each time. False when interrupted."""
-        low, high = BACKOFF_SECONDS
         attempt = 0
         if self._decoding is not None:
             self._decoding.container.close()
         while True:
-            delay = min(high, low * 2**attempt)
-            delay = min(high, max(low, delay * random.uniform(0.8, 1.2)))
             attempt += 1
+            delay = reconnect_delay(attempt)
             self._on_status(
                 f"connection lost: {problem}; reconnecting in {delay:.0f} s (attempt {attempt})"
             )
