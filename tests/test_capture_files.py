@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
@@ -378,14 +379,19 @@ def test_a_file_that_breaks_off_gives_what_is_there(folder: Path) -> None:
     assert "5.0 s" in reader.ending
 
 
-def test_damage_in_the_middle_is_passed_over(folder: Path) -> None:
-    path = make_video(folder / "whole.mkv", 120, gop=20)
+def _damaged(path: Path, where: float) -> Path:
+    """A copy with 1500 bytes of noise from that part of the file on."""
     data = bytearray(path.read_bytes())
-    rng = np.random.default_rng(1)
-    middle = len(data) // 2
-    data[middle : middle + 1500] = rng.integers(0, 256, 1500, np.uint8).tobytes()
-    damaged = folder / "damaged.mkv"
+    at = int(len(data) * where)
+    data[at : at + 1500] = np.random.default_rng(1).integers(0, 256, 1500, np.uint8).tobytes()
+    damaged = path.with_stem(f"damaged{where}")
     damaged.write_bytes(data)
+    return damaged
+
+
+def test_damaged_packets_are_counted_and_end_with_their_gop(folder: Path) -> None:
+    """In an MP4 the noise is within packets: its index still tells where each of them is."""
+    damaged = _damaged(make_video(folder / "whole.mp4", 120, gop=20, b_frames=0), 0.5)
     dropped: list[tuple[str, int]] = []
     with SampleReader(
         FileSource(damaged),
@@ -393,14 +399,38 @@ def test_damage_in_the_middle_is_passed_over(folder: Path) -> None:
         on_drop=lambda why, count: dropped.append((why, count)),
     ) as reader:
         taken = list(reader)
-    assert number_in(taken[0].frames[0].data) == 0
-    assert number_in(taken[-1].frames[0].data) == 117
-    # Every tick is a sample or a counted drop; damage in the container itself has no ticks.
+    # Every tick is a sample or a counted drop, and none is both.
     ticks = [round(s.media_time * 10) for s in taken]
-    assert len(set(ticks)) == len(ticks)
-    assert all(why == "undecodable" for why, _ in dropped)
-    assert len(ticks) + sum(count for _, count in dropped) <= 40
-    assert "damaged" in reader.ending or dropped or len(ticks) < 40 or reader.ending
+    assert ticks == sorted(set(ticks))
+    assert {why for why, _ in dropped} <= {"undecodable"}
+    assert len(ticks) + sum(count for _, count in dropped) == 40
+    shown = dict(zip(ticks, numbers(taken), strict=True))
+    wrong = {tick for tick in range(40) if shown.get(tick) != tick * 3}
+    assert wrong
+    assert max(wrong) - min(wrong) <= 20  # in the GOPs that the noise touches, 2/3 s each
+    assert {0, 39}.isdisjoint(wrong)
+    said = re.fullmatch(
+        r"end of file at 4\.0 s; (\d+) damaged packets? (was|were) passed over", reader.ending
+    )
+    assert said
+    assert 1 <= int(said[1]) <= 60
+
+
+@pytest.mark.parametrize("where", [0.3, 0.5, 0.7])
+def test_a_damaged_container_goes_on_or_says_where_it_broke_off(folder: Path, where: float) -> None:
+    """In Matroska the noise hits the structure: FFmpeg finds its way again, or does not."""
+    damaged = _damaged(make_video(folder / "whole.mkv", 120, gop=20), where)
+    with SampleReader(FileSource(damaged), FrameProcessingConfig(0.1)) as reader:
+        taken = list(reader)
+    found = numbers(taken)
+    assert found[:6] == [0, 3, 6, 9, 12, 15]
+    if found[-1] == 117:
+        assert taken[-1].media_time == 3.9
+        assert reader.ending.startswith("end of file at 4.0 s")
+    else:
+        said = re.match(r"cut off at (\d\.\d) s: it should be 4\.0 s long", reader.ending)
+        assert said
+        assert abs(float(said[1]) - taken[-1].media_time) <= 0.2
 
 
 def test_frames_do_not_pile_up(folder: Path) -> None:

@@ -36,7 +36,7 @@ def reconnect_delay(attempt: int) -> float:
     """
     low, high = BACKOFF_SECONDS
     # Beyond 2**16 every wait is the longest; unlimited powers overflow after a night.
-    delay = min(high, low * 2 ** min(attempt - 1, 16))
+    delay = min(high, low * (1 << min(attempt - 1, 16)))
     return min(high, max(low, delay * random.uniform(1 - JITTER, 1 + JITTER)))
 
 
@@ -224,5 +224,6 @@ class ContainerCapture:
         if problem:
             words = f"cut off at {at}: {problem}"
         if self._damaged:
-            words += f"; {self._damaged} damaged packets were passed over"
+            packets = "packet was" if self._damaged == 1 else "packets were"
+            words += f"; {self._damaged} damaged {packets} passed over"
         return words
