@@ -81,24 +81,55 @@ def test_a_file_over_http_goes_on_after_a_break(tmp_path: Path) -> None:
     assert PASSWORD not in " ".join(said)
 
 
-def test_hls_ends_where_its_playlist_ends(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def playlist(tmp_path_factory) -> Path:
+    """The folder of a finished playlist of 3 segments of 1 s: vod.m3u8."""
+    folder = tmp_path_factory.mktemp("playlist")
     make_video(
-        tmp_path / "live.m3u8",
+        folder / "vod.m3u8",
         90,
         gop=30,
         format="hls",
         options={"x264-params": "scenecut=0"},
         container_options={"hls_time": "1", "hls_list_size": "0"},
     )
-    server = MediaHTTPServer(tmp_path, user=f"admin:{PASSWORD}")
+    return folder
+
+
+def test_hls_ends_where_its_playlist_ends(playlist: Path) -> None:
+    server = MediaHTTPServer(playlist, user=f"admin:{PASSWORD}")
     with running(server):
-        url = f"http://admin:{PASSWORD}@{server.address}/live.m3u8"
+        url = f"http://admin:{PASSWORD}@{server.address}/vod.m3u8"
         taken, ending = read(HLSSource(url), 0.5)
         assert numbers(taken) == [0, 15, 30, 45, 60, 75]
         assert ending == "end at 3.0 s"
         with pytest.raises(SourceError, match="404") as caught:
-            read(HLSSource(url.replace("live", "gone")), 0.5)
+            read(HLSSource(url.replace("vod", "gone")), 0.5)
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_finished_playlist_is_a_file_too(playlist: Path) -> None:
+    """Read as fast as it comes, whole, to its own end."""
+    server = MediaHTTPServer(playlist)
+    said: list[str] = []
+    with running(server):
+        source = FileSource(f"http://{server.address}/vod.m3u8", realtime=False)
+        began = time.monotonic()
+        taken, ending = read(source, 0.1, on_status=said.append)
+        assert time.monotonic() - began < 2.5
+        assert numbers(taken) == [n * 3 for n in range(30)]
+        assert [s.media_time for s in taken] == [k / 10 for k in range(30)]
+        assert ending == "end of file at 3.0 s"
+        assert said == []
+        with SampleReader(
+            FileSource(source.path, loop=True, realtime=False), FrameProcessingConfig(0.5)
+        ) as reader:
+            again = []
+            for sample in reader:
+                again.append(sample)
+                if len(again) == 8:
+                    reader.interrupt()
+    assert numbers(again) == [0, 15, 30, 45, 60, 75, 0, 15]
 
 
 def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:

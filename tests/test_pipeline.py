@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -111,6 +112,33 @@ def test_arrays_of_every_kind(shape) -> None:
         assert reader.info.duration == 1.5
         assert len(list(reader)) == 3
     assert reader.ending == "end of the frames at 1.5 s"
+
+
+def test_an_iterator_is_taken_as_it_is_needed() -> None:
+    made: list[int] = []
+
+    def pictures() -> Iterator[np.ndarray]:
+        for n in range(20):
+            made.append(n)
+            yield barcode(n)
+
+    with SampleReader(ArraySource(pictures(), fps=10), FrameProcessingConfig(0.5)) as reader:
+        assert (reader.info.width, reader.info.height) == (160, 96)
+        assert reader.info.duration is None
+        samples = iter(reader)
+        assert numbers(next(samples)) == [0]
+        assert len(made) == 1
+        assert [numbers(s) for s in samples] == [[5], [10], [15]]
+    assert len(made) == 20
+    assert reader.ending == "end of the frames at 2.0 s"
+
+
+def test_an_array_of_frames_is_read_in_order() -> None:
+    source = ArraySource(np.stack([barcode(n) for n in range(12)]), fps=4)
+    with SampleReader(source, FrameProcessingConfig(0.5)) as reader:
+        assert [numbers(s) for s in reader] == [[0], [2], [4], [6], [8], [10]]
+    clips = list(SampleReader(source, ClipProcessingConfig(4, 1.0, 1.0)))
+    assert [numbers(c) for c in clips] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
 def test_wrong_pictures_in_an_iterator() -> None:
