@@ -85,6 +85,7 @@ class SampleReader:
         self._index = 0
         self._stopped = False
         self._newest = Fraction(-1)  # media time of the newest frame given
+        self._seen = False  # whether any frame was decoded
         self._encoded: tuple[Fraction, Picture, EncodedFrame] | None = None
 
     # ---- life ----------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class SampleReader:
             yield from self._frame_samples(sampler)
         else:
             yield from self._clip_samples(sampler)
-        if self._newest < 0 and not self._stopped:
+        if not self._seen and not self._stopped:
             raise SourceEndedError(
                 f"{self._source.label}: gave no frame ({self.ending})", self.ending
             )
@@ -248,6 +249,7 @@ class SampleReader:
         """The picture and its JPEG, made once for a frame."""
         at = shown.start * shown.unit
         if self._encoded is None or self._encoded[0] != at:
+            self._seen = True
             picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
             self._encoded = at, picture, self._encoder.encode(picture, float(at))
             if isinstance(self._sampler, FrameSampler):

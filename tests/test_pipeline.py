@@ -77,6 +77,18 @@ def test_a_clip_of_fewer_than_three_frames_is_a_counted_drop(video: Path) -> Non
     assert drops == [("incomplete clip", 1)]
 
 
+def test_a_video_shorter_than_a_clip_gives_a_drop_and_no_error(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "one.png", 1, codec="png", pix_fmt="rgb24", format="image2")
+    for source in (FileSource(path), ArraySource([barcode(1)] * 2, fps=6)):
+        drops: list[tuple[str, int]] = []
+        with SampleReader(
+            source, ClipProcessingConfig(), on_drop=lambda why, n, to=drops: to.append((why, n))
+        ) as reader:
+            assert list(reader) == []
+        assert drops == [("incomplete clip", 1)]
+        assert reader.ending.startswith("end of ")
+
+
 def test_clips_as_video(video: Path) -> None:
     processing = ClipProcessingConfig(6, 1.0, 0.5)
     with SampleReader(FileSource(video), processing, clip_encoding="video") as reader:
