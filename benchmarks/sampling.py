@@ -38,10 +38,12 @@ OURS = "SampleReader"
 
 _TAGS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
 _TAGS += ["-color_range", "tv"]
+#: Without keyframes at scene cuts, so that GOPs are as long as their names say.
+_H264 = ["-c:v", "libx264", "-sc_threshold", "0"]
 #: name: (what it shows, size, filters before encoding, encoder)
 CLIPS: dict[str, tuple[str, tuple[int, int], str, list[str]]] = {
-    "h264-gop250": ("1080p30 H.264 GOP 250", (1920, 1080), "", ["-c:v", "libx264", "-g", "250"]),
-    "h264-gop30": ("1080p30 H.264 GOP 30", (1920, 1080), "", ["-c:v", "libx264", "-g", "30"]),
+    "h264-gop250": ("1080p30 H.264 GOP 250", (1920, 1080), "", [*_H264, "-g", "250"]),
+    "h264-gop30": ("1080p30 H.264 GOP 30", (1920, 1080), "", [*_H264, "-g", "30"]),
     "h264-vfr-b8": (
         "1080p VFR H.264, 8 B-frames",
         (1920, 1080),
