@@ -13,8 +13,8 @@ import numpy.typing as npt
 import simplejpeg
 
 from . import config
-from .errors import ValidationError
 from .types import EncodedFrame
+from .validation import check_jpeg_quality, check_max_size
 
 __all__ = ["ClipEncoder", "FrameEncoder", "fit"]
 
@@ -59,9 +59,8 @@ class FrameEncoder:
         max_size: tuple[int, int] = config.MAX_SIZE,
         quality: int = config.JPEG_QUALITY,
     ) -> None:
-        self._max_size = _checked_size(max_size)
-        if not isinstance(quality, int) or isinstance(quality, bool) or not 1 <= quality <= 100:
-            raise ValidationError(f"jpeg_quality={quality!r} must be an integer from 1 to 100")
+        self._max_size = check_max_size(max_size)
+        check_jpeg_quality(quality)
         self._quality = quality
         # One for all frames: a new one for each costs half as much again.
         self._scaler = _Scaler()
@@ -144,15 +143,3 @@ class _Scaler:
 
 
 _BILINEAR = "BILINEAR"
-
-
-def _checked_size(size: object) -> tuple[int, int]:
-    if (
-        not isinstance(size, tuple | list)
-        or len(size) != 2
-        or any(isinstance(n, bool) or not isinstance(n, int) or not 16 <= n <= 8192 for n in size)
-    ):
-        raise ValidationError(
-            f"max_size={size!r} must be (width, height), two integers from 16 to 8192"
-        )
-    return size[0], size[1]

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import chain
 from types import TracebackType
+from typing import get_args
 
 from . import config
 from .capture import Shown, VideoInfo, make_capture
 from .encoder import ClipEncoder, FrameEncoder, Picture, fit
-from .errors import SourceEndedError, ValidationError
+from .errors import SourceEndedError
 from .sampler import ClipSampler, FrameSampler, make_sampler
 from .sources import FrameSource, SourceConfig
 from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
+from .validation import check_choice
 
 __all__ = ["SampleReader"]
 
@@ -69,8 +71,7 @@ class SampleReader:
         on_status: Callable[[str], None] | None = None,
         on_drop: Callable[[str, int], None] | None = None,
     ) -> None:
-        if clip_encoding not in ("images", "video"):
-            raise ValidationError(f'clip_encoding={clip_encoding!r} must be "images" or "video"')
+        check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         self._source = source
         self._sampler = make_sampler(processing)
         self._encoder = FrameEncoder(max_size, jpeg_quality)

@@ -20,7 +20,14 @@ from .types import (
     ProcessingConfig,
     ResponseFormat,
 )
-from .validation import check_inference, check_processing
+from .validation import (
+    check_choice,
+    check_inference,
+    check_jpeg_quality,
+    check_max_size,
+    check_processing,
+    check_whole,
+)
 
 __all__ = [
     "StreamParameters",
@@ -114,15 +121,15 @@ class StreamSettings:
             mode, target_fps, clip_length_seconds, delay_seconds, interval_seconds
         )
         check_inference(InferenceConfig(prompt, model, output_schema, max_output_tokens))
-        _check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
-        _check_choice("response_format", response_format, get_args(ResponseFormat))
+        check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
+        check_choice("response_format", response_format, get_args(ResponseFormat))
         paced = config_source.live or config_source.realtime
         if max_in_flight is None:
             max_in_flight = config.MAX_IN_FLIGHT if paced else config.MAX_IN_FLIGHT_BATCH
-        _check_whole("max_in_flight", max_in_flight, 1, 256)
+        check_whole("max_in_flight", max_in_flight, 1, 256)
         if jpeg_quality is None:
             jpeg_quality = config.JPEG_QUALITY
-        _check_whole("jpeg_quality", jpeg_quality, 1, 100)
+        check_jpeg_quality(jpeg_quality)
         return cls(
             source=config_source,
             prompt=prompt,
@@ -131,7 +138,7 @@ class StreamSettings:
             output_schema=output_schema,
             max_output_tokens=max_output_tokens,
             max_in_flight=max_in_flight,
-            max_size=_checked_size(max_size),
+            max_size=config.MAX_SIZE if max_size is None else check_max_size(max_size),
             jpeg_quality=jpeg_quality,
             clip_encoding=clip_encoding,
             response_format=response_format,
@@ -161,7 +168,7 @@ def processing_from(
     given = {name: value for name, value in clip.items() if value is not None}
     if mode is None:
         mode = "clip" if given and interval_seconds is None else "frame"
-    _check_choice("mode", mode, get_args(Mode))
+    check_choice("mode", mode, get_args(Mode))
     if mode == "frame" and given:
         raise ValidationError(
             f"{_shown(given)} belongs to clip mode; leave it out, or say mode='clip' "
@@ -223,27 +230,6 @@ def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
 
 def _shown(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in values.items())
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValidationError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
-
-
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValidationError(f"{name}={value!r} is not a whole number from {low} to {high}")
-
-
-def _checked_size(size: tuple[int, int] | None) -> tuple[int, int]:
-    if size is None:
-        return config.MAX_SIZE
-    pair = tuple(size) if isinstance(size, (tuple, list)) else ()
-    if len(pair) != 2:
-        raise ValidationError(f"max_size={size!r} is not a (width, height) pair in pixels")
-    for side in pair:
-        _check_whole("max_size", side, 16, 8192)
-    return pair[0], pair[1]
 
 
 def _checked_bytes(keep: int | bool | None) -> int:

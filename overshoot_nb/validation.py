@@ -23,14 +23,18 @@ from .types import (
 )
 
 __all__ = [
+    "check_choice",
     "check_inference",
+    "check_jpeg_quality",
     "check_max_output_tokens",
+    "check_max_size",
     "check_output_schema",
     "check_processing",
     "check_temperature",
     "check_text",
     "check_timeout",
     "check_token_rate",
+    "check_whole",
 ]
 
 
@@ -48,6 +52,48 @@ def _is_number(value: object) -> bool:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Check a parameter that is one of a few words.
+
+    Raises:
+        ValidationError: it is none of them.
+    """
+    if value not in choices:
+        _refuse(name, value, f"one of {', '.join(map(repr, choices))}")
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Check a whole number.
+
+    Raises:
+        ValidationError: it is none, or out of its range.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    if not whole:
+        _refuse(name, value, f"a whole number from {low} to {high}")
+
+
+def check_jpeg_quality(quality: object) -> None:
+    """Check a JPEG quality, 1 to 100.
+
+    Raises:
+        ValidationError: it is no whole number in that range.
+    """
+    check_whole("jpeg_quality", quality, 1, 100)
+
+
+def check_max_size(size: object) -> tuple[int, int]:
+    """The (width, height) in pixels that pictures are fitted into.
+
+    Raises:
+        ValidationError: it is no pair of whole numbers from 16 to 8192.
+    """
+    pair = tuple(size) if isinstance(size, tuple | list) else ()
+    if len(pair) != 2 or not all(_is_integer(side) and 16 <= side <= 8192 for side in pair):
+        _refuse("max_size", size, "(width, height), two whole numbers from 16 to 8192")
+    return pair[0], pair[1]
 
 
 def check_processing(processing: ProcessingConfig) -> None:

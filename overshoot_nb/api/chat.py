@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,7 +16,12 @@ import orjson
 from overshoot_nb import config
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.types import FinishReason, ModelInfo, ResponseFormat, Sample, Usage
-from overshoot_nb.validation import check_max_output_tokens, check_output_schema, check_text
+from overshoot_nb.validation import (
+    check_choice,
+    check_max_output_tokens,
+    check_output_schema,
+    check_text,
+)
 
 from .faults import make_error
 from .http import HttpClient
@@ -159,11 +164,7 @@ class ChatClient:
         check_text("prompt", prompt)
         check_text("model", model)
         check_max_output_tokens(max_output_tokens)
-        if response_format not in ("auto", "json_schema", "json_object"):
-            raise ValidationError(
-                f"response_format={response_format!r} is not valid: it must be "
-                '"auto", "json_schema" or "json_object"'
-            )
+        check_choice("response_format", response_format, get_args(ResponseFormat))
         fields: dict[str, Any] = {"model": model}
         if max_output_tokens is not None:
             fields[self._limit_field()] = int(max_output_tokens)
