@@ -37,8 +37,9 @@ __all__ = [
     "as_source",
 ]
 
-#: Seconds without data after which a network source counts as broken.
-READ_TIMEOUT_SECONDS = 4.0
+#: Seconds without data after which a network source counts as broken. A native read cannot be
+#: broken off, so this is also how long a closed stream may have to wait for its thread.
+READ_TIMEOUT_SECONDS = 3.0
 #: HLS servers may hold a playlist back for a whole segment.
 HLS_READ_TIMEOUT_SECONDS = 15.0
 

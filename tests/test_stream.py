@@ -25,8 +25,10 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
+from overshoot_nb.capture import reading
 
 from chatserver import ChatServer, Hang, Reply, completion
+from mediaservers import RTSPServer, running
 from videos import make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -668,6 +670,35 @@ def test_arrays_are_a_source_too():
             return stream.df["result"].tolist()
 
         assert run(server, main) == ["dark", "light"]
+
+
+def test_a_camera_that_drops_out_comes_back_and_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(reading, "BACKOFF_SECONDS", (0.5, 3.0))
+    camera = RTSPServer("admin:hunter22", breaks=[45])
+    statuses = set()
+    with ChatServer(number) as server, running(camera):
+        url = f"rtsp://admin:hunter22@{camera.address}/live"
+
+        async def main(client):
+            stream = await client.streams.create(url, "n?", MODEL, interval_seconds=0.25)
+            while camera.connections < 2 or stream.df["media_time"].max() < pd.Timedelta("2.5s"):
+                statuses.add(stream.status)
+                await asyncio.sleep(0.01)
+            statuses.add(stream.status)
+            started = time.monotonic()
+            await stream.close()
+            return stream, time.monotonic() - started
+
+        stream, took = run(server, main)
+    assert took < 5
+    assert any("connection lost" in s and "reconnecting in" in s for s in statuses)
+    assert "running" in statuses  # before, and again when frames came back
+    assert stream.df["media_time"].is_monotonic_increasing
+    assert stream.df["media_time"].is_unique
+    assert balanced(stream)
+    shown = f"{statuses} {stream!r} {stream._repr_html_()} {stream.settings} {caplog.text}"
+    assert "hunter22" not in shown + stream.df.to_csv()
+    assert "admin" not in shown
 
 
 def test_text_from_outside_is_escaped_where_a_notebook_shows_it(clip):
