@@ -136,7 +136,7 @@ class _NetworkSource:
 class RTSPSource(_NetworkSource):
     """An ``rtsp://`` or ``rtsps://`` stream, read over TCP.
 
-    ``timeout``: seconds without data after which the connection counts as broken (default 4).
+    ``timeout``: seconds without data after which the connection counts as broken (default 3).
     """
 
     _schemes: ClassVar[tuple[str, ...]] = ("rtsp", "rtsps")
