@@ -171,8 +171,8 @@ class Streams:
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
             SourceError: the source cannot be opened, or is no video.
-            NotFoundError: the server does not have the model.
-            OvershootError: the server cannot be reached or refuses the key.
+            NotFoundError: the embedded engine does not have the model. What another server refuses
+                (the key, the model) ends the stream: see ``status``, ``on_error``, ``wait``.
         """
         settings = StreamSettings.build(
             source,
@@ -235,9 +235,10 @@ class Streams:
     async def _check_model(self, model: str) -> None:
         """Refuse a model that the server lacks before a source (a camera) is opened for nothing.
 
-        Only where the list is known to be whole: other servers list some models, or none.
+        Only on the embedded engine, whose list is whole: other servers may take names that they
+        do not list, and refuse the first request otherwise, which ends the stream.
         """
-        if not self._client._endpoint.is_overshoot:
+        if not self._client._endpoint.is_local:
             return
         models = await self._client._chat.get_models()
         names = [m.model for m in models]
