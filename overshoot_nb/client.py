@@ -244,7 +244,7 @@ class Streams:
         names = [m.model for m in models]
         if names and model not in names:
             raise NotFoundError(
-                f"model {model!r} is not one of {self._client.base_url}; it has " + ", ".join(names)
+                f"the embedded engine has no model {model!r}; it has {', '.join(names)}"
             )
 
     def _discard(self, stream: Stream) -> None:
