@@ -183,8 +183,8 @@ def checksum(frame: Any) -> int:
     return zlib.crc32(frame.to_ndarray().tobytes())
 
 
-def full_decode(path: str) -> list[tuple[Fraction, int]]:
-    """Every frame's time and pixels, by one thread, by nothing of ours."""
+def full_decode(path: str) -> tuple[list[tuple[Fraction, int]], Fraction]:
+    """Every frame's time and pixels, and the last one's end; one thread, nothing of ours."""
     import av
 
     frames = []
@@ -192,8 +192,9 @@ def full_decode(path: str) -> list[tuple[Fraction, int]]:
         container.streams.video[0].thread_type = "NONE"
         for frame in container.decode(video=0):
             frames.append((frame.pts * frame.time_base, checksum(frame)))
+            end = (frame.pts + frame.duration) * frame.time_base
     zero = frames[0][0]
-    return [(at - zero, value) for at, value in frames]
+    return [(at - zero, value) for at, value in frames], end - zero
 
 
 def our_frames(path: str, every: str) -> list[tuple[Fraction, int]]:
@@ -214,14 +215,14 @@ def our_frames(path: str, every: str) -> list[tuple[Fraction, int]]:
     return out
 
 
-def identical(path: str, every: str, decoded: list[tuple[Fraction, int]]) -> bool:
-    times = [at for at, _ in decoded]
+def identical(path: str, every: str, decoded: tuple[list[tuple[Fraction, int]], Fraction]) -> bool:
+    """Whether every tick before the end of the last frame gets the frame on screen then."""
+    frames, end = decoded
+    times = [at for at, _ in frames]
     step, expected = Fraction(every), []
-    for k in takewhile(lambda k: k * step <= times[-1], count()):
-        expected.append(decoded[bisect_right(times, k * step) - 1])
-    got = our_frames(path, every)
-    # The last frame is on screen for its own duration, in which one more tick may fall.
-    return got[: len(expected)] == expected and len(got) - len(expected) <= 1
+    for k in takewhile(lambda k: k * step < end, count()):
+        expected.append(frames[bisect_right(times, k * step) - 1])
+    return our_frames(path, every) == expected
 
 
 # ---- the table ----------------------------------------------------------------------------------

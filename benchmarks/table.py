@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -184,11 +184,21 @@ def whole_run(table: Any, results: list[StreamInferenceResult]) -> float:
     return time.process_time() - start
 
 
-def last_snapshot(table: Any, results: list[StreamInferenceResult]) -> tuple[float, float, float]:
-    """Medians: microseconds an append, ms of a snapshot after 100 more, us of asking again.
+class Snapshot(NamedTuple):
+    """Of a table at full length, after 100 more rows. CPU time.
 
-    Of the last ten such snapshots, for the first one is still getting its memory.
+    ``first`` is the first snapshot after the one that caught up with all rows: its memory is new
+    to the process. ``usual`` is the median of ten in a row.
     """
+
+    append_us: float
+    first_ms: float
+    usual_ms: float
+    again_us: float
+
+
+def last_snapshot(table: Any, results: list[StreamInferenceResult]) -> Snapshot:
+    """Appends all results and measures the last ten snapshots, one every 100 rows."""
     few = 10
     for r in results[: -few * EVERY]:
         table.append(r)
@@ -206,7 +216,7 @@ def last_snapshot(table: Any, results: list[StreamInferenceResult]) -> tuple[flo
         times.append(time.process_time())
         spent.append([b - a for a, b in itertools.pairwise(times)])
     append, snapshot, again = (statistics.median(v) for v in zip(*spent, strict=True))
-    return append / EVERY * 1e6, snapshot * 1e3, again * 1e6
+    return Snapshot(append / EVERY * 1e6, spent[0][1] * 1e3, snapshot * 1e3, again * 1e6)
 
 
 def filled(rows: int, structured: bool) -> ResultTable:
@@ -279,7 +289,7 @@ def compare(structured: bool, total: int, rounds: int) -> bool:
         pd.testing.assert_frame_equal(frames["table"], frames[name])
 
     runs: dict[str, list[float]] = {"table": [], "chunks": []}
-    snaps: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    snaps: dict[str, list[Snapshot]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name in runs:
             runs[name].append(whole_run(ways[name](), results))
@@ -291,28 +301,36 @@ def compare(structured: bool, total: int, rounds: int) -> bool:
                 gc.collect()
                 start = time.process_time()
                 table.df  # noqa: B018
-                snaps[name].append((0.0, (time.process_time() - start) * 1e3, 0.0))
+                built = (time.process_time() - start) * 1e3
+                snaps[name].append(Snapshot(0.0, built, built, 0.0))
             else:
                 snaps[name].append(last_snapshot(table, results))
 
     print(f"\n{'with' if structured else 'without'} out.* columns ({len(dtypes)} columns)")
     run = {name: statistics.median(values) for name, values in runs.items()}
-    snap = {name: [statistics.median(v) for v in zip(*s, strict=True)] for name, s in snaps.items()}
+    snap = {
+        name: Snapshot(*(statistics.median(v) for v in zip(*s, strict=True)))
+        for name, s in snaps.items()
+    }
     run_ratio = run["table"] / run["chunks"]
-    snap_ratio = snap["table"][1] / snap["dicts"][1]
+    dicts = snap["dicts"].first_ms
+    first_ratio = snap["table"].first_ms / dicts
+    usual_ratio = snap["table"].usual_ms / dicts
     print(
         f"  {total} appends, a snapshot every {EVERY}: table {run['table']:.2f} s, "
         f"chunks {run['chunks']:.2f} s: ratio {run_ratio:.3f} (bar {WHOLE_RUN_BAR})"
     )
     print(
-        f"  snapshot at {total} rows, {EVERY} new: table {snap['table'][1]:.2f} ms, "
-        f"dicts {snap['dicts'][1]:.0f} ms: ratio {snap_ratio:.4f} (bar {SNAPSHOT_BAR}); "
-        f"chunks {snap['chunks'][1]:.2f} ms"
+        f"  snapshot at {total} rows, {EVERY} new: table {snap['table'].first_ms:.2f} ms at first, "
+        f"{snap['table'].usual_ms:.2f} ms usually; dicts {dicts:.0f} ms: ratios "
+        f"{first_ratio:.4f}, {usual_ratio:.4f} (bar {SNAPSHOT_BAR} for both); "
+        f"chunks {snap['chunks'].first_ms:.2f}, {snap['chunks'].usual_ms:.2f} ms"
     )
     print(
-        f"  append {snap['table'][0]:.2f} us; df again without new rows {snap['table'][2]:.0f} us"
+        f"  append {snap['table'].append_us:.2f} us; "
+        f"df again without new rows {snap['table'].again_us:.0f} us"
     )
-    return run_ratio <= WHOLE_RUN_BAR and snap_ratio <= SNAPSHOT_BAR
+    return run_ratio <= WHOLE_RUN_BAR and max(first_ratio, usual_ratio) <= SNAPSHOT_BAR
 
 
 def main() -> int:

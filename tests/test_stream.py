@@ -356,11 +356,11 @@ def test_in_real_time_late_answers_cost_samples_and_each_is_counted(clip):
     assert 3.5 < elapsed < 8
     stats = stream.stats
     assert stats.samples == 40
-    assert 5 <= stats.results <= 13  # 0.35 s each, of a video of 4 s
+    assert 8 <= stats.results <= 13  # 0.35 s each, of a video of 4 s
     assert stats.drops == {"replaced by a newer sample": 40 - stats.results}
     # The newest frame wins: nothing waits for a whole request, but the last, which none replaces.
     lag = stream.df["total_latency_ms"] - stream.df["inference_latency_ms"]
-    assert lag.iloc[:-1].max() < 350
+    assert lag.iloc[:-1].max() < 250
 
 
 def test_not_in_real_time_nothing_is_dropped_and_several_are_asked_at_once(clip):
@@ -590,8 +590,8 @@ def test_a_blocked_loop_does_not_stop_the_stream(clip):
             return rows, called
 
         rows, called = run(server, main)
-    assert rows >= 5
-    assert called >= 2
+    assert rows >= 8
+    assert called >= 4
 
 
 def test_a_script_that_forgets_to_close_ends_cleanly(clip):

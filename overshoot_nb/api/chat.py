@@ -7,8 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -24,7 +23,7 @@ from overshoot_nb.validation import (
 )
 
 from .faults import make_error
-from .http import HttpClient
+from .http import HttpClient, ServerClient
 from .parsing import Fields, SchemaReader, finish_reason, model_list, usage
 from .payload import ChatTemplate, response_format_field, schema_prompt
 from .reply import Reply
@@ -87,7 +86,7 @@ class ChatAnswer:
     attempts: int
 
 
-class ChatClient:
+class ChatClient(ServerClient):
     """Asks one server about samples. Safe to use from several tasks at once.
 
     Args:
@@ -129,9 +128,6 @@ class ChatClient:
         )
         #: Set when the server refused json_schema: ``"auto"`` then means json_object.
         self._schema_refused = False
-
-    def __repr__(self) -> str:
-        return f"ChatClient({self._http!r})"
 
     # ---- asking ------------------------------------------------------------------------------
 
@@ -271,23 +267,6 @@ class ChatClient:
                 raise
             return []
         return model_list(reply)
-
-    # ---- the end -----------------------------------------------------------------------------
-
-    async def close(self) -> None:
-        """Close the connections. Idempotent; calls under way fail with NetworkError."""
-        await self._http.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 # ---- answers -----------------------------------------------------------------------------------

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 import orjson
@@ -40,7 +39,7 @@ from overshoot_nb.validation import (
     check_token_rate,
 )
 
-from .http import HttpClient
+from .http import HttpClient, ServerClient
 from .parsing import Fields, finish_reason, model_list, usage
 from .reply import Reply
 from .retry import RetryPolicy
@@ -62,7 +61,7 @@ class LiveKitRoom(Protocol):
     def token(self) -> str: ...
 
 
-class ApiClient:
+class ApiClient(ServerClient):
     """The v0.2 calls, one method each. Safe to use from several tasks at once.
 
     Every method raises, besides what it names: RequestTimeoutError and NetworkError when no
@@ -94,9 +93,6 @@ class ApiClient:
     ) -> None:
         self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
         self._http = HttpClient(self.endpoint, timeout=timeout, transport=transport, retry=retry)
-
-    def __repr__(self) -> str:
-        return f"ApiClient({self._http!r})"
 
     # ---- streams -----------------------------------------------------------------------------
 
@@ -285,21 +281,6 @@ class ApiClient:
     ) -> Reply:
         content = None if body is None else orjson.dumps(body)
         return await self._http.send(method, path, content=content, idempotent=idempotent)
-
-    async def close(self) -> None:
-        """Close the connections; streams of the server stay. Idempotent."""
-        await self._http.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 # ---- bodies ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import orjson
@@ -40,7 +40,7 @@ from .retry import Fault, RetryPolicy
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["HttpClient"]
+__all__ = ["HttpClient", "ServerClient"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -49,7 +49,7 @@ LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.
 #: Asked again and again: parsing their URL each time would cost more than building the body.
 KEPT_PATHS: Final = frozenset({"/chat/completions", "/models"})
 REGION_HEADER: Final = "X-Overshoot-Region"
-#: Shorter "keys" are placeholders ("EMPTY", "ollama"); hiding them would only garble messages.
+#: Shorter "keys" are stand-ins ("EMPTY", "ollama"); hiding them would only garble messages.
 MIN_SECRET_CHARS: Final = 8
 HIDDEN: Final = "[hidden]"
 
@@ -373,3 +373,25 @@ class HttpClient:
                 asyncio.run_coroutine_threadsafe(client.aclose(), loop)
             else:
                 await client.aclose()
+
+
+class ServerClient:
+    """What the clients of both surfaces share: their connections, and how they end."""
+
+    _http: HttpClient
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http!r})"
+
+    async def close(self) -> None:
+        """Close the connections; streams of the server stay. Idempotent.
+
+        Calls under way fail with NetworkError.
+        """
+        await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()

@@ -314,7 +314,7 @@ def test_cancelling_ends_a_request_at_once_and_leaves_the_queue_clean():
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            assert time.perf_counter() - start < 0.2
+            assert time.perf_counter() - start < 0.1
             assert all(task.cancelled() for task in tasks)
             assert (await c.post("/chat/completions", json=body)).is_success
 
