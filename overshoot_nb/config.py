@@ -41,6 +41,12 @@ MIN_CLIP_FRAMES = 3
 MAX_SIZE = (1280, 720)  # the service works at 720p at most
 JPEG_QUALITY = 80
 
+# ---- the preview between samples -----------------------------------------------------------------
+PREVIEW_SIZE = (640, 360)
+#: Frames a second, at most.
+PREVIEW_FPS = 15
+PREVIEW_QUALITY = 70
+
 # ---- requests ----------------------------------------------------------------------------------
 TIMEOUT_SECONDS = 30.0
 #: Connections that one client keeps to its server.
