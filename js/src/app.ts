@@ -1,0 +1,80 @@
+/** How the parts stand together. */
+
+import { banner } from "./banner";
+import { detail } from "./detail";
+import { h } from "./dom";
+import { header } from "./header";
+import { listenToKeys } from "./keyboard";
+import { promptEditor } from "./prompt_editor";
+import { results } from "./results";
+import type { Session } from "./session";
+import { settingsForm } from "./settings_form";
+import { strip } from "./strip";
+import { tabs } from "./tabs";
+import { followTheme } from "./theme";
+import { timeline } from "./timeline";
+import { video } from "./video";
+import type { View } from "./view";
+
+/** Shows a session in `el`; returns the clean-up. */
+export function mount(session: Session, el: HTMLElement): () => void {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const live = h("div", { class: "ov-spoken", attrs: { "aria-live": "polite" } });
+  const root = h("section", {
+    class: "ov",
+    attrs: { "aria-label": `Video stream: ${session.model.get("source")}`, tabindex: -1 },
+  });
+  const view: View = {
+    session,
+    signal,
+    root,
+    announce: (text) => {
+      live.textContent = text;
+    },
+  };
+  root.append(
+    header(view),
+    banner(view),
+    h(
+      "div",
+      { class: "ov-main" },
+      h("div", { class: "ov-stage" }, video(view), timeline(view)),
+      h(
+        "div",
+        { class: "ov-side" },
+        tabs("Steer the stream", [
+          { name: "Prompt", body: promptEditor(view) },
+          { name: "Settings", body: settingsForm(view) },
+        ]),
+      ),
+    ),
+    strip(view),
+    h("div", { class: "ov-below" }, results(view), detail(view)),
+    live,
+  );
+  el.append(root);
+  followTheme(root, signal);
+  followVisibility(view);
+  listenToKeys(view);
+  return () => {
+    ending.abort();
+    root.remove();
+  };
+}
+
+/** Pictures are wanted while the widget is in the window and the window is looked at. */
+function followVisibility({ session, signal, root }: View): void {
+  let inside = false;
+  const tell = () => session.setVisible(root, inside && document.visibilityState === "visible");
+  const observer = new IntersectionObserver((entries) => {
+    inside = entries.at(-1)?.isIntersecting ?? false;
+    tell();
+  });
+  observer.observe(root);
+  document.addEventListener("visibilitychange", tell, { signal });
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    session.setVisible(root, null);
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * Elements without HTML text: whatever a model, a prompt or an error says ends in a text node.
+ */
+
+export type Child = Node | string | number | null | undefined | false;
+
+export interface Props {
+  class?: string;
+  title?: string;
+  text?: string;
+  /** Any attribute; `true` sets it empty, `false` and null leave it out. */
+  attrs?: Record<string, string | number | boolean | null>;
+  data?: Record<string, string>;
+  on?: { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
+}
+
+/** A new element. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const el = document.createElement(tag);
+  if (props.class) el.className = props.class;
+  if (props.title) el.title = props.title;
+  if (props.text !== undefined) el.textContent = props.text;
+  for (const [name, value] of Object.entries(props.attrs ?? {})) setAttr(el, name, value);
+  for (const [name, value] of Object.entries(props.data ?? {})) el.dataset[name] = value;
+  for (const [name, listener] of Object.entries(props.on ?? {})) {
+    el.addEventListener(name, listener as EventListener);
+  }
+  append(el, children);
+  return el;
+}
+
+export function setAttr(el: Element, name: string, value: string | number | boolean | null): void {
+  if (value === null || value === false) el.removeAttribute(name);
+  else el.setAttribute(name, value === true ? "" : String(value));
+}
+
+export function append(el: Element, children: Child[]): void {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue;
+    el.append(typeof child === "number" ? String(child) : child);
+  }
+}
+
+/** Replace what an element holds. */
+export function fill(el: Element, ...children: Child[]): void {
+  el.replaceChildren();
+  append(el, children);
+}
+
+/** Set text only when it changed, so that a screen reader is not told again. */
+export function setText(el: Element, text: string): void {
+  if (el.textContent !== text) el.textContent = text;
+}
+
+/** 16 x 16 line icons, drawn in the text's colour. */
+const ICONS = {
+  play: "M5 3.2v9.6l8-4.8z",
+  pause: "M4.5 3h2.5v10H4.5zM9 3h2.5v10H9z",
+  stop: "M4 4h8v8H4z",
+  restart: "M8 3a5 5 0 1 0 4.9 6h-1.6A3.5 3.5 0 1 1 8 4.5c.9 0 1.7.35 2.3.9L8.5 7.2H13V2.7l-1.6 1.6A5 5 0 0 0 8 3z",
+  caption: "M2 3.5h12v9H2zM4 9.5h5v1.2H4zM10 9.5h2v1.2h-2z",
+  close: "M4.2 3.2 8 7l3.8-3.8 1 1L9 8l3.8 3.8-1 1L8 9l-3.8 3.8-1-1L7 8 3.2 4.2z",
+  search: "M7 2.5a4.5 4.5 0 1 0 2.7 8.1l3 3 1-1-3-3A4.5 4.5 0 0 0 7 2.5zM7 4a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+  warning: "M8 2 1.5 13.5h13zM7.3 6.5h1.4v3.6H7.3zm0 4.6h1.4v1.4H7.3z",
+} as const;
+export type IconName = keyof typeof ICONS;
+
+export function icon(name: IconName): SVGSVGElement {
+  const ns = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(ns, "svg");
+  for (const [key, value] of [
+    ["viewBox", "0 0 16 16"],
+    ["width", "16"],
+    ["height", "16"],
+    ["fill", "currentColor"],
+    ["fill-rule", "evenodd"],
+    ["aria-hidden", "true"],
+  ] as const) {
+    svg.setAttribute(key, value);
+  }
+  const path = document.createElementNS(ns, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button with an icon; its label is its accessible name and its tooltip. */
+export function iconButton(name: IconName, label: string, press: () => void): HTMLButtonElement {
+  const button = h("button", {
+    class: "ov-icon-button",
+    title: label,
+    attrs: { type: "button", "aria-label": label },
+    on: { click: press },
+  });
+  button.append(icon(name));
+  return button;
+}

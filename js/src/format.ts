@@ -1,0 +1,44 @@
+/** Numbers as people read them. */
+
+/** Media time: 0:07.5, 1:02:03.0. */
+export function clock(seconds: number): string {
+  const tenths = Math.max(0, Math.round(seconds * 10));
+  const hours = Math.floor(tenths / 36_000);
+  const minutes = Math.floor((tenths % 36_000) / 600);
+  const rest = tenths % 600;
+  const tail = `${String(Math.floor(rest / 10)).padStart(2, "0")}.${rest % 10}`;
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** 1,234,567. */
+export function count(n: number): string {
+  return Math.round(n).toLocaleString("en-US");
+}
+
+/** 1.2k, 3.4M: where room is short. */
+export function short(n: number): string {
+  if (n < 1000) return String(Math.round(n));
+  for (const [size, unit] of [
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
+    if (n >= size) return `${trim(n / size)}${unit}`;
+  }
+  return String(n);
+}
+
+/** 310 ms, 1.25 s. */
+export function latency(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
+
+/** "1 result", "2 results". */
+export function plural(n: number, word: string): string {
+  return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+}
+
+/** A number with at most so many decimals, without trailing zeros. */
+export function trim(n: number, decimals = 1): string {
+  return String(Number(n.toFixed(decimals)));
+}

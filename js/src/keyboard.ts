@@ -1,0 +1,3 @@
+import type { View } from "./view";
+
+export function listenToKeys(_view: View): void {}

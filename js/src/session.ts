@@ -1,0 +1,350 @@
+/**
+ * One stream on one page: what came from the kernel, for every view of the model to read.
+ *
+ * Views subscribe to topics and read the fields; they never see a message. A picture is decoded
+ * once, drawn by all views, and then acknowledged.
+ */
+
+import type { AnyModel } from "@anywidget/types";
+import {
+  decodeMatches,
+  decodeTicks,
+  bytes,
+  parse,
+  type Changes,
+  type Control,
+  type Detail,
+  type FromPage,
+  type Limits,
+  type ModelInfo,
+  type Picture,
+  type Problem,
+  type PromptVersion,
+  type Status,
+  type Welcome,
+} from "./messages";
+import type { Traits } from "./model";
+import { RowCache } from "./row_cache";
+import { TimelineStore } from "./timeline_store";
+
+/** Milliseconds between two signs of life of a page that is looked at. */
+const BEAT = 2000;
+/** Milliseconds without a word from the kernel before the page says so. */
+const SILENCE = 7000;
+/** Milliseconds for the kernel's answer to a request. */
+const REQUEST = 20_000;
+
+/** waiting: no welcome yet. silent: there was one, but the kernel no longer answers. */
+export type Connection = "waiting" | "live" | "silent";
+
+export interface Topics {
+  connection: Connection;
+  welcome: Welcome;
+  status: Status;
+  picture: { message: Picture; bitmap: ImageBitmap };
+  ticks: TimelineStore;
+  rows: RowCache;
+  matches: Uint32Array | null;
+  detail: { message: Detail; jpeg: Blob | null };
+  prompts: PromptVersion[];
+  models: { models: ModelInfo[]; error: string | null };
+  selected: number | null;
+  caption: boolean;
+}
+
+/** What the kernel made of a request. */
+export type Outcome = { ok: true } | { ok: false; problem: Problem; restart: boolean };
+
+type Listener<T> = (value: T) => void;
+
+export class Session {
+  readonly page = Math.random().toString(36).slice(2, 12);
+  readonly timeline = new TimelineStore();
+  readonly rows = new RowCache((rows) => this.#send({ kind: "want_rows", rows }));
+  connection: Connection = "waiting";
+  welcome: Welcome | null = null;
+  status: Status | null = null;
+  prompts: PromptVersion[] = [];
+  models: ModelInfo[] = [];
+  /** Row numbers that fit the filter, ascending; null without a filter. */
+  matches: Uint32Array | null = null;
+  query = "";
+
+  #listeners = new Map<keyof Topics, Set<Listener<never>>>();
+  #requests = new Map<number, (outcome: Outcome) => void>();
+  #nextRequest = 1;
+  #visible = new Map<object, boolean>();
+  #wasVisible = false;
+  #heardAt = 0;
+  #silentSince = 0;
+  #timer: ReturnType<typeof setInterval>;
+  #off: (() => void)[] = [];
+  /** Smallest difference seen between this clock and the kernel's, in seconds. */
+  #offset = Infinity;
+
+  constructor(readonly model: AnyModel<Traits>) {
+    this.rows.put(model.get("recent"));
+    this.rows.total = (model.get("recent").at(-1)?.row ?? -1) + 1;
+    this.#listen("msg:custom", (content: unknown, buffers: DataView[]) => {
+      void this.#receive(content, buffers ?? []);
+    });
+    this.#listen("change:selected", () => this.#emit("selected", model.get("selected")));
+    this.#listen("change:caption", () => this.#emit("caption", model.get("caption")));
+    this.#timer = setInterval(() => this.#beat(), BEAT);
+    this.#hello();
+  }
+
+  /** Leaves the kernel and the model: the last view of this page is gone. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#send({ kind: "bye", page: this.page });
+    for (const off of this.#off) off();
+    this.#listeners.clear();
+  }
+
+  // ---- for views -------------------------------------------------------------------------------
+
+  /** Call `listener` for each value of a topic until `signal` is aborted. */
+  on<T extends keyof Topics>(topic: T, listener: Listener<Topics[T]>, signal: AbortSignal): void {
+    let listeners = this.#listeners.get(topic);
+    if (listeners === undefined) this.#listeners.set(topic, (listeners = new Set()));
+    const added = listener as Listener<never>;
+    listeners.add(added);
+    signal.addEventListener("abort", () => listeners.delete(added));
+  }
+
+  get limits(): Limits | null {
+    return this.welcome?.limits ?? null;
+  }
+
+  get selected(): number | null {
+    return this.model.get("selected");
+  }
+
+  /** Selects a sample here and in Python. */
+  select(sample: number | null): void {
+    if (sample === this.selected) return;
+    this.model.set("selected", sample);
+    this.model.save_changes();
+  }
+
+  get caption(): boolean {
+    return this.model.get("caption");
+  }
+
+  showCaption(shown: boolean): void {
+    this.model.set("caption", shown);
+    this.model.save_changes();
+  }
+
+  /** Asks for a sample's picture and answer; comes as topic "detail". */
+  look(sample: number): void {
+    this.#send({ kind: "look", sample });
+  }
+
+  wantModels(): void {
+    this.#send({ kind: "want_models" });
+  }
+
+  /** Shows only rows that fit; "" shows all. */
+  filter(query: string): void {
+    this.query = query;
+    this.#send({ kind: "filter", page: this.page, query });
+    if (query === "") {
+      this.matches = null;
+      this.#emit("matches", null);
+    }
+  }
+
+  control(action: Control["action"]): Promise<Outcome> {
+    return this.#request((request) => ({ kind: "control", page: this.page, request, action }));
+  }
+
+  update(changes: Changes, restart = false): Promise<Outcome> {
+    return this.#request((request) => ({
+      kind: "update",
+      page: this.page,
+      request,
+      changes,
+      restart,
+    }));
+  }
+
+  checkSchema(schema: string): Promise<Outcome> {
+    return this.#request((request) => ({ kind: "check_schema", page: this.page, request, schema }));
+  }
+
+  /** A view says whether it can be seen; pictures come while one can. */
+  setVisible(view: object, visible: boolean | null): void {
+    if (visible === null) this.#visible.delete(view);
+    else this.#visible.set(view, visible);
+    if (this.visible !== this.#wasVisible) {
+      this.#wasVisible = this.visible;
+      this.#beat();
+    }
+  }
+
+  get visible(): boolean {
+    return [...this.#visible.values()].some(Boolean);
+  }
+
+  /** Seconds from a moment of the kernel's clock until now, transport at its fastest left out. */
+  since(epoch: number): number {
+    const offset = Number.isFinite(this.#offset) ? this.#offset : 0;
+    return Math.max(0, Date.now() / 1000 - epoch - offset);
+  }
+
+  // ---- the wire --------------------------------------------------------------------------------
+
+  #listen(event: string, listener: (...values: never[]) => void): void {
+    this.model.on(event, listener as () => void);
+    this.#off.push(() => this.model.off(event as never, listener as never));
+  }
+
+  #emit<T extends keyof Topics>(topic: T, value: Topics[T]): void {
+    for (const listener of this.#listeners.get(topic) ?? []) {
+      (listener as Listener<Topics[T]>)(value);
+    }
+  }
+
+  #send(message: FromPage): void {
+    try {
+      this.model.send(message);
+    } catch {
+      // The kernel is gone; silence will tell.
+    }
+  }
+
+  #hello(): void {
+    this.#send({ kind: "hello", page: this.page, visible: this.visible });
+  }
+
+  #beat(): void {
+    const now = performance.now();
+    if (this.connection === "waiting") this.#hello();
+    else this.#send({ kind: "beat", page: this.page, visible: this.visible });
+    // Silence counts only while an answer is due.
+    if (!this.visible) this.#silentSince = now;
+    const quiet = now - Math.max(this.#heardAt, this.#silentSince);
+    if (this.connection === "live" && quiet > SILENCE) this.#connect("silent");
+  }
+
+  #connect(connection: Connection): void {
+    if (connection === this.connection) return;
+    this.connection = connection;
+    this.#emit("connection", connection);
+  }
+
+  #request(make: (request: number) => FromPage): Promise<Outcome> {
+    const request = this.#nextRequest++;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        settle({
+          ok: false,
+          problem: {
+            message: "The kernel did not answer.",
+            advice: "It may be busy with a cell, or gone.",
+          },
+          restart: false,
+        });
+      }, REQUEST);
+      const settle = (outcome: Outcome) => {
+        clearTimeout(timer);
+        this.#requests.delete(request);
+        resolve(outcome);
+      };
+      this.#requests.set(request, settle);
+      this.#send(make(request));
+    });
+  }
+
+  async #receive(content: unknown, buffers: DataView[]): Promise<void> {
+    const message = parse(content);
+    if (message === null) return;
+    this.#heardAt = performance.now();
+    if ("sent_at" in message) {
+      this.#offset = Math.min(this.#offset, Date.now() / 1000 - message.sent_at);
+    }
+    if (this.connection === "silent") this.#connect("live");
+    switch (message.kind) {
+      case "welcome":
+        if (message.page !== this.page) return;
+        this.welcome = message;
+        this.prompts = message.prompts;
+        this.#connect("live");
+        this.#emit("welcome", message);
+        this.#emit("prompts", message.prompts);
+        if (this.query !== "") this.filter(this.query);
+        return;
+      case "status":
+        this.status = message;
+        this.timeline.runStart = message.run_start;
+        this.rows.total = Math.max(this.rows.total, message.rows);
+        this.#emit("status", message);
+        return;
+      case "picture":
+        await this.#show(message, buffers);
+        return;
+      case "ticks": {
+        const { times, fates } = decodeTicks(buffers);
+        if (this.timeline.put(message.first, times, fates)) this.#emit("ticks", this.timeline);
+        else if (this.connection === "live") this.#hello(); // some were lost on the way
+        return;
+      }
+      case "rows":
+        this.rows.put(message.rows);
+        this.rows.total = Math.max(this.rows.total, message.total);
+        this.#emit("rows", this.rows);
+        return;
+      case "matches":
+        if (message.page !== this.page || message.query !== this.query) return;
+        this.matches = message.append
+          ? concat(this.matches ?? new Uint32Array(0), decodeMatches(buffers))
+          : decodeMatches(buffers);
+        this.#emit("matches", this.matches);
+        return;
+      case "detail": {
+        const [jpeg] = buffers;
+        const blob = jpeg ? new Blob([bytes(jpeg)], { type: "image/jpeg" }) : null;
+        this.#emit("detail", { message, jpeg: blob });
+        return;
+      }
+      case "prompts":
+        this.prompts = message.prompts;
+        this.#emit("prompts", message.prompts);
+        return;
+      case "models":
+        this.models = message.models;
+        this.#emit("models", { models: message.models, error: message.error });
+        return;
+      case "done":
+        if (message.page === this.page) this.#requests.get(message.request)?.({ ok: true });
+        return;
+      case "refused":
+        if (message.page === this.page) {
+          const { problem, restart } = message;
+          this.#requests.get(message.request)?.({ ok: false, problem, restart });
+        }
+        return;
+    }
+  }
+
+  async #show(message: Picture, buffers: DataView[]): Promise<void> {
+    try {
+      const blob = new Blob([bytes(buffers[0])], { type: "image/jpeg" });
+      const bitmap = await createImageBitmap(blob);
+      this.#emit("picture", { message, bitmap });
+      bitmap.close();
+    } finally {
+      // Also a picture that could not be drawn makes room for the next.
+      this.#send({ kind: "ack", page: this.page, seq: message.seq });
+    }
+  }
+}
+
+function concat(a: Uint32Array, b: Uint32Array): Uint32Array {
+  const both = new Uint32Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
