@@ -5,6 +5,7 @@ import { detail } from "./detail";
 import { h } from "./dom";
 import { header } from "./header";
 import { listenToKeys } from "./keyboard";
+import { Notices } from "./notices";
 import { promptEditor } from "./prompt_editor";
 import { results } from "./results";
 import type { Session } from "./session";
@@ -29,6 +30,7 @@ export function mount(session: Session, el: HTMLElement): () => void {
     session,
     signal,
     root,
+    notices: new Notices(),
     announce: (text) => {
       live.textContent = text;
     },

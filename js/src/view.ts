@@ -1,5 +1,6 @@
 /** What every visible part of the widget is made from. */
 
+import type { Notices } from "./notices";
 import type { Session } from "./session";
 
 export interface View {
@@ -8,6 +9,8 @@ export interface View {
   signal: AbortSignal;
   /** The widget's outermost element. */
   root: HTMLElement;
+  /** What the banner shows. */
+  notices: Notices;
   /** Says something to a screen reader, politely. */
   announce(text: string): void;
 }
