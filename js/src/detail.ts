@@ -1,4 +1,192 @@
-import { h } from "./dom";
-import type { Part } from "./view";
+/** The selected sample as a whole: its picture, its answer, and how that came about. */
 
-export const detail: Part = () => h("div", { class: "ov-detail" });
+import { copyText } from "./clipboard";
+import { detailsOf, type SampleDetail } from "./detail_cache";
+import { h, fill, iconButton, setText } from "./dom";
+import { clock, count, latency } from "./format";
+import type { Fate, Row } from "./messages";
+import { FATE_WORDS, rowOf, stepSample } from "./samples";
+import { drawStill } from "./still";
+import type { Part, View } from "./view";
+
+/** Milliseconds that a selection rests before its sample is asked for: keys may run on. */
+const REST = 60;
+
+export const detail: Part = (view) => {
+  const { session, signal } = view;
+  const details = detailsOf(session);
+  const title = h("strong");
+  const fate = h("span", { class: "ov-fate" });
+  const canvas = h("canvas", { attrs: { role: "img" } });
+  const missing = h("p", { class: "ov-missing" });
+  const problem = h("p", { class: "ov-sample-problem", attrs: { dir: "auto" } });
+  const chips = h("table", { class: "ov-fields", attrs: { "aria-label": "Fields" } });
+  const answer = scroller("Answer", "ov-answer");
+  const facts = h("dl", { class: "ov-facts" });
+  const prompt = scroller("Prompt", "ov-asked");
+  const copy = iconButton("copy", "Copy the answer", () => {
+    const { selected } = session;
+    const text = selected === null ? "" : factsOf(view, selected, latest).copy;
+    void copyText(text).then((copied) =>
+      view.announce(copied ? "Copied" : "This page may not write to the clipboard"),
+    );
+  });
+  const previous = iconButton("previous", "Previous sample (left arrow)", () =>
+    stepSample(session, -1),
+  );
+  const next = iconButton("next", "Next sample (right arrow)", () => stepSample(session, 1));
+  const close = iconButton("close", "Close (escape)", () => session.select(null));
+  const picture = h("div", { class: "ov-sample-picture" }, canvas, missing);
+  const element = h(
+    "section",
+    { class: "ov-detail", attrs: { "aria-label": "Selected sample", hidden: true } },
+    h("div", { class: "ov-detail-head" }, title, fate, previous, next, copy, close),
+    h("div", { class: "ov-detail-body" }, picture, problem, chips, answer, facts, prompt),
+  );
+
+  let shown: number | null = null;
+  let latest: SampleDetail | undefined;
+  let shownFate: Fate | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const render = () => {
+    if (shown === null) return;
+    const known = factsOf(view, shown, latest);
+    const pending = latest === undefined && session.connection === "live";
+    const time = known.time === null ? "" : ` · ${clock(known.time)}`;
+    setText(title, `Sample ${shown}${time}`);
+    setText(fate, known.fate === null ? "" : FATE_WORDS[known.fate]);
+    fate.dataset.fate = known.fate ?? "";
+    element.classList.toggle("ov-stale", pending);
+    if (!pending) void drawStill(canvas, latest?.jpeg ?? null);
+    canvas.setAttribute("aria-label", `Picture of sample ${shown}`);
+    setText(missing, pending || latest?.jpeg ? "" : known.missing);
+    setText(problem, known.problem);
+    problem.classList.toggle("ov-dropped", known.fate === "drop");
+    fillFields(chips, known.row?.chips ?? null);
+    setText(answer, known.answer);
+    fill(facts, ...known.facts.flatMap(([name, value]) => [term(name), described(value)]));
+    setText(prompt, known.prompt);
+    for (const part of [missing, problem, answer, prompt]) part.hidden = part.textContent === "";
+    copy.disabled = known.copy === "";
+    previous.disabled = shown <= 0;
+    next.disabled = shown >= session.timeline.length - 1;
+  };
+  const ask = () => {
+    clearTimeout(timer);
+    const sample = shown;
+    if (sample !== null) timer = setTimeout(() => session.look(sample), REST);
+  };
+  const select = () => {
+    const { selected } = session;
+    if (selected === shown) return;
+    shown = selected;
+    element.hidden = selected === null;
+    clearTimeout(timer);
+    if (selected === null) return;
+    latest = details.get(selected);
+    shownFate = session.timeline.fate(selected);
+    element.lastElementChild?.scrollTo({ top: 0 });
+    render();
+    if (latest === undefined) ask();
+  };
+  session.on("selected", select, signal);
+  session.on(
+    "detail",
+    (detail) => {
+      if (detail.message.sample !== shown) return;
+      latest = detail;
+      render();
+    },
+    signal,
+  );
+  session.on(
+    "ticks",
+    (timeline) => {
+      if (shown === null) return;
+      next.disabled = shown >= timeline.length - 1;
+      const now = timeline.fate(shown);
+      if (now === shownFate) return;
+      shownFate = now;
+      render();
+      ask();
+    },
+    signal,
+  );
+  // What could not be had without a kernel is asked for when one is there.
+  session.on("connection", () => (latest === undefined ? (render(), ask()) : undefined), signal);
+  session.on("welcome", () => (latest === undefined ? ask() : undefined), signal);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  select();
+  return element;
+};
+
+interface Facts {
+  time: number | null;
+  fate: Fate | null;
+  row: Row | null;
+  answer: string;
+  problem: string;
+  missing: string;
+  prompt: string;
+  facts: [string, string][];
+  copy: string;
+}
+
+/** What is known of a sample: from the kernel, or else from what this page holds. */
+function factsOf({ session }: View, sample: number, detail: SampleDetail | undefined): Facts {
+  const { timeline, prompts, model } = session;
+  const told = detail?.message;
+  const row = told?.row ?? rowOf(session, sample) ?? null;
+  const version = prompts.find((prompt) => prompt.version === row?.version);
+  const inForce = row?.version === model.get("prompt_version") ? model.get("prompt") : "";
+  const onTimeline = sample < timeline.length ? timeline.fate(sample) : null;
+  const fate = onTimeline ?? (row === null ? null : row.ok ? "result" : "error");
+  const answer = told?.text || row?.text || "";
+  const facts: [string, string][] = [];
+  if (row !== null) {
+    facts.push(["Latency", latency(row.latency_ms)]);
+    if (row.tokens !== null) facts.push(["Tokens", count(row.tokens)]);
+  }
+  const asked = told?.model || version?.model;
+  if (asked) facts.push(["Model", asked]);
+  if (told !== undefined && told.frames > 1) facts.push(["Clip", `${told.frames} frames`]);
+  if (row !== null) facts.push(["Prompt", `v${row.version}`]);
+  return {
+    time: told?.media_time ?? timeline.times[sample] ?? row?.media_time ?? null,
+    fate,
+    row,
+    answer,
+    problem: row?.error ?? (told?.reason ? `Dropped: ${told.reason}` : ""),
+    missing: told?.missing ?? (told ? "" : "The picture is with the kernel, which does not answer."),
+    prompt: told?.prompt || version?.text || inForce,
+    facts,
+    copy: answer || row?.error || "",
+  };
+}
+
+/** Text of any length that scrolls, by keys too. */
+function scroller(label: string, name: string): HTMLElement {
+  return h("div", {
+    class: `ov-scroller ${name}`,
+    attrs: { dir: "auto", tabindex: 0, role: "group", "aria-label": label },
+  });
+}
+
+function fillFields(table: HTMLElement, chips: [string, string][] | null): void {
+  table.hidden = chips === null || chips.length === 0;
+  fill(
+    table,
+    ...(chips ?? []).map(([name, value]) =>
+      h(
+        "tr",
+        {},
+        h("th", { text: name, attrs: { scope: "row", dir: "auto" } }),
+        h("td", { text: value, attrs: { dir: "auto" } }),
+      ),
+    ),
+  );
+}
+
+const term = (text: string) => h("dt", { text });
+const described = (text: string) => h("dd", { text, attrs: { dir: "auto" } });

@@ -65,6 +65,9 @@ const ICONS = {
   caption: "M2 3.5h12v9H2zM4 9.5h5v1.2H4zM10 9.5h2v1.2h-2z",
   close: "M4.2 3.2 8 7l3.8-3.8 1 1L9 8l3.8 3.8-1 1L8 9l-3.8 3.8-1-1L7 8 3.2 4.2z",
   search: "M7 2.5a4.5 4.5 0 1 0 2.7 8.1l3 3 1-1-3-3A4.5 4.5 0 0 0 7 2.5zM7 4a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+  previous: "M10.3 2.6 11.4 3.7 7.1 8l4.3 4.3-1.1 1.1L4.9 8z",
+  next: "M5.7 2.6 4.6 3.7 8.9 8l-4.3 4.3 1.1 1.1L11.1 8z",
+  copy: "M5.5 2h7v8.5h-7zM7 3.5V9h4V3.5zM3.5 5v7.5H10V14H2V5z",
   warning: "M8 2 1.5 13.5h13zM7.3 6.5h1.4v3.6H7.3zm0 4.6h1.4v1.4H7.3z",
 } as const;
 export type IconName = keyof typeof ICONS;

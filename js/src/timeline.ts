@@ -1,4 +1,197 @@
-import { h } from "./dom";
-import type { Part } from "./view";
+/** One tick for each sample of the run: to see how it goes, to look into, to select. */
 
-export const timeline: Part = () => h("div", { class: "ov-timeline" });
+import { h, setText } from "./dom";
+import { popover } from "./popover";
+import { describe, stepSample } from "./samples";
+import { drawTimeline } from "./timeline_canvas";
+import { WINDOW, nearest, slide, timeToX, wholeRun, type Domain } from "./timeline_layout";
+import type { Part, View } from "./view";
+
+/** Pixels around a tick that belong to it, for a mouse and for a finger. */
+const RADIUS = 8;
+const FINGER = 16;
+/** Steps of the keys that the root does not know. */
+const STEPS: Record<string, number> = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+
+export const timeline: Part = (view) => {
+  const { session, signal, root } = view;
+  const canvas = h("canvas", { attrs: { "aria-hidden": "true" } });
+  const playhead = h("i", { class: "ov-playhead" });
+  const chosen = h("i", { class: "ov-chosen" });
+  const aim = h("i", { class: "ov-aim" });
+  const track = h(
+    "div",
+    {
+      class: "ov-track",
+      attrs: { role: "slider", tabindex: 0, "aria-label": "Samples", "aria-valuemin": 0 },
+    },
+    canvas,
+    aim,
+    chosen,
+    playhead,
+  );
+  const look = popover(view);
+  const span = h("button", {
+    class: "ov-span",
+    attrs: { type: "button" },
+    on: {
+      click: () => {
+        whole = !isWhole();
+        refresh(true);
+      },
+    },
+  });
+  const element = h("div", { class: "ov-timeline" }, track, span, look.element);
+
+  /** What was asked for with the button; until then, all of a file and the end of a live run. */
+  let whole: boolean | null = null;
+  let domain: Domain | null = null;
+  let width = 0;
+  let hovered: number | null = null;
+  let mediaTime = 0;
+  let due = 0;
+  let stale = true;
+
+  const isWhole = () => whole ?? Boolean(session.welcome?.duration);
+  const latest = () => Math.max(mediaTime, session.timeline.times.at(-1) ?? 0);
+  /** Time of the selected sample, if it is of this run. */
+  const focus = (): number | null => {
+    const { selected, timeline } = session;
+    if (selected === null || selected < timeline.runStart) return null;
+    return timeline.times[selected] ?? null;
+  };
+  const place = (mark: HTMLElement, time: number | null) => {
+    const x = time === null || domain === null ? -1 : timeToX(time, domain, width);
+    mark.hidden = !(x >= 0 && x <= width);
+    if (!mark.hidden) mark.style.transform = `translateX(${Math.round(x)}px)`;
+  };
+  const draw = () => {
+    due = 0;
+    const duration = session.welcome?.duration ?? null;
+    const all = wholeRun(duration, latest());
+    const next = isWhole() ? all : slide(domain, latest(), hovered !== null, focus());
+    const pixel = (next.end - next.start) / Math.max(1, width);
+    // A window that slides is drawn anew when it has moved by a pixel, not with each picture.
+    const moved = domain === null || Math.abs(next.end - domain.end) >= pixel;
+    if (moved || next.start !== domain?.start || stale) {
+      domain = next;
+      stale = false;
+      drawTimeline(canvas, session.timeline, domain, width, getComputedStyle(root));
+    }
+    place(playhead, session.status === null ? null : mediaTime);
+    place(chosen, focus());
+    place(aim, hovered === null ? null : (session.timeline.times[hovered] ?? null));
+    span.hidden = all.end <= WINDOW;
+    setText(span, isWhole() ? "2 min" : "All");
+    span.title = isWhole() ? "Show two minutes" : "Show the whole run";
+  };
+  const refresh = (redraw: boolean) => {
+    stale ||= redraw;
+    due ||= requestAnimationFrame(draw);
+  };
+  const tell = () => {
+    const { timeline, selected } = session;
+    const newest = Math.max(0, timeline.length - 1);
+    element.hidden = timeline.length === 0 && session.status === null;
+    keep(track, "aria-valuemax", String(newest));
+    keep(track, "aria-valuenow", String(Math.min(newest, selected ?? newest)));
+    const text = selected === null ? "no sample selected" : describe(session, selected);
+    keep(track, "aria-valuetext", text);
+  };
+
+  const at = (event: MouseEvent, radius: number): number | null => {
+    const { times, fates, runStart } = session.timeline;
+    if (domain === null || width === 0) return null;
+    const x = event.clientX - track.getBoundingClientRect().left;
+    return nearest(times, fates, runStart, x, domain, width, radius);
+  };
+  const hover = (sample: number | null) => {
+    hovered = sample;
+    const time = sample === null ? undefined : session.timeline.times[sample];
+    if (sample === null || time === undefined || domain === null) look.hide();
+    else look.show(sample, timeToX(time, domain, width) + track.offsetLeft, element.offsetWidth);
+    track.classList.toggle("ov-aimed", sample !== null);
+    refresh(false);
+  };
+  track.addEventListener("pointermove", (event) => {
+    if (event.pointerType !== "touch") hover(at(event, RADIUS));
+  });
+  track.addEventListener("pointerleave", () => hover(null));
+  track.addEventListener("click", (event) => {
+    const finger = (event as PointerEvent).pointerType === "touch";
+    const sample = at(event, finger ? FINGER : RADIUS);
+    if (sample !== null) session.select(sample === session.selected ? null : sample);
+  });
+  track.addEventListener("keydown", (event) => {
+    const by = STEPS[event.key];
+    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!stepSample(session, by)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  session.on(
+    "picture",
+    ({ message }) => {
+      mediaTime = message.media_time;
+      refresh(false);
+    },
+    signal,
+  );
+  session.on(
+    "status",
+    (status) => {
+      // Pictures are nearer to what is seen, but there are none of a stream that is over.
+      if (status.state !== "running" || !session.visible) mediaTime = status.media_time;
+      tell();
+      refresh(runStart !== status.run_start);
+      runStart = status.run_start;
+    },
+    signal,
+  );
+  let runStart = 0;
+  for (const topic of ["ticks", "welcome"] as const) {
+    session.on(
+      topic,
+      () => {
+        tell();
+        refresh(true);
+      },
+      signal,
+    );
+  }
+  for (const topic of ["selected", "rows"] as const) {
+    session.on(
+      topic,
+      () => {
+        tell();
+        refresh(false);
+      },
+      signal,
+    );
+  }
+  whenLooksChange(track, view, (now) => {
+    width = now;
+    refresh(true);
+  });
+  signal.addEventListener("abort", () => cancelAnimationFrame(due));
+  tell();
+  return element;
+};
+
+/** Sets an attribute only when it changed: a screen reader tells each change. */
+function keep(el: Element, name: string, value: string): void {
+  if (el.getAttribute(name) !== value) el.setAttribute(name, value);
+}
+
+/** Calls back with the element's width: when it changes, and when the theme does. */
+function whenLooksChange(el: HTMLElement, view: View, call: (width: number) => void): void {
+  const resized = new ResizeObserver(() => call(el.clientWidth));
+  resized.observe(el);
+  const themed = new MutationObserver(() => call(el.clientWidth));
+  themed.observe(view.root, { attributes: true, attributeFilter: ["data-theme"] });
+  view.signal.addEventListener("abort", () => {
+    resized.disconnect();
+    themed.disconnect();
+  });
+}

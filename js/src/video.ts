@@ -1,4 +1,189 @@
-import { h } from "./dom";
-import type { Part } from "./view";
+/** The stage: the newest picture, when it was, what was sent to the model, and what it answered. */
 
-export const video: Part = () => h("div", { class: "ov-video" });
+import { caption } from "./caption";
+import { h, icon, setText } from "./dom";
+import { clock } from "./format";
+import { Lag, lagText } from "./lag";
+import type { Picture } from "./messages";
+import { togglePlayback } from "./playback";
+import { isOver, stageNote } from "./stage_note";
+import { drawBitmap } from "./still";
+import type { Part, View } from "./view";
+
+/** Milliseconds between two looks at ages and delays. */
+const TICK = 250;
+/** Milliseconds that the mark of a sample stays after the picture that follows it. */
+const MARK = 300;
+/** Milliseconds after which a page without a welcome says so. */
+const PATIENCE = 2500;
+
+export const video: Part = (view) => {
+  const { session, signal } = view;
+  const canvas = h("canvas", { attrs: { role: "img", "aria-label": "Video", hidden: true } });
+  const lagChip = h("span", { class: "ov-chip-lag" });
+  const timeChip = h("span");
+  const chips = h("div", { class: "ov-chips" }, lagChip, timeChip);
+  const mark = sampleMark(view);
+  const answer = caption(view);
+  const veil = veilOver(view);
+  const stage = h("div", { class: "ov-video" }, canvas, veil.element, chips, mark.element);
+  stage.append(answer.box, answer.button);
+
+  const lag = new Lag();
+  let newest: Picture | null = null;
+  let patient = true;
+
+  const tick = () => {
+    answer.tick();
+    const { welcome, status } = session;
+    if (!session.visible) lag.reset(); // pictures stop then, and nothing is late for it
+    const moves = status?.state === "running" && session.connection === "live";
+    const late = moves && newest !== null ? lag.value(session.since(newest.shown_at)) : null;
+    const live = welcome?.live === true && !isOver(status?.state ?? "ended");
+    setText(lagChip, lagText(late, live));
+    lagChip.hidden = lagChip.textContent === "";
+    lagChip.classList.toggle("ov-live", live);
+  };
+  const showTime = () => {
+    const time = newest?.media_time ?? session.status?.media_time;
+    const duration = session.welcome?.duration;
+    chips.hidden = canvas.hidden || time === undefined;
+    if (time !== undefined) setText(timeChip, clock(time) + (duration ? ` / ${clock(duration)}` : ""));
+  };
+  const update = () => {
+    const state = session.status?.state ?? session.model.get("state");
+    veil.show(stageNote(session.connection, state, !canvas.hidden, patient));
+    answer.button.hidden = canvas.hidden;
+    showTime();
+    tick();
+  };
+  const draw = (bitmap: ImageBitmap) => {
+    if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+      stage.style.aspectRatio = `${bitmap.width} / ${bitmap.height}`;
+    }
+    drawBitmap(canvas, bitmap);
+    if (!canvas.hidden) return;
+    canvas.hidden = false;
+    update();
+  };
+
+  session.on(
+    "picture",
+    ({ message, bitmap }) => {
+      // Back in the video: another file, a restart. What was late before is over.
+      if (newest !== null && message.media_time < newest.media_time) lag.reset();
+      newest = message;
+      draw(bitmap);
+      lag.add(session.since(message.shown_at));
+      mark.see(message.sample);
+      showTime();
+    },
+    signal,
+  );
+  session.on(
+    "welcome",
+    ({ width, height }) => {
+      if (canvas.hidden && width > 0 && height > 0) stage.style.aspectRatio = `${width} / ${height}`;
+      update();
+    },
+    signal,
+  );
+  session.on("status", update, signal);
+  session.on("connection", update, signal);
+  lastPicture(view, () => canvas.hidden, draw);
+
+  const timer = setInterval(tick, TICK);
+  const impatience = setTimeout(() => {
+    patient = false;
+    update();
+  }, PATIENCE);
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+    clearTimeout(impatience);
+  });
+  update();
+  return stage;
+};
+
+/** Says which picture went to the model, until a moment after the one that follows it. */
+function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
+  const text = h("span");
+  const element = h("div", { class: "ov-sent", attrs: { "aria-hidden": "true" } }, text);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return {
+    element,
+    see(sample) {
+      if (sample !== null) {
+        clearTimeout(timer);
+        timer = undefined;
+        setText(text, `sample ${sample}`);
+        element.classList.add("ov-on");
+      } else if (timer === undefined && element.classList.contains("ov-on")) {
+        timer = setTimeout(() => element.classList.remove("ov-on"), MARK);
+      }
+    },
+  };
+}
+
+/** Words over the picture or instead of it, and a way on where there is one. */
+function veilOver(view: View) {
+  const text = h("span");
+  const resume = h(
+    "button",
+    {
+      class: "ov-resume",
+      title: "Resume (space)",
+      attrs: { type: "button", "aria-label": "Resume" },
+      on: {
+        click: () => void togglePlayback(view),
+      },
+    },
+    icon("play"),
+  );
+  const element = h("div", { class: "ov-veil" }, resume, text);
+  return {
+    element,
+    show(note: ReturnType<typeof stageNote>) {
+      element.hidden = note.veil === "none";
+      element.dataset.veil = note.veil;
+      resume.hidden = note.veil !== "paused";
+      setText(text, note.text);
+    },
+  };
+}
+
+/** A page that comes when all is over shows the last sample that went to the model. */
+function lastPicture(
+  { session, signal }: View,
+  empty: () => boolean,
+  draw: (bitmap: ImageBitmap) => void,
+): void {
+  let asked: number | null = null;
+  const ask = () => {
+    const { timeline, status } = session;
+    if (asked !== null || !empty() || status === null || !isOver(status.state)) return;
+    for (let sample = timeline.length - 1; sample >= timeline.runStart; sample--) {
+      if (timeline.fate(sample) === "drop") continue; // those were not kept
+      asked = sample;
+      session.look(sample);
+      return;
+    }
+  };
+  session.on("ticks", ask, signal);
+  session.on("status", ask, signal);
+  session.on(
+    "detail",
+    ({ message, jpeg }) => {
+      if (message.sample !== asked || jpeg === null || !empty()) return;
+      void createImageBitmap(jpeg).then(
+        (bitmap) => {
+          if (empty() && !signal.aborted) draw(bitmap);
+          bitmap.close();
+        },
+        () => undefined, // damaged: the stage stays empty, and says why
+      );
+    },
+    signal,
+  );
+}

@@ -1,0 +1,76 @@
+/** The newest answer over the video, with its age, and the button that switches it off. */
+
+import { h, fill, iconButton, setText } from "./dom";
+import { clock } from "./format";
+import type { Row } from "./messages";
+import type { View } from "./view";
+
+/** Characters and fields that can be seen at all in three lines. */
+const LETTERS = 320;
+const FIELDS = 8;
+
+export interface Caption {
+  box: HTMLElement;
+  button: HTMLButtonElement;
+  /** Tells the age anew. */
+  tick(): void;
+}
+
+export function caption({ session, signal }: View): Caption {
+  const text = h("div", { class: "ov-caption-text", attrs: { dir: "auto" } });
+  const age = h("span", { class: "ov-caption-age" });
+  const box = h("div", { class: "ov-caption" }, text, age);
+  const button = iconButton("caption", "Show the latest answer over the video (c)", () =>
+    session.showCaption(!session.caption),
+  );
+  let shown: Row | undefined;
+
+  const tick = () => {
+    if (shown === undefined || box.hidden) return;
+    const ago = session.welcome?.live === true && session.status?.state === "running";
+    setText(age, ago ? agoText(session.since(shown.at)) : clock(shown.media_time));
+  };
+  const update = () => {
+    const row = session.rows.peek(session.rows.total - 1) ?? shown;
+    // An answer of an earlier run says nothing about this picture.
+    const fits = row !== undefined && row.sample >= session.timeline.runStart;
+    if (fits && row.id !== shown?.id) {
+      shown = row;
+      box.classList.toggle("ov-error", !row.ok);
+      fill(text, ...captionOf(row));
+    }
+    box.hidden = !fits || !session.caption;
+    button.setAttribute("aria-pressed", String(session.caption));
+    tick();
+  };
+  session.on("rows", update, signal);
+  session.on("status", update, signal);
+  session.on("caption", update, signal);
+  update();
+  return { box, button, tick };
+}
+
+function captionOf(row: Row): (Node | string)[] {
+  if (!row.ok) return [cut(row.error ?? "error", 120)];
+  if (row.chips === null) return [cut(row.text, LETTERS)];
+  return row.chips
+    .slice(0, FIELDS)
+    .map(([name, value]) =>
+      h(
+        "span",
+        { class: "ov-caption-field" },
+        h("span", { class: "ov-caption-name", text: cut(name, 40) }),
+        h("bdi", { text: cut(value, 80) }),
+      ),
+    );
+}
+
+function cut(text: string, letters: number): string {
+  return text.length > letters ? `${text.slice(0, letters)}…` : text;
+}
+
+/** 0.6 s ago, 2 min ago. */
+export function agoText(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s ago`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
+}

@@ -1,0 +1,78 @@
+/** Draws the timeline's ticks and its axis. A fate is told by height and form, then by colour. */
+
+import { FATES, type Fate } from "./messages";
+import { axis, bins, type Domain } from "./timeline_layout";
+import type { TimelineStore } from "./timeline_store";
+
+/** Pixels: the whole track, and the line that ticks stand on. */
+export const HEIGHT = 48;
+export const GROUND = 30;
+
+const HEIGHTS: Record<Fate, number> = { result: 15, waiting: 15, error: 26, drop: 6 };
+const COLOURS: Record<Fate, string> = {
+  result: "--ov-ok",
+  waiting: "--ov-waiting",
+  error: "--ov-error",
+  drop: "--ov-drop",
+};
+/** The widest tick, and the share of the room between two ticks that one takes. */
+const WIDEST = 5;
+const SHARE = 0.62;
+
+/** Draws all of a canvas of `width` CSS pixels; `style` holds the colours. */
+export function drawTimeline(
+  canvas: HTMLCanvasElement,
+  store: TimelineStore,
+  domain: Domain,
+  width: number,
+  style: CSSStyleDeclaration,
+): void {
+  const context = canvas.getContext("2d");
+  if (context === null || width <= 0) return;
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(HEIGHT * ratio);
+  context.scale(ratio, ratio);
+  const colour = (name: string) => style.getPropertyValue(name);
+
+  context.fillStyle = colour("--ov-line-strong");
+  context.fillRect(0, GROUND, width, 1);
+  context.font = `10.5px ${style.fontFamily}`;
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  for (const mark of axis(domain, width, (text) => context.measureText(text).width)) {
+    context.fillStyle = colour("--ov-line-strong");
+    context.fillRect(Math.min(width - 1, Math.floor(mark.x)), GROUND, 1, 4);
+    context.fillStyle = colour("--ov-muted");
+    context.fillText(mark.text, mark.label, HEIGHT);
+  }
+
+  const columns = Math.floor(width);
+  const worst = bins(store.times, store.fates, store.runStart, domain, columns);
+  const bar = barWidth(worst);
+  for (const [code, fate] of FATES.entries()) {
+    const height = HEIGHTS[fate];
+    context.fillStyle = context.strokeStyle = colour(COLOURS[fate]);
+    for (let column = 0; column < columns; column++) {
+      if (worst[column] !== code + 1) continue;
+      const left = Math.min(columns - bar, Math.max(0, column - (bar >> 1)));
+      if (fate === "waiting" && bar > 2) {
+        context.strokeRect(left + 0.5, GROUND - height + 0.5, bar - 1, height - 0.5);
+      } else {
+        context.fillRect(left, GROUND - height, bar, height);
+      }
+    }
+  }
+}
+
+/** Whole pixels for a tick: as wide as the closest of them allow. */
+export function barWidth(worst: Uint8Array): number {
+  let closest = WIDEST / SHARE;
+  let before = -Infinity;
+  for (let column = 0; column < worst.length; column++) {
+    if (worst[column] === 0) continue;
+    closest = Math.min(closest, column - before);
+    before = column;
+  }
+  return Math.max(1, Math.floor(closest * SHARE));
+}
