@@ -1,4 +1,291 @@
-import { h } from "./dom";
-import type { Part } from "./view";
+/** The answers, newest on top: a filter and a list in which any of them can be found. */
 
-export const results: Part = () => h("div", { class: "ov-results" });
+import { append, h, icon, setText } from "./dom";
+import { count, plural } from "./format";
+import { listingOf, rowNear, type Listing } from "./listing";
+import { RowView, type Look } from "./row_view";
+import type { Session } from "./session";
+import type { Part } from "./view";
+import { VirtualList } from "./virtual_list";
+
+/** Milliseconds without a key before the filter is applied. */
+const TYPING = 150;
+/** Rows beyond those in the DOM that are asked for along with them. */
+const AHEAD = 12;
+/** Rows on both sides of a guess among which a sample's row is looked for. */
+const NEAR = 24;
+
+const NO_ROWS: Record<string, string> = {
+  starting: "No rows yet: the stream is starting.",
+  running: "No rows yet: the first answer is on its way.",
+  paused: "No rows yet: the stream is paused.",
+};
+
+export const results: Part = ({ session, signal, announce }) => {
+  const { rows } = session;
+  const views = new WeakMap<HTMLElement, RowView>();
+  const id = `ov-rows-${Math.random().toString(36).slice(2, 8)}`;
+  /** The query that `session.matches` answers; another one is on its way. */
+  let matched = session.matches === null ? "" : session.query;
+  let listing: Listing = listingOf(session, matched);
+  /** Row number of the row that the keys are at. */
+  let current: number | null = null;
+  /** A selected sample whose row is being looked for, among these. */
+  let sought: number | null = null;
+  const near = new Set<number>();
+  let unseen = 0;
+  let slots = 0;
+  let frame = 0;
+
+  const list = new VirtualList({ label: "Results, newest first", signal, slot, rendered });
+  const tally = h("span", { class: "ov-tally" });
+  const filter = filterField(session, signal);
+  const nothing = h("div", { class: "ov-nothing" });
+  const pill = h("button", {
+    class: "ov-pill",
+    attrs: { type: "button", hidden: true },
+    on: { click: toTop },
+  });
+  const el = h(
+    "section",
+    { class: "ov-results", attrs: { "aria-label": "Results" } },
+    h("div", { class: "ov-results-bar" }, filter, tally),
+    h("div", { class: "ov-list-frame" }, list.el, nothing, pill),
+  );
+
+  function slot() {
+    const view = new RowView(`${id}-${slots++}`);
+    views.set(view.el, view);
+    return {
+      el: view.el,
+      show(ordinal: number, index: number) {
+        const number = listing.numberOf(ordinal);
+        const row = rows.peek(number);
+        const below = ordinal > 0 ? rows.peek(listing.numberOf(ordinal - 1)) : undefined;
+        const look: Look = {
+          index,
+          selected: row !== undefined && row.sample === session.selected,
+          current: number === current,
+          begins: row && below && row.version !== below.version ? `prompt v${row.version}` : null,
+        };
+        view.show(row, look);
+      },
+    };
+  }
+
+  function rendered(ordinals: number[]): void {
+    const [newest] = ordinals;
+    const oldest = ordinals.at(-1);
+    if (newest === undefined || oldest === undefined) rows.watch(list, []);
+    else if (session.connection !== "waiting") {
+      const wanted: number[] = [];
+      const last = Math.min(newest + AHEAD, listing.count - 1);
+      for (let ordinal = Math.max(0, oldest - AHEAD); ordinal <= last; ordinal++) {
+        wanted.push(listing.numberOf(ordinal));
+      }
+      rows.watch(list, wanted);
+    }
+    const at = current === null ? undefined : list.element(listing.ordinalOf(current));
+    if (at) list.el.setAttribute("aria-activedescendant", at.id);
+    else list.el.removeAttribute("aria-activedescendant");
+    unseen = Math.min(unseen, list.top > 0 ? Math.ceil(list.firstInView) : 0);
+    pill.hidden = unseen === 0;
+    if (unseen > 0) setText(pill, `↑ ${count(unseen)} new`);
+  }
+
+  /** Follows the session: which rows there are, and what they say. */
+  function update(): void {
+    frame = 0;
+    const next = listingOf(session, matched);
+    const more = next.count - listing.count;
+    const fresh = next.key !== listing.key || more < 0;
+    listing = next;
+    if (fresh) unseen = 0;
+    else if (list.top > 0) unseen += more;
+    if (fresh || more > 0) list.resize(next.count, fresh);
+    else list.render();
+    seek();
+    tell();
+  }
+
+  /** At most once for each picture of the screen, however many messages come. */
+  function schedule(): void {
+    frame ||= requestAnimationFrame(update);
+  }
+
+  function tell(): void {
+    const { query } = session;
+    const total = count(rows.total);
+    const waits = query !== "" && query !== matched;
+    if (waits) {
+      setText(tally, session.connection === "silent" ? "waiting for the kernel" : "filtering…");
+    } else if (query !== "") setText(tally, `${count(listing.count)} of ${total}`);
+    else if (listing.count < rows.total) setText(tally, `newest ${listing.count} of ${total}`);
+    else setText(tally, plural(rows.total, "row"));
+    nothing.hidden = listing.count > 0;
+    if (listing.count > 0) return;
+    const state = session.status?.state ?? session.model.get("state");
+    setText(
+      nothing,
+      query !== "" && !waits
+        ? `No row fits “${query.length > 60 ? `${query.slice(0, 60)}…` : query}”.`
+        : (NO_ROWS[state] ?? "No rows: the stream was over before an answer came."),
+    );
+  }
+
+  function toTop(): void {
+    list.scrollTo(0);
+    list.el.focus({ preventScroll: true });
+  }
+
+  // ---- selection ---------------------------------------------------------------------------------
+
+  /** Brings the row of the sought sample into view, as soon as it is known which it is. */
+  function seek(): void {
+    if (sought === null) return;
+    const row = rows.ofSample(sought);
+    if (row === undefined && [...near].some((number) => !rows.peek(number))) return;
+    sought = null;
+    rows.watch(near, []);
+    const ordinal = row ? listing.ordinalOf(row.row) : -1;
+    if (row === undefined || ordinal < 0) return;
+    current = row.row;
+    list.reveal(listing.count - 1 - ordinal);
+  }
+
+  function selected(sample: number | null): void {
+    sought = sample;
+    near.clear();
+    const guess = sample === null ? null : rowNear(sample, session.timeline.fates);
+    if (guess !== null && session.connection !== "waiting") {
+      const end = Math.min(rows.total, guess + NEAR);
+      for (let number = Math.max(0, guess - NEAR); number < end; number++) near.add(number);
+    }
+    rows.watch(near, [...near]);
+    seek();
+    list.render();
+  }
+
+  function toggle(row: RowView["row"]): void {
+    if (row === undefined) return;
+    session.select(row.sample === session.selected ? null : row.sample);
+  }
+
+  function press(event: MouseEvent): void {
+    const target = event.target instanceof Element ? event.target.closest(".ov-result") : null;
+    const row = target instanceof HTMLElement ? views.get(target)?.row : undefined;
+    // The end of a drag over text, which is there to be copied.
+    if (row === undefined || getSelection()?.isCollapsed === false) return;
+    current = row.row;
+    toggle(row);
+    list.render();
+  }
+
+  function keys(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = listing.count - 1;
+    if (last < 0) return;
+    const ordinal = current === null ? -1 : listing.ordinalOf(current);
+    const index = ordinal < 0 ? list.firstInView - 1 : last - ordinal;
+    const to = {
+      ArrowDown: index + 1,
+      ArrowUp: index - 1,
+      PageDown: index + list.page,
+      PageUp: index - list.page,
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (to !== undefined) {
+      const place = Math.max(0, Math.min(last, to));
+      current = listing.numberOf(last - place);
+      list.reveal(place);
+    } else if (event.key === "Enter" && ordinal >= 0) toggle(rows.peek(listing.numberOf(ordinal)));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  list.el.addEventListener("click", press);
+  list.el.addEventListener("keydown", keys);
+  list.el.addEventListener("focus", () => {
+    if (current !== null && list.element(listing.ordinalOf(current))) return;
+    current = listing.count > 0 ? listing.numberOf(listing.count - 1 - list.firstInView) : null;
+    list.render();
+  });
+  session.on("rows", schedule, signal);
+  session.on("status", schedule, signal);
+  session.on("welcome", schedule, signal);
+  session.on("connection", schedule, signal);
+  session.on("selected", selected, signal);
+  session.on(
+    "matches",
+    (matches) => {
+      const news = matched !== session.query;
+      matched = matches === null ? "" : session.query;
+      update();
+      if (matches !== null && news) announce(`${plural(matches.length, "row")} found`);
+      if (matches === null && session.selected !== null) selected(session.selected);
+    },
+    signal,
+  );
+  signal.addEventListener("abort", () => {
+    cancelAnimationFrame(frame);
+    rows.watch(list, []);
+    rows.watch(near, []);
+  });
+  list.resize(listing.count, true);
+  tell();
+  if (session.selected !== null) selected(session.selected);
+  return el;
+};
+
+/** The search field: tells the session what to look for once the typing rests. */
+function filterField(session: Session, signal: AbortSignal): HTMLElement {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const input = h("input", {
+    class: "ov-field",
+    data: { ov: "filter" },
+    attrs: {
+      type: "search",
+      "aria-label": "Filter rows",
+      placeholder: "Filter rows: text, is:error, v:2",
+      spellcheck: "false",
+      autocomplete: "off",
+      dir: "auto",
+    },
+  });
+  input.value = session.query;
+  const apply = () => {
+    clearTimeout(timer);
+    const query = input.value.trim();
+    if (query !== session.query) session.filter(query);
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    if (input.value === "") apply();
+    else timer = setTimeout(apply, TYPING);
+  });
+  input.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // the notebook has keys of its own
+    if (event.key === "Enter") apply();
+    if (event.key === "Escape") {
+      event.preventDefault();
+      input.value = "";
+      apply();
+    }
+  });
+  const follow = () => {
+    // A reopened notebook has no kernel to search in.
+    input.disabled = session.connection === "waiting";
+    // Another view of the stream may have set a filter; what is being typed here stays.
+    const root = input.getRootNode() as Document | ShadowRoot;
+    if (root.activeElement !== input) input.value = session.query;
+  };
+  session.on("matches", follow, signal);
+  session.on("connection", follow, signal);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  follow();
+  const el = h("label", { class: "ov-filter" });
+  append(el, [icon("search"), input]);
+  return el;
+}

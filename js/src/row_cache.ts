@@ -1,4 +1,9 @@
-/** Rows that this page holds: the newest, and those that were looked at. Bounded. */
+/**
+ * Rows that this page holds: the newest, and those that were looked at. Bounded.
+ *
+ * A list says which rows it shows (`watch`), and only those are asked for, a little at a time:
+ * what was scrolled past before its turn came is never asked for.
+ */
 
 import type { Row } from "./messages";
 
@@ -6,14 +11,26 @@ import type { Row } from "./messages";
 export const CAPACITY = 4000;
 /** Rows asked for in one message. */
 export const PAGE = 200;
-/** Milliseconds after which a row that did not come is asked for again. */
-const PATIENCE = 3000;
+/** Milliseconds between two looks at what is missing. */
+export const PAUSE = 60;
+/** Milliseconds after which a row that did not come is asked for again; doubled each time. */
+export const PATIENCE = 3000;
+const MAX_PATIENCE = 48_000;
+
+interface Asked {
+  at: number;
+  patience: number;
+}
 
 export class RowCache {
   #rows = new Map<number, Row>();
-  #asked = new Map<number, number>();
-  #waiting = new Set<number>();
-  #scheduled = false;
+  #asked = new Map<number, Asked>();
+  #watched = new Map<object, readonly number[]>();
+  /** What was watched when the timer was set, to see how far the lists have moved since. */
+  #before = new Set<number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the timer only waits for rows that were asked for. */
+  #patient = false;
   /** How many rows the stream has. */
   total = 0;
 
@@ -29,16 +46,18 @@ export class RowCache {
       this.#rows.set(row.row, row);
       this.#asked.delete(row.row);
     }
+    if (this.#rows.size <= CAPACITY) return;
+    const watched = this.#inView();
     for (const number of this.#rows.keys()) {
       if (this.#rows.size <= CAPACITY) break;
-      this.#rows.delete(number);
+      if (!watched.has(number)) this.#rows.delete(number);
     }
   }
 
-  /** The row, or undefined, and then it is on its way. */
+  /** The row, or undefined, and then it is asked for at once. */
   get(number: number): Row | undefined {
     const row = this.#rows.get(number);
-    if (row === undefined) this.#want(number);
+    if (row === undefined) this.#request([number]);
     return row;
   }
 
@@ -47,19 +66,71 @@ export class RowCache {
     return this.#rows.get(number);
   }
 
-  #want(number: number): void {
-    const asked = this.#asked.get(number);
-    if (asked !== undefined && performance.now() - asked < PATIENCE) return;
-    this.#waiting.add(number);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      const wanted = [...this.#waiting];
-      this.#waiting.clear();
-      const now = performance.now();
-      for (const number of wanted) this.#asked.set(number, now);
-      for (let i = 0; i < wanted.length; i += PAGE) this.ask(wanted.slice(i, i + PAGE));
-    });
+  /** The row of a sample if it is here. */
+  ofSample(sample: number): Row | undefined {
+    for (const row of this.#rows.values()) if (row.sample === sample) return row;
+    return undefined;
+  }
+
+  /** From now on `viewer` shows these rows and no others; those that are missing will come. */
+  watch(viewer: object, numbers: readonly number[]): void {
+    if (numbers.length === 0) this.#watched.delete(viewer);
+    else this.#watched.set(viewer, numbers);
+    const idle = this.#timer === undefined;
+    if (this.#watched.size === 0) this.#stop();
+    else if (idle || this.#patient) {
+      const due = (number: number) =>
+        !this.#rows.has(number) && (idle || !this.#asked.has(number));
+      if (numbers.some(due)) this.#look(PAUSE);
+    }
+  }
+
+  #inView(): Set<number> {
+    return new Set([...this.#watched.values()].flat());
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#patient = false;
+  }
+
+  #look(delay: number): void {
+    this.#stop();
+    this.#before = this.#inView();
+    this.#patient = delay > PAUSE;
+    this.#timer = setTimeout(() => this.#fetch(), delay);
+  }
+
+  #fetch(): void {
+    this.#stop();
+    const watched = this.#inView();
+    const missing = [...watched].filter((number) => !this.#rows.has(number));
+    if (missing.length === 0) return;
+    if (![...watched].some((number) => this.#before.has(number))) {
+      this.#look(PAUSE); // scrolling fast: wait until the list stays for a moment
+      return;
+    }
+    this.#request(missing);
+    const now = performance.now();
+    for (const [number, { at, patience }] of this.#asked) {
+      if (now - at >= patience && !watched.has(number)) this.#asked.delete(number);
+    }
+    // Whatever is still missing then, because it was lost or the kernel is busy, is asked again.
+    const due = missing.map((number) => this.#asked.get(number)).filter((asked) => !!asked);
+    this.#look(Math.max(PAUSE, Math.min(...due.map(({ at, patience }) => at + patience - now))));
+  }
+
+  #request(numbers: readonly number[]): void {
+    const now = performance.now();
+    const wanted: number[] = [];
+    for (const number of numbers) {
+      const asked = this.#asked.get(number);
+      if (asked !== undefined && now - asked.at < asked.patience) continue;
+      const patience = asked ? Math.min(MAX_PATIENCE, 2 * asked.patience) : PATIENCE;
+      this.#asked.set(number, { at: now, patience });
+      wanted.push(number);
+    }
+    for (let i = 0; i < wanted.length; i += PAGE) this.ask(wanted.slice(i, i + PAGE));
   }
 }

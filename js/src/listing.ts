@@ -1,0 +1,71 @@
+/** Which rows the results list holds, in order: all, those that fit the filter, or those kept. */
+
+import type { Session } from "./session";
+
+export interface Listing {
+  /** Tells this list from one of other rows; the same while rows are only added. */
+  key: string;
+  count: number;
+  /** Row number of the item, counted from the oldest. */
+  numberOf(ordinal: number): number;
+  /** The item that is this row, or -1. */
+  ordinalOf(number: number): number;
+}
+
+export function all(total: number): Listing {
+  return {
+    key: "all",
+    count: total,
+    numberOf: (ordinal) => ordinal,
+    ordinalOf: (number) => (number < total ? number : -1),
+  };
+}
+
+/** `numbers` are ascending. */
+export function some(key: string, numbers: ArrayLike<number>): Listing {
+  return {
+    key,
+    count: numbers.length,
+    numberOf: (ordinal) => numbers[ordinal] ?? -1,
+    ordinalOf: (number) => search(numbers, number),
+  };
+}
+
+/** Index of `value` in ascending `numbers`, or -1. */
+export function search(numbers: ArrayLike<number>, value: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((numbers[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return numbers[low] === value ? low : -1;
+}
+
+/** What there is to list now. `matched`: the query that `session.matches` answers. */
+export function listingOf(session: Session, matched: string): Listing {
+  if (session.matches !== null) return some(`?${matched}`, session.matches);
+  // Without a kernel there is nothing but what the notebook holds.
+  if (session.connection === "waiting") {
+    return some(
+      "kept",
+      session.model.get("recent").map(({ row }) => row),
+    );
+  }
+  return all(session.rows.total);
+}
+
+/** Fates of samples that have a row: result, error. */
+const ANSWERED = new Set([1, 2]);
+
+/**
+ * About which row a sample is: as many as samples before it were answered. Exact where answers
+ * came in the order of their samples; null if the sample has no row.
+ */
+export function rowNear(sample: number, fates: Uint8Array): number | null {
+  if (!ANSWERED.has(fates[sample] ?? 0)) return null;
+  let rows = 0;
+  for (let i = 0; i < sample; i++) if (ANSWERED.has(fates[i] ?? 0)) rows += 1;
+  return rows;
+}

@@ -1,0 +1,95 @@
+/** A line of the newest latencies, with the usual and the worst as thin lines across it. */
+
+import { setAttr } from "./dom";
+import { latency } from "./format";
+
+export const WIDTH = 96;
+export const HEIGHT = 24;
+const EDGE = 1.5;
+
+/** A round number at or above `value` (1, 2 or 5 times a power of ten): a scale that rests. */
+export function roundUp(value: number): number {
+  if (!(value > 0) || !Number.isFinite(value)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  for (const step of [1, 2, 5]) if (value <= step * power) return step * power;
+  return 10 * power;
+}
+
+/** Height of a value in the picture: 0 at its lower edge. */
+export function heightOf(value: number, top: number): number {
+  const share = Math.max(0, Math.min(1, value / top));
+  return Number((HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE)).toFixed(1));
+}
+
+/** SVG path through the values, the newest at the right edge; `room` values fill the width. */
+export function pathOf(values: readonly number[], top: number, room: number): string {
+  const step = (WIDTH - 2 * EDGE) / Math.max(1, room - 1);
+  const start = WIDTH - EDGE - (values.length - 1) * step;
+  const at = (i: number, value: number) =>
+    `${(start + i * step).toFixed(1)} ${heightOf(value, top)}`;
+  const [only] = values;
+  if (only === undefined) return "";
+  // One value is a dot: a line of no length with round ends.
+  if (values.length === 1) return `M${at(0, only)}h0`;
+  return `M${values.map((value, i) => at(i, value)).join("L")}`;
+}
+
+export function median(values: readonly number[]): number | null {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) return null;
+  return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+/** What the picture shows, in words. */
+export function describe(values: readonly number[]): string {
+  const middle = median(values);
+  if (middle === null) return "Latency: no answers yet";
+  const answers = values.length === 1 ? "answer" : `${values.length} answers`;
+  return `Latency of the last ${answers}, median ${latency(middle)}`;
+}
+
+export interface Sparkline {
+  el: SVGSVGElement;
+  /** Milliseconds, oldest first; quantiles of the whole run where they are known. */
+  show(values: readonly number[], p50: number | null, p95: number | null): void;
+}
+
+/** `room`: so many values fill the width. */
+export function sparkline(room: number): Sparkline {
+  const svg = element("svg", {
+    class: "ov-spark",
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    width: `${WIDTH}`,
+    height: `${HEIGHT}`,
+    role: "img",
+  });
+  const p50Line = element("path", { class: "ov-spark-p50" });
+  const p95Line = element("path", { class: "ov-spark-p95" });
+  const line = element("path", { class: "ov-spark-line" });
+  svg.append(p95Line, p50Line, line);
+  return {
+    el: svg as SVGSVGElement,
+    show(values, p50, p95) {
+      const shown = values.slice(-room).filter(Number.isFinite);
+      const top = roundUp(Math.max(0, ...shown, p95 ?? 0));
+      const across = (value: number | null) =>
+        value === null ? "" : `M0 ${heightOf(value, top)}H${WIDTH}`;
+      update(p50Line, "d", across(p50));
+      update(p95Line, "d", across(p95));
+      update(line, "d", pathOf(shown, top, room));
+      update(svg, "aria-label", describe(shown));
+    },
+  };
+}
+
+function update(el: Element, name: string, value: string): void {
+  if (el.getAttribute(name) !== value) setAttr(el, name, value);
+}
+
+function element(name: string, attrs: Record<string, string>): SVGElement {
+  const el = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attrs)) el.setAttribute(key, value);
+  return el as SVGElement;
+}
