@@ -12,34 +12,39 @@ const FIELDS = 8;
 export interface Caption {
   box: HTMLElement;
   button: HTMLButtonElement;
-  /** Tells the age anew. */
-  tick(): void;
+  /** Tells the age anew. `pictured`: there is a picture to stand on. */
+  tick(pictured: boolean): void;
 }
 
 export function caption({ session, signal }: View): Caption {
-  const text = h("div", { class: "ov-caption-text", attrs: { dir: "auto" } });
-  const age = h("span", { class: "ov-caption-age" });
-  const box = h("div", { class: "ov-caption" }, text, age);
+  const text = h("div", { class: "ov-clamped", attrs: { dir: "auto" } });
+  const age = h("span", { class: "ov-label" });
+  const box = h("div", { class: "ov-over ov-caption" }, text, age);
   const button = iconButton("caption", "Show the latest answer over the video (c)", () =>
     session.showCaption(!session.caption),
   );
+  button.classList.add("ov-over");
   let shown: Row | undefined;
 
-  const tick = () => {
+  let pictured = false;
+
+  const tick = (now = pictured) => {
+    pictured = now;
+    // An answer of an earlier run says nothing about this picture.
+    const fits = shown !== undefined && shown.sample >= session.timeline.runStart;
+    button.hidden = !pictured;
+    box.hidden = !pictured || !fits || !session.caption;
     if (shown === undefined || box.hidden) return;
     const ago = session.welcome?.live === true && session.status?.state === "running";
     setText(age, ago ? agoText(session.since(shown.at)) : clock(shown.media_time));
   };
   const update = () => {
-    const row = session.rows.peek(session.rows.total - 1) ?? shown;
-    // An answer of an earlier run says nothing about this picture.
-    const fits = row !== undefined && row.sample >= session.timeline.runStart;
-    if (fits && row.id !== shown?.id) {
+    const row = session.rows.peek(session.rows.total - 1);
+    if (row !== undefined && row.id !== shown?.id) {
       shown = row;
       box.classList.toggle("ov-error", !row.ok);
       fill(text, ...captionOf(row));
     }
-    box.hidden = !fits || !session.caption;
     button.setAttribute("aria-pressed", String(session.caption));
     tick();
   };
@@ -59,7 +64,7 @@ function captionOf(row: Row): (Node | string)[] {
       h(
         "span",
         { class: "ov-caption-field" },
-        h("span", { class: "ov-caption-name", text: cut(name, 40) }),
+        h("span", { class: "ov-label", text: cut(name, 40) }),
         h("bdi", { text: cut(value, 80) }),
       ),
     );

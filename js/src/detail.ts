@@ -23,6 +23,7 @@ export const detail: Part = (view) => {
   const chips = h("table", { class: "ov-fields", attrs: { "aria-label": "Fields" } });
   const answer = scroller("Answer", "ov-answer");
   const facts = h("dl", { class: "ov-facts" });
+  const version = h("div", { class: "ov-label" });
   const prompt = scroller("Prompt", "ov-asked");
   const copy = iconButton("copy", "Copy the answer", () => {
     const { selected } = session;
@@ -41,7 +42,16 @@ export const detail: Part = (view) => {
     "section",
     { class: "ov-detail", attrs: { "aria-label": "Selected sample", hidden: true } },
     h("div", { class: "ov-detail-head" }, title, fate, previous, next, copy, close),
-    h("div", { class: "ov-detail-body" }, picture, problem, chips, answer, facts, prompt),
+    h(
+      "div",
+      { class: "ov-detail-body" },
+      h("div", { class: "ov-detail-top" }, picture, facts),
+      problem,
+      chips,
+      answer,
+      version,
+      prompt,
+    ),
   );
 
   let shown: number | null = null;
@@ -55,8 +65,9 @@ export const detail: Part = (view) => {
     const pending = latest === undefined && session.connection === "live";
     const time = known.time === null ? "" : ` · ${clock(known.time)}`;
     setText(title, `Sample ${shown}${time}`);
-    setText(fate, known.fate === null ? "" : FATE_WORDS[known.fate]);
-    fate.dataset.fate = known.fate ?? "";
+    fate.hidden = known.fate === null;
+    setText(fate, FATE_WORDS[known.fate ?? "waiting"]);
+    fate.dataset.fate = known.fate ?? "waiting";
     element.classList.toggle("ov-stale", pending);
     if (!pending) void drawStill(canvas, latest?.jpeg ?? null);
     canvas.setAttribute("aria-label", `Picture of sample ${shown}`);
@@ -67,6 +78,7 @@ export const detail: Part = (view) => {
     setText(answer, known.answer);
     fill(facts, ...known.facts.flatMap(([name, value]) => [term(name), described(value)]));
     setText(prompt, known.prompt);
+    setText(version, known.prompt && `Prompt${known.row ? ` v${known.row.version}` : ""}`);
     for (const part of [missing, problem, answer, prompt]) part.hidden = part.textContent === "";
     copy.disabled = known.copy === "";
     previous.disabled = shown <= 0;
@@ -151,7 +163,6 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
   const asked = told?.model || version?.model;
   if (asked) facts.push(["Model", asked]);
   if (told !== undefined && told.frames > 1) facts.push(["Clip", `${told.frames} frames`]);
-  if (row !== null) facts.push(["Prompt", `v${row.version}`]);
   return {
     time: told?.media_time ?? timeline.times[sample] ?? row?.media_time ?? null,
     fate,
@@ -188,5 +199,5 @@ function fillFields(table: HTMLElement, chips: [string, string][] | null): void 
   );
 }
 
-const term = (text: string) => h("dt", { text });
+const term = (text: string) => h("dt", { class: "ov-label", text });
 const described = (text: string) => h("dd", { text, attrs: { dir: "auto" } });

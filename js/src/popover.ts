@@ -25,7 +25,7 @@ export function popover({ session, signal }: View): Popover {
   const frame = h("div", { class: "ov-popover-frame" }, canvas);
   const name = h("span");
   const fate = h("span", { class: "ov-fate" });
-  const text = h("div", { class: "ov-popover-text", attrs: { dir: "auto" } });
+  const text = h("div", { class: "ov-clamped", attrs: { dir: "auto" } });
   const element = h(
     "div",
     { class: "ov-popover", attrs: { hidden: true, "aria-hidden": "true" } },
@@ -84,5 +84,5 @@ export function popover({ session, signal }: View): Popover {
 }
 
 function fields(chips: [string, string][]): string {
-  return chips.map(([name, value]) => `${name}: ${value}`).join("  ");
+  return chips.map(([name, value]) => `${name}: ${value}`).join(" · ");
 }

@@ -32,7 +32,7 @@ export const timeline: Part = (view) => {
   );
   const look = popover(view);
   const span = h("button", {
-    class: "ov-span",
+    class: "ov-button ov-span",
     attrs: { type: "button" },
     on: {
       click: () => {

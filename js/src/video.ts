@@ -20,9 +20,9 @@ const PATIENCE = 2500;
 export const video: Part = (view) => {
   const { session, signal } = view;
   const canvas = h("canvas", { attrs: { role: "img", "aria-label": "Video", hidden: true } });
-  const lagChip = h("span", { class: "ov-chip-lag" });
+  const lagChip = h("span");
   const timeChip = h("span");
-  const chips = h("div", { class: "ov-chips" }, lagChip, timeChip);
+  const chips = h("div", { class: "ov-over ov-clock" }, lagChip, timeChip);
   const mark = sampleMark(view);
   const answer = caption(view);
   const veil = veilOver(view);
@@ -34,7 +34,7 @@ export const video: Part = (view) => {
   let patient = true;
 
   const tick = () => {
-    answer.tick();
+    answer.tick(!canvas.hidden);
     const { welcome, status } = session;
     if (!session.visible) lag.reset(); // pictures stop then, and nothing is late for it
     const moves = status?.state === "running" && session.connection === "live";
@@ -53,7 +53,6 @@ export const video: Part = (view) => {
   const update = () => {
     const state = session.status?.state ?? session.model.get("state");
     veil.show(stageNote(session.connection, state, !canvas.hidden, patient));
-    answer.button.hidden = canvas.hidden;
     showTime();
     tick();
   };
@@ -108,7 +107,7 @@ export const video: Part = (view) => {
 /** Says which picture went to the model, until a moment after the one that follows it. */
 function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
   const text = h("span");
-  const element = h("div", { class: "ov-sent", attrs: { "aria-hidden": "true" } }, text);
+  const element = h("div", { class: "ov-over ov-sent", attrs: { "aria-hidden": "true" } }, text);
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer));
   return {
@@ -128,11 +127,11 @@ function sampleMark({ signal }: View): { element: HTMLElement; see(sample: numbe
 
 /** Words over the picture or instead of it, and a way on where there is one. */
 function veilOver(view: View) {
-  const text = h("span");
+  const text = h("span", { class: "ov-over" });
   const resume = h(
     "button",
     {
-      class: "ov-resume",
+      class: "ov-over ov-resume",
       title: "Resume (space)",
       attrs: { type: "button", "aria-label": "Resume" },
       on: {
@@ -149,6 +148,7 @@ function veilOver(view: View) {
       element.dataset.veil = note.veil;
       resume.hidden = note.veil !== "paused";
       setText(text, note.text);
+      text.classList.toggle("ov-over", note.veil !== "empty");
     },
   };
 }
