@@ -102,3 +102,16 @@ export function iconButton(name: IconName, label: string, press: () => void): HT
   button.append(icon(name));
   return button;
 }
+
+/** A button with a text. */
+export function button(text: string, press: () => void, look = "ov-button"): HTMLButtonElement {
+  return h("button", { class: look, text, attrs: { type: "button" }, on: { click: press } });
+}
+
+let ids = 0;
+const page = Math.random().toString(36).slice(2, 8);
+
+/** An id that no other element has, of this module's copy or of another's. */
+export function uniqueId(): string {
+  return `ov-${page}-${ids++}`;
+}

@@ -1,4 +1,130 @@
-import { h } from "./dom";
+/** The stream in one line: its state, what is watched, who answers; and the buttons that steer it. */
+
+import { h, icon, iconButton, setAttr, setText } from "./dom";
+import {
+  currentSettings,
+  currentState,
+  currentStatus,
+  isActive,
+  onUnanswered,
+} from "./in_force";
+import type { Control, State } from "./messages";
+import { control } from "./requests";
+import type { Connection } from "./session";
 import type { Part } from "./view";
 
-export const header: Part = () => h("div", { class: "ov-header" });
+/** Characters at the end of a source that stay when its middle has no room. */
+const TAIL = 14;
+
+/** Which buttons a state leaves; none while the kernel cannot be asked. */
+export function allowed(
+  state: State,
+  connection: Connection,
+): { toggle: boolean; stop: boolean; restart: boolean } {
+  const live = connection === "live";
+  return {
+    toggle: live && (state === "running" || state === "paused"),
+    stop: live && isActive(state),
+    restart: live,
+  };
+}
+
+/** Why it is in this state: the status without the state's own word. */
+export function reason(state: State, status: string): string {
+  return status.startsWith(`${state}: `) ? status.slice(state.length + 2) : "";
+}
+
+export const header: Part = (view) => {
+  const { session, signal, root } = view;
+  let busy = false;
+  let unanswered = false;
+
+  const press = async (action: Control["action"]) => {
+    if (busy) return;
+    busy = true;
+    render();
+    await control(view, action);
+    busy = false;
+    if (!signal.aborted) render();
+  };
+  const toggle = iconButton("pause", "Pause", () => {
+    void press(currentState(session) === "paused" ? "resume" : "pause");
+  });
+  const play = icon("play");
+  const [pause] = toggle.children;
+  toggle.append(play);
+  const stop = iconButton("stop", "Stop", () => void press("stop"));
+  const restart = iconButton("restart", "Restart", () => void press("restart"));
+  stop.title = "Stop: no more samples; the rows stay";
+  restart.title = "Restart from the beginning; the rows stay";
+
+  const dot = h("span", { class: "ov-dot" });
+  const word = h("span", { class: "ov-state" });
+  const why = h("span", { class: "ov-reason", attrs: { dir: "auto" } });
+  const model = h("span", { class: "ov-model", attrs: { dir: "auto" } });
+  const el = h(
+    "div",
+    { class: "ov-header" },
+    dot,
+    word,
+    source(session.model.get("source")),
+    model,
+    why,
+    h("div", { class: "ov-controls" }, toggle, stop, restart),
+  );
+
+  const render = () => {
+    const state = currentState(session);
+    const status = currentStatus(session);
+    const lost = unanswered && isActive(state);
+    dot.dataset.state = lost ? "lost" : state;
+    setText(word, lost ? `was ${state}` : state);
+    word.title = status;
+    // A failure's reason is the banner's to tell.
+    setText(why, state === "failed" ? "" : reason(state, status));
+    why.title = why.textContent;
+    setText(model, currentSettings(session).model);
+    model.title = `Model: ${model.textContent}`;
+
+    const paused = state === "paused";
+    const label = paused ? "Resume" : "Pause";
+    setAttr(toggle, "aria-label", label);
+    toggle.title = label;
+    setAttr(play, "hidden", !paused);
+    if (pause) setAttr(pause, "hidden", paused);
+
+    const may = allowed(state, session.connection);
+    for (const [button, free] of [
+      [toggle, may.toggle],
+      [stop, may.stop],
+      [restart, may.restart],
+    ] as const) {
+      // A request is short: a button that is waiting keeps the focus.
+      setAttr(button, "aria-disabled", busy ? "true" : null);
+      if (button.disabled === !free) continue;
+      const focused = (root.getRootNode() as Document | ShadowRoot).activeElement === button;
+      button.disabled = !free;
+      if (focused && !free) (may.restart ? restart : root).focus({ preventScroll: true });
+    }
+  };
+  session.on("status", render, signal);
+  session.on("connection", render, signal);
+  onUnanswered(view, (is) => {
+    unanswered = is;
+    render();
+  });
+  render();
+  return el;
+};
+
+/** A name whose middle gives way: its end, a file's name, tells it from others. */
+function source(text: string): HTMLElement {
+  const letters = Array.from(text); // whole code points
+  const cut = letters.length > 2 * TAIL ? letters.length - TAIL : letters.length;
+  return h(
+    "span",
+    { class: "ov-source", title: text, attrs: { dir: "auto" } },
+    h("span", { text: letters.slice(0, cut).join("") }),
+    h("span", { text: letters.slice(cut).join("") }),
+  );
+}

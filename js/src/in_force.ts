@@ -1,0 +1,51 @@
+/** What holds now: by the kernel's last word or, before its first, by what the notebook kept. */
+
+import type { PromptVersion, Settings, State } from "./messages";
+import type { Session } from "./session";
+import type { View } from "./view";
+
+/** Milliseconds without a welcome after which nobody is expected to answer. */
+const UNANSWERED = 2500;
+
+export function currentState({ status, model }: Session): State {
+  return status?.state ?? model.get("state");
+}
+
+/** The state and its reason, in words. */
+export function currentStatus({ status, model }: Session): string {
+  return status?.status ?? model.get("status");
+}
+
+export function currentSettings({ status, model }: Session): Settings {
+  return status?.settings ?? model.get("settings");
+}
+
+export function currentPrompt({ prompts, model }: Session): Pick<PromptVersion, "version" | "text"> {
+  return prompts.at(-1) ?? { version: model.get("prompt_version"), text: model.get("prompt") };
+}
+
+export function isActive(state: State): boolean {
+  return state === "starting" || state === "running" || state === "paused";
+}
+
+/** Whether a running stream takes a new value of this setting at once. */
+export function changesLive(session: Session, setting: string): boolean {
+  return (
+    isActive(currentState(session)) && (session.welcome?.live_changes.includes(setting) ?? false)
+  );
+}
+
+/** Calls `listener` with whether the kernel has left this page's greeting unanswered. */
+export function onUnanswered(
+  { session, signal }: View,
+  listener: (unanswered: boolean) => void,
+): void {
+  if (session.connection !== "waiting") return;
+  const timer = setTimeout(() => listener(true), UNANSWERED);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  const heard = () => {
+    clearTimeout(timer);
+    listener(false);
+  };
+  session.on("welcome", heard, signal);
+}
