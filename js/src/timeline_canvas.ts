@@ -1,14 +1,13 @@
 /** Draws the timeline's ticks and its axis. A fate is told by height and form, then by colour. */
 
 import { FATES, type Fate } from "./messages";
-import { axis, bins, type Domain } from "./timeline_layout";
+import { axis, barsOf, bins, type Bar, type Domain } from "./timeline_layout";
 import type { TimelineStore } from "./timeline_store";
 
 /** Pixels: the whole track, and the line that ticks stand on. */
 export const HEIGHT = 48;
 export const GROUND = 30;
 
-const HEIGHTS: Record<Fate, number> = { result: 15, waiting: 15, error: 26, drop: 6 };
 const COLOURS: Record<Fate, string> = {
   result: "--ov-ok",
   waiting: "--ov-waiting",
@@ -47,32 +46,36 @@ export function drawTimeline(
     context.fillText(mark.text, mark.label, HEIGHT);
   }
 
-  const columns = Math.floor(width);
-  const worst = bins(store.times, store.fates, store.runStart, domain, columns);
-  const bar = barWidth(worst);
-  for (const [code, fate] of FATES.entries()) {
-    const height = HEIGHTS[fate];
+  const counts = bins(store.times, store.fates, store.runStart, domain, Math.floor(width));
+  const bar = barWidth(counts);
+  const columns = counts.length / FATES.length;
+  const drawn = new Map<Fate, [number, Bar][]>(FATES.map((fate) => [fate, []]));
+  for (let column = 0; column < columns; column++) {
+    for (const one of barsOf(counts, column)) drawn.get(one.fate)?.push([column, one]);
+  }
+  // All of one colour at once; drops last, for they stand in front.
+  for (const [fate, bars] of drawn) {
     context.fillStyle = context.strokeStyle = colour(COLOURS[fate]);
-    for (let column = 0; column < columns; column++) {
-      if (worst[column] !== code + 1) continue;
+    for (const [column, { low, high }] of bars) {
       const left = Math.min(columns - bar, Math.max(0, column - (bar >> 1)));
       if (fate === "waiting" && bar > 2) {
-        context.strokeRect(left + 0.5, GROUND - height + 0.5, bar - 1, height - 0.5);
+        context.strokeRect(left + 0.5, GROUND - high + 0.5, bar - 1, high - 0.5);
       } else {
-        context.fillRect(left, GROUND - height, bar, height);
+        context.fillRect(left, GROUND - high, bar, high - low);
       }
     }
   }
 }
 
 /** Whole pixels for a tick: as wide as the closest of them allow. */
-export function barWidth(worst: Uint8Array): number {
+export function barWidth(counts: Uint32Array): number {
   let closest = WIDEST / SHARE;
   let before = -Infinity;
-  for (let column = 0; column < worst.length; column++) {
-    if (worst[column] === 0) continue;
+  counts.forEach((n, place) => {
+    const column = Math.floor(place / FATES.length);
+    if (n === 0 || column === before) return;
     closest = Math.min(closest, column - before);
     before = column;
-  }
+  });
   return Math.max(1, Math.floor(closest * SHARE));
 }

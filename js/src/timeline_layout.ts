@@ -6,7 +6,7 @@
  */
 
 import { clock } from "./format";
-import { FATES } from "./messages";
+import { FATES, type Fate } from "./messages";
 
 /** The stretch of media time that the track shows, in seconds. */
 export interface Domain {
@@ -19,7 +19,7 @@ export const WINDOW = 120;
 /** The least that is shown of such a run, so that the first samples do not race over the track. */
 const LEAST = 10;
 
-/** How much a fate asks for attention, by its code: where many share a pixel, the worst is seen. */
+/** How much a fate asks for attention, by its code. */
 const SEVERITY = FATES.map((fate) => ({ result: 0, waiting: 1, drop: 2, error: 3 })[fate]);
 
 /** First index at or after `from` whose time is not before `time`. */
@@ -70,30 +70,63 @@ export function xToTime(x: number, { start, end }: Domain, width: number): numbe
   return start + (x / width) * (end - start);
 }
 
-/** The worst fate in each of `columns` equal parts of the domain: its code + 1, or 0 for none. */
+/** How many samples of each fate are in each of `columns` equal parts of the domain. */
 export function bins(
   times: Float64Array,
   fates: Uint8Array,
   from: number,
   domain: Domain,
   columns: number,
-): Uint8Array {
-  const worst = new Uint8Array(columns);
+): Uint32Array {
+  const counts = new Uint32Array(columns * FATES.length);
   const scale = columns / (domain.end - domain.start);
   for (let i = lowerBound(times, domain.start, from); i < times.length; i++) {
     const time = times[i] as number;
     if (time > domain.end) break;
     const column = Math.min(columns - 1, Math.floor((time - domain.start) * scale));
-    const code = fates[i] as number;
-    const there = worst[column] as number;
-    if (there === 0 || severity(code) > severity(there - 1)) worst[column] = code + 1;
+    const place = column * FATES.length + (fates[i] as number);
+    counts[place] = (counts[place] as number) + 1;
   }
-  return worst;
+  return counts;
+}
+
+/** What is drawn of a column: which fate, from which height to which. */
+export interface Bar {
+  fate: Fate;
+  low: number;
+  high: number;
+}
+
+/** Pixels above the ground: results and what waits, errors, drops; the least that can be seen. */
+const BODY = 15;
+export const PEAK = 26;
+const FOOT = 6;
+const LEAST_SEEN = 3;
+
+/**
+ * The bars of a column. One sample is one bar, told apart by its height. Where many share a
+ * column errors stand on top and drops at the foot, as high as they are many, and never hidden.
+ */
+export function barsOf(counts: Uint32Array, column: number): Bar[] {
+  const of = (fate: Fate) => counts[column * FATES.length + FATES.indexOf(fate)] as number;
+  const [waiting, results, errors, drops] = FATES.map(of) as [number, number, number, number];
+  const all = waiting + results + errors + drops;
+  const bars: Bar[] = [];
+  const body = results > 0 ? "result" : waiting > 0 ? "waiting" : null;
+  if (body !== null) bars.push({ fate: body, low: 0, high: BODY });
+  const part = (n: number, height: number) => LEAST_SEEN + (height - LEAST_SEEN) * (n / all);
+  if (errors > 0) {
+    const low = body === null ? 0 : BODY;
+    const high = body === null ? PEAK : BODY + part(errors, PEAK - BODY);
+    bars.push({ fate: "error", low, high });
+  }
+  if (drops > 0) bars.push({ fate: "drop", low: 0, high: part(drops, FOOT) });
+  return bars;
 }
 
 /**
  * The sample under a pointer: the nearest within `radius`, but of those that share its pixel the
- * worst, for that is what is drawn there. Null: none is near.
+ * worst, for that is what one aims at. Null: none is near.
  */
 export function nearest(
   times: Float64Array,

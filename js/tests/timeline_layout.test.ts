@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { FATES, type Fate } from "../src/messages";
 import {
+  PEAK,
   WINDOW,
   axis,
+  barsOf,
   bins,
   lowerBound,
   nearest,
@@ -90,35 +92,28 @@ describe("slide", () => {
 });
 
 describe("bins", () => {
-  it("puts each sample in its column and leaves the others empty", () => {
-    const worst = bins(
-      Float64Array.of(0, 5, 10),
-      codes("result", "waiting", "drop"),
+  const of = (counts: Uint32Array, column: number) =>
+    Object.fromEntries(FATES.map((fate, code) => [fate, counts[column * FATES.length + code]]));
+
+  it("counts each sample in its column, the last instant too", () => {
+    const counts = bins(
+      Float64Array.of(0, 5, 5.5, 5.9, 10),
+      codes("result", "waiting", "error", "error", "drop"),
       0,
       { start: 0, end: 10 },
       10,
     );
-    const at = (fate: Fate) => FATES.indexOf(fate) + 1;
-    expect([...worst]).toEqual([at("result"), 0, 0, 0, 0, at("waiting"), 0, 0, 0, at("drop")]);
-  });
-
-  it("shows the worst where several share a column: error, drop, waiting, result", () => {
-    const order: Fate[] = ["result", "waiting", "drop", "error"];
-    for (let i = 1; i < order.length; i++) {
-      const better = order[i - 1] as Fate;
-      const worse = order[i] as Fate;
-      for (const pair of [codes(better, worse), codes(worse, better)]) {
-        const worst = bins(Float64Array.of(1, 1.1), pair, 0, { start: 0, end: 10 }, 5);
-        expect(FATES[(worst[0] as number) - 1]).toBe(worse);
-      }
-    }
+    expect(of(counts, 0)).toEqual({ waiting: 0, result: 1, error: 0, drop: 0 });
+    expect(of(counts, 5)).toEqual({ waiting: 1, result: 0, error: 2, drop: 0 });
+    expect(of(counts, 9)).toEqual({ waiting: 0, result: 0, error: 0, drop: 1 });
+    expect(counts.reduce((a, b) => a + b)).toBe(5);
   });
 
   it("leaves out earlier runs and what is not in the domain", () => {
     const times = Float64Array.of(5, 6, 0, 5, 99);
-    const worst = bins(times, results(5), 2, { start: 1, end: 10 }, 9);
-    expect(worst.reduce((n, code) => n + (code ? 1 : 0), 0)).toBe(1);
-    expect(worst[4]).toBe(FATES.indexOf("result") + 1);
+    const counts = bins(times, results(5), 2, { start: 1, end: 10 }, 9);
+    expect(counts.reduce((a, b) => a + b)).toBe(1);
+    expect(of(counts, 4).result).toBe(1);
   });
 
   it("takes 100,000 samples in a few milliseconds", () => {
@@ -126,11 +121,58 @@ describe("bins", () => {
     const fates = results(100_000);
     const run = () => {
       const began = performance.now();
-      bins(times, fates, 0, { start: 0, end: 50_000 }, 1400);
+      const counts = bins(times, fates, 0, { start: 0, end: 50_000 }, 1400);
+      for (let column = 0; column < 1400; column++) barsOf(counts, column);
       return performance.now() - began;
     };
     run();
-    expect(Math.min(run(), run(), run())).toBeLessThan(5);
+    expect(Math.min(run(), run(), run(), run())).toBeLessThan(5);
+  });
+});
+
+describe("barsOf", () => {
+  const bars = (...fates: Fate[]) =>
+    barsOf(bins(every(fates.length, 0), codes(...fates), 0, { start: 0, end: 1 }, 1), 0);
+
+  it("draws nothing where nothing is", () => {
+    expect(bars()).toEqual([]);
+  });
+
+  it("tells single samples apart by height: errors tall, drops short", () => {
+    const height = (fate: Fate) => {
+      const [bar, ...more] = bars(fate);
+      expect(more).toEqual([]);
+      expect(bar).toMatchObject({ fate, low: 0 });
+      return bar?.high ?? 0;
+    };
+    expect(height("error")).toBe(PEAK);
+    expect(height("result")).toBeLessThan(PEAK);
+    expect(height("waiting")).toBe(height("result"));
+    expect(height("drop")).toBeLessThan(height("result") / 2);
+  });
+
+  it("never hides one error or drop among many results, nor the results", () => {
+    const many = Array.from({ length: 500 }, (): Fate => "result");
+    const shown = bars(...many, "error", "drop");
+    expect(shown.map((bar) => bar.fate)).toEqual(["result", "error", "drop"]);
+    for (const { low, high } of shown) expect(high - low).toBeGreaterThanOrEqual(3);
+    const [body, error] = shown;
+    expect(error?.low).toBe(body?.high);
+  });
+
+  it("draws errors higher the more there are, up to the height of one alone", () => {
+    const tops = [1, 2, 5, 9].map((n) => {
+      const fates = Array.from({ length: 10 }, (_, i): Fate => (i < n ? "error" : "result"));
+      return bars(...fates).find((bar) => bar.fate === "error")?.high ?? 0;
+    });
+    expect(tops).toEqual([...tops].sort((a, b) => a - b));
+    expect(new Set(tops).size).toBe(4);
+    expect(Math.max(...tops)).toBeLessThanOrEqual(PEAK);
+  });
+
+  it("says that samples wait only where none of a column is answered", () => {
+    expect(bars("waiting", "drop").map((bar) => bar.fate)).toEqual(["waiting", "drop"]);
+    expect(bars("waiting", "result").map((bar) => bar.fate)).toEqual(["result"]);
   });
 });
 
