@@ -66,7 +66,7 @@ export const results: Part = ({ session, signal, announce }) => {
           index,
           selected: row !== undefined && row.sample === session.selected,
           current: number === current,
-          begins: row && below && row.version !== below.version ? `prompt v${row.version}` : null,
+          first: !!row && !!below && row.version !== below.version,
         };
         view.show(row, look);
       },

@@ -16,8 +16,8 @@ export interface Look {
   selected: boolean;
   /** Where the keyboard is. */
   current: boolean;
-  /** What begins with this row, in words, if the row below is of another prompt. */
-  begins: string | null;
+  /** The row below is of another prompt. */
+  first: boolean;
 }
 
 /** The texts of a row's cells. */
@@ -84,7 +84,7 @@ export class RowView {
     if (look.index !== old.index) setAttr(this.el, "aria-rowindex", look.index + 1);
     if (look.selected !== old.selected) setAttr(this.el, "aria-selected", String(look.selected));
     if (look.current !== old.current) setAttr(this.el, "data-current", look.current);
-    if (look.begins !== old.begins) setAttr(this.el, "data-begins", look.begins);
+    if (look.first !== old.first) setAttr(this.el, "data-first", look.first);
   }
 
   #fill(row: Row | undefined): void {

@@ -67,6 +67,10 @@ export const strip: Part = ({ session, signal }) => {
     setText(errors.value, count(figures.errors));
     setAttr(errors.el, "data-some", figures.errors > 0);
     drops.show(dropsOf(figures));
+    // Of a stream that is over, or of another time, nothing is on its way.
+    const state = status?.state ?? "closed";
+    const active = state === "starting" || state === "running" || state === "paused";
+    inFlight.el.hidden = waiting.el.hidden = !active;
     setText(inFlight.value, count(figures.in_flight));
     setText(waiting.value, count(figures.waiting));
     const { latency_p50_ms: middle, latency_p95_ms: high } = figures;
