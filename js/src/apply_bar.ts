@@ -64,7 +64,12 @@ export function applyBar(of: Applied): ApplyBar {
   });
 
   const bar: ApplyBar = {
-    el: h("div", { class: "ov-apply" }, line, ...(of.extra ?? []), revert, apply),
+    el: h(
+      "div",
+      { class: "ov-apply" },
+      line,
+      h("div", { class: "ov-value" }, ...(of.extra ?? []), revert, apply),
+    ),
     needsRestart: () => !changesLive(session, of.setting),
     edited: () => {
       refused = "";

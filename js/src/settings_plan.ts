@@ -3,6 +3,7 @@
  * a restart, and which cannot be.
  */
 
+import { plural } from "./format";
 import type { Changes, Figures, Limits, Mode, Settings } from "./messages";
 import { checkNumber, clipFrames, rateText } from "./ranges";
 
@@ -62,7 +63,7 @@ export function plan(
   if (limits && fps && length) {
     const frames = clipFrames(fps, length);
     const least = limits.min_clip_frames;
-    if (frames < least) errors.clip_length_seconds = `A clip of ${frames}: at least ${least} frames`;
+    if (frames < least) errors.clip_length_seconds = `${plural(frames, "frame")} a clip: at least ${least}`;
   }
   if (!model) errors.model = "A model is needed";
   const wanted: Record<string, unknown> = { mode, model, ...values };
@@ -74,7 +75,7 @@ export function plan(
   return result;
 }
 
-/** "2 requests/s · up to 256 output tokens/s · ≈ 640 tokens/s at the measured 320 an answer". */
+/** "2 requests/s · up to 256 output tokens/s · ≈ 640 tokens/s measured (320 an answer)". */
 export function rates({ values }: Plan, { total_tokens: tokens, results }: Figures): string {
   const seconds = values.interval_seconds ?? values.delay_seconds;
   if (!seconds) return "";
@@ -83,9 +84,7 @@ export function rates({ values }: Plan, { total_tokens: tokens, results }: Figur
   if (most) parts.push(`up to ${rateText(most / seconds)} output tokens/s`);
   if (tokens && results) {
     const each = tokens / results;
-    parts.push(
-      `≈ ${rateText(each / seconds)} tokens/s at the measured ${rateText(each)} an answer`,
-    );
+    parts.push(`≈ ${rateText(each / seconds)} tokens/s measured (${rateText(each)} an answer)`);
   }
   return parts.join(" · ");
 }
