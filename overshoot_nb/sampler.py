@@ -5,20 +5,21 @@ order. It serves every tick in that range, which is the rule "the last frame at 
 tick". Times are whole numbers in units of a time base, media time zero being the first frame;
 intervals are exact fractions. A grid of floats drifts: at 0.7 s it gives extra samples.
 
-A sampler is first bound to a time base. ``wants`` has no state, because capture asks in decode
-order; ``take`` is asked in display order and serves no tick twice.
+A sampler is first bound to a time base. Capture asks ``wants`` in decode order, and what was
+answered about a moment stays so; ``take`` is asked in display order and serves no tick twice.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 from typing import NamedTuple, Protocol
 
 from .types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
 from .validation import check_processing
 
-__all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Sampler", "make_sampler"]
+__all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Grid", "Sampler", "make_sampler"]
 
 
 class Sampler(Protocol):
@@ -34,8 +35,47 @@ class Sampler(Protocol):
         """The first time later than ``after`` at which a tick falls, rounded up to a unit."""
 
 
+class Grid:
+    """Ticks at ``first + k * step`` seconds, k = 0, 1, 2, ..."""
+
+    def __init__(self, first: Fraction, step: Fraction) -> None:
+        self.first = first
+        self.step = step
+        self.bind(Fraction(1))
+
+    def bind(self, time_base: Fraction) -> None:
+        """See :class:`Sampler`."""
+        # Everything in whole parts of a unit, of which there are _scale.
+        first, step = self.first / time_base, self.step / time_base
+        self._scale = lcm(first.denominator, step.denominator)
+        self._first = first.numerator * (self._scale // first.denominator)
+        self._step = step.numerator * (self._scale // step.denominator)
+
+    def count(self, time: int, at: bool = False) -> int:
+        """How many ticks are before ``time``; with ``at`` also one that is just then."""
+        return max(0, -((self._first - time * self._scale - at) // self._step))
+
+    def wants(self, start: int, end: int) -> bool:
+        """See :class:`Sampler`."""
+        return self.count(end) > self.count(start)
+
+    def ceil(self, tick: int) -> int:
+        """When tick number ``tick`` is, rounded up to a unit."""
+        return -(-(self._first + tick * self._step) // self._scale)
+
+
+class _Stretch(NamedTuple):
+    """The ticks from number ``number`` on, up to the first of the next stretch."""
+
+    number: int
+    grid: Grid
+
+
 class FrameSampler:
-    """A tick every ``interval_seconds``: tick k is at ``k * interval``.
+    """A tick every ``interval_seconds``: tick k is at ``k * interval`` until that is changed.
+
+    After a change they go on from the last tick before it, at the new distance, and are numbered
+    on.
 
     Raises:
         ValidationError: the interval is out of range.
@@ -43,37 +83,84 @@ class FrameSampler:
 
     def __init__(self, processing: FrameProcessingConfig) -> None:
         check_processing(processing)
-        self._interval = Fraction(str(processing.interval_seconds))
+        interval = Fraction(str(processing.interval_seconds))
+        self._stretches = [_Stretch(0, Grid(Fraction(0), interval))]
+        self._changes: deque[Fraction] = deque(maxlen=1)
         self._next = 0
-        self.bind(Fraction(1))
+        self._asked = 0  # end of what was asked about, in units
+        self._unit = Fraction(1)
 
     def bind(self, time_base: Fraction) -> None:
         """See :class:`Sampler`."""
-        # A tick every _step / _scale units.
-        ratio = self._interval / time_base
-        self._step, self._scale = ratio.numerator, ratio.denominator
+        self._asked = ceil(self._asked * self._unit / time_base)
+        self._unit = time_base
+        for stretch in self._stretches:
+            stretch.grid.bind(time_base)
+
+    def change_interval(self, seconds: float) -> None:
+        """Other ticks from the first moment on that was not asked about yet. From any thread.
+
+        They are at the last tick before that moment plus ``k * seconds``.
+
+        Raises:
+            ValidationError: ``seconds`` is out of range.
+        """
+        check_processing(FrameProcessingConfig(seconds))
+        # Taken up by the thread that asks: it alone knows how far that got.
+        self._changes.append(Fraction(str(seconds)))
 
     def wants(self, start: int, end: int) -> bool:
         """See :class:`Sampler`."""
-        if start < 0:
-            start = 0
-        return -(-start * self._scale // self._step) * self._step < end * self._scale
+        if self._changes:
+            self._take_up_change()
+        if end > self._asked:
+            self._asked = end
+        return self._count(end) > self._count(start)
 
     def take(self, start: int, end: int) -> range:
         """The numbers of the ticks that the frame serves, each given once."""
-        first = max(self._next, -(-start * self._scale // self._step))
-        stop = max(first, -(-end * self._scale // self._step))
-        self._next = stop
-        return range(first, stop)
+        self._asked = max(self._asked, end)
+        first = max(self._next, self._count(start))
+        self._next = max(first, self._count(end))
+        return range(first, self._next)
 
     def due(self, after: int) -> int:
         """See :class:`Sampler`."""
-        tick = max(self._next, after * self._scale // self._step + 1)
-        return max(after + 1, -(-tick * self._step // self._scale))
+        if self._changes:
+            self._take_up_change()
+        tick = max(self._next, self._count(after, at=True))
+        number, grid = self._stretch(tick)
+        return max(after + 1, grid.ceil(tick - number))
 
     def time(self, tick: int) -> Fraction:
         """Media time of a tick in seconds."""
-        return tick * self._interval
+        number, grid = self._stretch(tick)
+        return grid.first + (tick - number) * grid.step
+
+    def _count(self, time: int, at: bool = False) -> int:
+        following = None
+        for number, grid in reversed(self._stretches):
+            if count := grid.count(time, at):
+                count += number
+                return count if following is None else min(count, following)
+            following = number
+        return 0
+
+    def _stretch(self, tick: int) -> _Stretch:
+        return next(s for s in reversed(self._stretches) if s.number <= tick)
+
+    def _take_up_change(self) -> None:
+        interval = self._changes.pop()
+        number = self._count(self._asked)
+        first = Fraction(0)
+        if number:
+            last = self.time(number - 1)
+            first = last + ceil((self._asked * self._unit - last) / interval) * interval
+        if self._stretches[-1].number == number:
+            self._stretches.pop()  # it has no tick
+        grid = Grid(first, interval)
+        grid.bind(self._unit)
+        self._stretches.append(_Stretch(number, grid))
 
 
 class ClipPart(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,92 @@ def test_a_grid_of_floats_would_drift() -> None:
     sampler.bind(Fraction(1, 30))
     ticks = [k for start in range(600) for k in sampler.take(start, start + 1)]
     assert ticks == list(range(29))
+
+
+CHANGES = st.dictionaries(st.integers(0, 30), INTERVALS, max_size=6)
+STEPS = st.lists(st.integers(1, 40), min_size=1, max_size=60)
+
+
+@settings(deadline=None, max_examples=200)
+@given(STEPS, INTERVALS, CHANGES, st.integers(0, 3), st.sampled_from([1, 3, 512]))
+def test_a_change_of_interval_loses_no_tick_and_doubles_none(
+    steps: list[int], interval: float, changes: dict[int, float], behind: int, finer: int
+) -> None:
+    """Asked in decode order, taken later in display order, in two time bases; by a plain model."""
+    unit = Fraction(1, 30)
+    times = [0, *itertools.accumulate(steps)]
+    shown = list(itertools.pairwise(times))
+    # Decode order: the first of each group comes last, as where B-frames are.
+    decode = [f for i in range(0, len(shown), 4) for f in (shown[i : i + 4][::-1])]
+    sampler = FrameSampler(FrameProcessingConfig(interval))
+    sampler.bind(unit)
+
+    model: list[Fraction] = []  # every tick up to what was asked, in seconds
+    step, asked = Fraction(str(interval)), Fraction(0)
+    upcoming = Fraction(0)
+    wanted: dict[tuple[int, int], bool] = {}
+    waiting = list(shown)
+    got: list[tuple[int, Fraction]] = []
+    scale = 1
+
+    def take_first() -> None:
+        frame = waiting.pop(0)
+        ticks = sampler.take(frame[0] * scale, frame[1] * scale)
+        assert wanted[frame] == bool(ticks)
+        for tick in ticks:
+            at = sampler.time(tick)
+            assert frame[0] * unit <= at < frame[1] * unit
+            got.append((tick, at))
+
+    for n, frame in enumerate(decode):
+        if n in changes:
+            sampler.change_interval(changes[n])
+            step = Fraction(str(changes[n]))
+            if model:
+                upcoming = model[-1]
+                while upcoming < asked:
+                    upcoming += step
+        if n == 20:  # another file, or another connection, with another time base
+            scale = finer
+            sampler.bind(unit / scale)
+        start, end = frame[0] * unit, frame[1] * unit
+        while upcoming < end:
+            model.append(upcoming)
+            upcoming += step
+        asked = max(asked, end)
+        wanted[frame] = sampler.wants(frame[0] * scale, frame[1] * scale)
+        assert wanted[frame] == any(start <= tick < end for tick in model)
+        later = upcoming if upcoming > asked else upcoming + step
+        assert sampler.due(int(asked / unit * scale)) == ceil(later / unit * scale)
+        while waiting and waiting[0] in wanted and n >= behind:
+            take_first()
+    while waiting and waiting[0] in wanted:
+        take_first()
+    assert [tick for tick, _ in got] == list(range(len(got)))
+    assert [at for _, at in got] == model
+
+
+def test_a_change_begins_where_nothing_was_asked_about() -> None:
+    sampler = FrameSampler(FrameProcessingConfig(30))
+    sampler.bind(Fraction(1, 30))
+    assert [n for n in range(60) if sampler.wants(n, n + 1)] == [0]
+    assert list(sampler.take(0, 60)) == [0]
+    sampler.change_interval(0.7)
+    ticks = [k for n in range(60, 200) for k in sampler.take(n, n + 1) if sampler.wants(n, n + 1)]
+    assert ticks == []  # it is taken up with the question
+    ticks = []
+    for n in range(200, 300):
+        sampler.wants(n, n + 1)
+        ticks += sampler.take(n, n + 1)
+    # Multiples of 0.7 from the last old tick on, none before the change.
+    assert [sampler.time(k) for k in ticks] == [Fraction(7, 10) * k for k in (10, 11, 12, 13, 14)]
+    assert ticks == [1, 2, 3, 4, 5]
+    sampler.change_interval(2)
+    sampler.change_interval(5)  # the last one counts
+    assert sampler.due(299) == round((9.8 + 5) * 30)
+    with pytest.raises(ValidationError, match="interval_seconds=61"):
+        sampler.change_interval(61)
+    assert sampler.due(299) == round((9.8 + 5) * 30)
 
 
 def test_state_survives_another_time_base() -> None:
