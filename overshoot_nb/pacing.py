@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-__all__ = ["Pacer"]
+__all__ = ["READ_AHEAD_SECONDS", "Pacer"]
+
+#: How far a file is read ahead of its clock. What is switched on or changed meanwhile shows after
+#: about that time; it is enough to have a frame ready when it is due.
+READ_AHEAD_SECONDS = 1.0
 
 
 class Pacer:
@@ -26,6 +30,11 @@ class Pacer:
         self._paused_at: float | None = None
         self._stopped = False
 
+    @property
+    def realtime(self) -> bool:
+        """Whether it holds a file to the clock."""
+        return self._realtime
+
     def wait(self, media_time: float) -> bool:
         """Block until ``media_time`` (seconds) is due; False when stopped meanwhile."""
         with self._condition:
@@ -45,6 +54,28 @@ class Pacer:
                     return True
                 self._condition.wait(due - now)
             return False
+
+    def wait_until_near(self, media_time: float) -> None:
+        """Block while ``media_time`` is more than ``READ_AHEAD_SECONDS`` ahead of the clock.
+
+        Returns at once when there is no clock: not in real time, before its first moment, or
+        stopped.
+        """
+        with self._condition:
+            while (late := self._late(media_time)) < -READ_AHEAD_SECONDS and not self._stopped:
+                ahead = -READ_AHEAD_SECONDS - late
+                self._condition.wait(ahead if self._paused_at is None else None)
+
+    def late(self, media_time: float) -> float:
+        """Seconds since ``media_time`` was due; negative before, 0 where there is no clock."""
+        with self._condition:
+            return self._late(media_time)
+
+    def _late(self, media_time: float) -> float:
+        if not self._realtime or self._origin is None:
+            return 0.0
+        now = time.monotonic() if self._paused_at is None else self._paused_at
+        return now - (self._origin + media_time)
 
     def pause(self) -> None:
         """Stop the clock."""

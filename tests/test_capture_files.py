@@ -162,6 +162,38 @@ def test_most_packets_never_reach_the_decoder(folder: Path, monkeypatch) -> None
     assert sum(packet is not None for packet in decoded) <= 4
 
 
+def test_a_played_file_is_read_at_the_pace_of_its_clock(folder: Path, monkeypatch) -> None:
+    """Few packets more are decoded, so that no frame waits in the decoder for the next one."""
+    path = make_video(folder / "paced.mp4", 120, gop=10, b_frames=2)
+    decoded = []
+    real = Decoding._decode
+    monkeypatch.setattr(
+        Decoding, "_decode", lambda self, packet: decoded.append(packet) or real(self, packet)
+    )
+    near: list[float] = []
+    sampler = FrameSampler(FrameProcessingConfig(2))
+    capture = make_capture(FileSource(path), lambda text: None)
+    for shown in capture.frames(sampler, near.append):
+        if sampler.take(shown.start, shown.end):
+            # Nothing waited for the clock between the packet of the frame and the frame.
+            assert all(at <= shown.start * shown.unit + 0.1 for at in near)
+    capture.close()
+    assert near[-1] > 3.8
+    assert sum(packet is not None for packet in decoded) < 40
+
+
+@pytest.mark.parametrize("name", ["raw.h264", "b.avi"])
+def test_a_file_without_pts_is_read_at_the_pace_of_its_clock(folder: Path, name: str) -> None:
+    path = make_video(folder / f"paced-{name}", 50, fps=25, b_frames=3)
+    near: list[float] = []
+    sampler = FrameSampler(FrameProcessingConfig(0.2))
+    capture = make_capture(FileSource(path), lambda text: None)
+    for shown in capture.frames(sampler, near.append):
+        assert not near or near[-1] <= float(shown.start * shown.unit)
+    capture.close()
+    assert near == [n / 25 for n in range(50)]
+
+
 def test_packets_are_not_held_without_bound(folder: Path, monkeypatch) -> None:
     path = make_video(folder / "giant.mp4", 120, gop=1000)
     monkeypatch.setattr(plan, "HELD_BYTES", 2000)
@@ -392,18 +424,22 @@ def _damaged(path: Path, where: float) -> Path:
 def test_damaged_packets_are_counted_and_end_with_their_gop(folder: Path) -> None:
     """In an MP4 the noise is within packets: its index still tells where each of them is."""
     damaged = _damaged(make_video(folder / "whole.mp4", 120, gop=20, b_frames=0), 0.5)
-    dropped: list[tuple[str, int]] = []
+    dropped: list[tuple[int, float, str]] = []
     with SampleReader(
         FileSource(damaged),
         FrameProcessingConfig(0.1),
-        on_drop=lambda why, count: dropped.append((why, count)),
+        on_drop=lambda *drop: dropped.append(drop),
     ) as reader:
         taken = list(reader)
     # Every tick is a sample or a counted drop, and none is both.
     ticks = [round(s.media_time * 10) for s in taken]
     assert ticks == sorted(set(ticks))
-    assert {why for why, _ in dropped} <= {"undecodable"}
-    assert len(ticks) + sum(count for _, count in dropped) == 40
+    assert {why for _, _, why in dropped} <= {"undecodable"}
+    missed = [round(at * 10) for _, at, _ in dropped]
+    assert sorted(ticks + missed) == list(range(40))
+    # Each has the index of its place among them all.
+    both = [(s.index, s.media_time) for s in taken] + [(i, at) for i, at, _ in dropped]
+    assert sorted(both) == [(i, pytest.approx(i / 10)) for i in range(40)]
     shown = dict(zip(ticks, numbers(taken), strict=True))
     wrong = {tick for tick in range(40) if shown.get(tick) != tick * 3}
     assert wrong

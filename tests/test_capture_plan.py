@@ -112,6 +112,75 @@ def test_a_file_plan_gives_what_a_full_decode_gives(
     assert numbers == sorted(set(numbers))  # in decode order, each once
 
 
+class Clock:
+    """A plan's pace, with a decoder that gives a frame after ``delay`` more packets."""
+
+    def __init__(self, delay: int) -> None:
+        self.delay = delay
+        self.inside: list[int] = []
+        self.approached: list[int] = []
+
+    def approach(self, pts: int, held: int) -> None:
+        self.approached.append(pts)
+
+    def awaited(self) -> bool:
+        return bool(self.inside)
+
+    def decode(self, end: int | None) -> None:
+        self.inside = [left - 1 for left in self.inside if left > 1]
+        if end is not None:
+            self.inside.append(self.delay)
+
+
+@settings(deadline=None, max_examples=150)
+@given(videos(), samplers(), st.integers(1, 6))
+def test_a_plan_with_a_clock_gives_the_same_frames(
+    packets: list[Packet], sampler: FrameSampler | ClipSampler, delay: int
+) -> None:
+    clock = Clock(delay)
+    sent = []
+    for planned in plan_file(packets, sampler.wants, frame_duration=1, pace=clock):
+        clock.decode(planned[1])
+        sent.append(planned)
+    assert decoded(sent) == oracle(packets, sampler)
+    numbers = [packet.number for packet, _, _ in sent]
+    assert numbers == sorted(set(numbers))
+    assert clock.approached == [packet.pts for packet in packets]
+
+
+def test_with_a_clock_a_wanted_frame_does_not_wait_in_the_decoder() -> None:
+    """What follows it is sent at once, until it is out; the rest is held back as ever."""
+    packets = [Packet(i, i, i, i == 0) for i in range(100)]
+    for intra_only in (False, True):
+        clock = Clock(3)
+        looked_at = {}
+        for packet, end, _ in plan_file(
+            packets, lambda s, e: s in (0, 60), frame_duration=1, pace=clock, intra_only=intra_only
+        ):
+            looked_at[packet.number] = clock.approached[-1]
+            clock.decode(end)
+        assert [looked_at[n] for n in (0, 1, 2, 3)] == [0, 1, 2, 3]
+        assert 4 not in looked_at if intra_only else looked_at[4] == 60
+        assert [looked_at[n] for n in (60, 61, 62, 63)] == [60, 61, 62, 63]
+        assert 64 not in looked_at
+
+
+def test_what_is_held_back_is_asked_about_again_when_it_is_let_go() -> None:
+    packets = [Packet(i, i, i, i % 50 == 0) for i in range(100)]
+    clock = Clock(1)
+
+    def wants(start: int, end: int) -> bool:
+        on = clock.approached[-1] >= 80
+        return start == 0 or (on and start >= 75 and start % 2 == 0)
+
+    ends = {}
+    for packet, end, _ in plan_file(packets, wants, frame_duration=1, pace=clock):
+        clock.decode(end)
+        ends[packet.number] = end
+    assert list(ends) == [0, 1, *range(50, 100)]
+    assert [n for n, end in ends.items() if end is not None] == [0, *range(76, 100, 2)]
+
+
 @settings(deadline=None, max_examples=150)
 @given(videos(), samplers())
 def test_a_live_plan_gives_what_a_full_decode_gives(

@@ -3,6 +3,7 @@
 import threading
 import time
 
+from overshoot_nb import pacing
 from overshoot_nb.pacing import Pacer
 
 
@@ -75,3 +76,51 @@ def test_a_pause_holds_a_batch_too_but_never_a_live_source():
     live = Pacer(realtime=False, hold=False)
     live.pause()
     assert live.wait(1)
+
+
+def test_reading_keeps_near_the_clock(monkeypatch):
+    monkeypatch.setattr(pacing, "READ_AHEAD_SECONDS", 0.1)
+    pacer = Pacer(realtime=True, hold=True)
+    pacer.wait_until_near(60)  # the clock has not started
+    pacer.wait(10)
+    started = time.monotonic()
+    pacer.wait_until_near(10.1)
+    assert time.monotonic() - started < 0.05
+    pacer.wait_until_near(10.3)
+    assert 0.19 <= time.monotonic() - started < 1.0
+    started = time.monotonic()
+    Pacer(realtime=False, hold=True).wait_until_near(60)
+    assert time.monotonic() - started < 0.05
+
+
+def test_reading_stands_still_in_a_pause_and_ends_with_the_rest():
+    pacer = Pacer(realtime=True, hold=True)
+    pacer.wait(0)
+    pacer.pause()
+    pacer.wait_until_near(0.5)
+    thread = threading.Thread(target=pacer.wait_until_near, args=(1.1,))
+    thread.start()
+    time.sleep(0.25)
+    assert thread.is_alive()
+    resumed = time.monotonic()
+    pacer.resume()
+    thread.join(2)
+    assert 0.05 < time.monotonic() - resumed < 1.0
+    thread = threading.Thread(target=pacer.wait_until_near, args=(60,))
+    thread.start()
+    pacer.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_how_late_a_moment_is():
+    pacer = Pacer(realtime=True, hold=True)
+    assert pacer.late(5) == 0
+    pacer.wait(5)
+    assert 0 <= pacer.late(5) < 0.1
+    assert -1.1 < pacer.late(6) < -0.9
+    pacer.pause()
+    late = pacer.late(5)
+    time.sleep(0.05)
+    assert pacer.late(5) == late
+    assert Pacer(realtime=False, hold=True).late(-5) == 0

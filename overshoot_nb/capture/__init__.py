@@ -23,7 +23,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import ArraySource, FrameSource, LiveKitSource, SourceConfig
 
-from .decoding import Shown
+from .decoding import Near, Shown
 from .opening import VideoInfo
 from .pushed import ArrayCapture, PushedCapture
 from .reading import ContainerCapture
@@ -32,7 +32,7 @@ __all__ = ["Capture", "Shown", "VideoInfo", "make_capture"]
 
 
 class Capture(Protocol):
-    """A source being watched, by one thread. ``interrupt`` alone may come from any thread."""
+    """A source being watched, by one thread; only where it is said from any other."""
 
     #: Why it ended, as a sentence; "" while it runs.
     ending: str
@@ -44,11 +44,21 @@ class Capture(Protocol):
             SourceError: it cannot be opened, or has no video.
         """
 
-    def frames(self, sampler: Sampler) -> Iterator[Shown]:
-        """The wanted frames in display order."""
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
+        """The wanted frames in display order.
+
+        Args:
+            sampler: which are wanted.
+            near: for a file that is played: blocks until a media time in seconds is not far
+                ahead of its clock. Reading then keeps close to the clock, so that what the
+                sampler newly wants is still to come. A live source needs none.
+        """
+
+    def sampler_changed(self) -> None:
+        """The sampler may want other moments now. From any thread."""
 
     def interrupt(self) -> None:
-        """Makes ``frames`` end soon."""
+        """Makes ``frames`` end soon. From any thread."""
 
     def close(self) -> None:
         """Lets go of everything. Idempotent."""

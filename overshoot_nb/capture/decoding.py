@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,9 +19,12 @@ import av.error
 from overshoot_nb.sampler import Sampler
 
 from .picture import Rotations, deinterlaced, pixel_aspect
-from .plan import AHEAD, Planned, clean_start, plan_file, plan_live
+from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
-__all__ = ["Decoding", "Shown"]
+__all__ = ["Decoding", "Near", "Shown"]
+
+#: Blocks until a media time in seconds is near.
+Near = Callable[[float], None]
 
 #: Faults in a row after which a container counts as unreadable.
 MAX_FAULTS = 16
@@ -31,6 +34,9 @@ MAX_LEAD_IN = 300
 MAX_STEP_AHEAD = 10.0
 #: Seconds that decoding times may step back before it is a reset.
 MAX_STEP_BACK = 0.1
+#: About what decoding takes on a slow core, in seconds a pixel. Packets held back are decoded in
+#: one go when their turn comes: so much earlier it must begin for the frame to be in time.
+DECODE_SECONDS = 3e-9
 _TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT
 
 
@@ -198,19 +204,26 @@ class Decoding:
     # ---- frames --------------------------------------------------------------------------------
 
     def timed(
-        self, packets: Iterator[Any], sampler: Sampler, shift: int, floor: int | None = None
+        self,
+        packets: Iterator[Any],
+        sampler: Sampler,
+        shift: int,
+        floor: int | None = None,
+        near: Near | None = None,
     ) -> Iterator[Shown]:
         """The wanted frames of a segment whose packets carry pts.
 
         Args:
             shift: media time less pts.
             floor: media time up to which frames were given before.
+            near: see :class:`~overshoot_nb.capture.Capture`.
         """
         context = self.context
         wanted: dict[int, int] = {}
+        pace = near and _Pace(near, wanted, shift, self.unit, context.width * context.height)
         skipping = False
         context.skip_frame = "DEFAULT"
-        for packet, end, left_out in self._planned(packets, sampler, shift, floor):
+        for packet, end, left_out in self._planned(packets, sampler, shift, floor, pace):
             if left_out:
                 # Else H.264 silently loses a frame that is still inside the decoder.
                 yield from self._chosen(self._decode(None), wanted, shift)
@@ -233,7 +246,12 @@ class Decoding:
             yield Shown(None, pts + shift, wanted[pts] + shift, self.unit)
 
     def _planned(
-        self, packets: Iterator[Any], sampler: Sampler, shift: int, floor: int | None
+        self,
+        packets: Iterator[Any],
+        sampler: Sampler,
+        shift: int,
+        floor: int | None,
+        pace: Pace | None,
     ) -> Iterator[Planned]:
         wants = sampler.wants
 
@@ -260,9 +278,12 @@ class Decoding:
             frame_duration=self._duration,
             intra_only=self._intra_only,
             clean=clean,
+            pace=pace,
         )
 
-    def untimed(self, packets: Iterator[Any], sampler: Sampler, shift: int) -> Iterator[Shown]:
+    def untimed(
+        self, packets: Iterator[Any], sampler: Sampler, shift: int, near: Near | None = None
+    ) -> Iterator[Shown]:
         """The wanted frames of a segment without pts: everything is decoded, order is time."""
         self.context.skip_frame = "DEFAULT"
         stamps: deque[int] = deque()
@@ -282,6 +303,8 @@ class Decoding:
                 if pending and sampler.wants(pending[1], at):
                     yield self._shown(pending[0], pending[1], at)
                 pending = frame, at
+                if near is not None:
+                    near(float(at * self.unit))
         if pending:
             end = pending[1] + self._duration
             if sampler.wants(pending[1], end):
@@ -301,16 +324,37 @@ class Decoding:
     def _chosen(self, frames: list[Any], wanted: dict[int, int], shift: int) -> Iterator[Shown]:
         for frame in frames:
             pts = frame.pts
-            end = wanted.pop(pts, None)
-            if end is None:
+            if pts is None:
                 continue
+            end = wanted.pop(pts, None)
             for lost in sorted(p for p in wanted if p < pts):
                 # Frames come out in display order: this one never will.
                 yield Shown(None, lost + shift, wanted.pop(lost) + shift, self.unit)
-            yield self._shown(frame, pts + shift, end + shift)
+            if end is not None:
+                yield self._shown(frame, pts + shift, end + shift)
 
     def _shown(self, frame: Any, start: int, end: int) -> Shown:
         turn = self._rotations.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
         return Shown(frame, start, end, self.unit, turn, self._aspect)
+
+
+class _Pace:
+    """The clock of a file, for the plan of one segment."""
+
+    def __init__(
+        self, near: Near, wanted: dict[int, int], shift: int, unit: Fraction, pixels: int
+    ) -> None:
+        self._near = near
+        self._wanted = wanted  # what is inside the decoder
+        self._shift = shift
+        self._unit = unit
+        self._decode_seconds = pixels * DECODE_SECONDS
+
+    def approach(self, pts: int, held: int) -> None:
+        if not self._wanted:
+            self._near(float((pts + self._shift) * self._unit) - held * self._decode_seconds)
+
+    def awaited(self) -> bool:
+        return bool(self._wanted)

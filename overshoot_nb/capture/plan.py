@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["AHEAD", "Planned", "clean_start", "plan_file", "plan_live"]
+__all__ = ["AHEAD", "Pace", "Planned", "clean_start", "plan_file", "plan_live"]
 
 #: Packets that a file's plan looks ahead: more than any codec reorders.
 AHEAD = 24
@@ -27,6 +27,16 @@ Planned = tuple[Any, int | None, bool]
 Wants = Callable[[int, int], bool]
 
 
+class Pace(Protocol):
+    """The clock of a file that is played, as a plan sees it."""
+
+    def approach(self, pts: int, held: int) -> None:
+        """Blocks until it is time to look at a packet, with ``held`` others held back."""
+
+    def awaited(self) -> bool:
+        """Whether a wanted frame is still inside the decoder."""
+
+
 def plan_file(
     packets: Iterable[Any],
     wants: Wants,
@@ -34,6 +44,7 @@ def plan_file(
     frame_duration: int,
     intra_only: bool = False,
     clean: Callable[[Any], bool] = lambda packet: True,
+    pace: Pace | None = None,
 ) -> Iterator[Planned]:
     """For a source that gives packets as fast as they are asked for.
 
@@ -46,10 +57,15 @@ def plan_file(
         frame_duration: of a last frame that does not say its own, in units of pts.
         intra_only: every frame stands alone.
         clean: whether a keyframe needs nothing before it.
+        pace: for a file that is played. Reading stops at each packet until it is time for it, so
+            a wanted frame must not have to wait in the decoder for the packets of the next one.
+            What is held back is asked about again when it is let go: by then something else may
+            want it.
     """
     window: deque[tuple[Any, int | None]] = deque()
     times: list[int] = []
-    held: list[tuple[Any, int | None]] = []
+    # Unwanted packets, and when their frames are on screen.
+    held: list[tuple[Any, int | None, int]] = []
     held_bytes = 0
     left_out = False
     source = iter(packets)
@@ -69,15 +85,19 @@ def plan_file(
             return
         packet, pts = window.popleft()
         end = None
+        after = 0
         if pts is not None:
+            if pace is not None:
+                pace.approach(pts, len(held))
             i = bisect_right(times, pts)
             after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
             if wants(pts, after):
                 end = after
             if i > 3 * AHEAD:
                 del times[:AHEAD]
+        needed = end is not None or (pace is not None and pace.awaited())
         if intra_only:
-            if end is not None:
+            if needed:
                 yield packet, end, False
             continue
         if held and packet.is_keyframe and pts is not None:
@@ -88,18 +108,20 @@ def plan_file(
                 held.clear()
                 held_bytes = 0
                 left_out = True
-        if end is None:
-            held.append((packet, None))
+        if not needed:
+            held.append((packet, pts, after))
             held_bytes += packet.size
             if held_bytes < HELD_BYTES:
                 continue
-        else:
-            held.append((packet, end))
-        for kept, kept_end in held:
-            yield kept, kept_end, left_out
+        for kept, start, stop in held:
+            again = pace is not None and start is not None and wants(start, stop)
+            yield kept, stop if again else None, left_out
             left_out = False
         held.clear()
         held_bytes = 0
+        if needed:
+            yield packet, end, left_out
+            left_out = False
 
 
 def plan_live(

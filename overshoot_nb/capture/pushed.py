@@ -14,7 +14,7 @@ from overshoot_nb.errors import SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import ArraySource, FrameSource
 
-from .decoding import Shown
+from .decoding import Near, Shown
 from .opening import VideoInfo
 
 __all__ = ["ArrayCapture", "PushedCapture"]
@@ -32,13 +32,14 @@ class PushedCapture:
     def __init__(self, source: FrameSource) -> None:
         self._source = source
         self._stop = threading.Event()
+        self._changed = threading.Event()
         self.ending = ""
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
         return VideoInfo(self._source.width, self._source.height, "raw")
 
-    def frames(self, sampler: Sampler) -> Iterator[Shown]:
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         source = self._source
         sampler.bind(_MICROSECOND)
@@ -55,7 +56,9 @@ class PushedCapture:
                 if source.closed:
                     self.ending = f"the frame source was closed at {start * 1e-6:.1f} s"
                     return
-                if frame is not None:
+                if self._changed.is_set():
+                    self._changed.clear()  # another tick may be due first
+                elif frame is not None:
                     asked = due
                     yield Shown(frame, start, due + 1, _MICROSECOND)
                 continue
@@ -69,6 +72,11 @@ class PushedCapture:
             )
             start, asked = at, at - 1
         self.ending = f"stopped at {start * 1e-6:.1f} s"
+
+    def sampler_changed(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`."""
+        self._changed.set()
+        self._source.wake()
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -102,7 +110,7 @@ class ArrayCapture:
         duration = None if self._length is None else float(self._length / self._fps)
         return VideoInfo(width, height, "raw", float(self._fps), duration)
 
-    def frames(self, sampler: Sampler) -> Iterator[Shown]:
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         unit = 1 / self._fps
         sampler.bind(unit)
@@ -120,6 +128,9 @@ class ArrayCapture:
                 yield Shown(frame, at, at + 1, unit)
             at += 1
         self.ending = f"stopped at {float(at * unit):.1f} s"
+
+    def sampler_changed(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`. It is asked again at the next frame."""
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""

@@ -15,7 +15,7 @@ from overshoot_nb.errors import SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 
-from .decoding import Decoding, Shown
+from .decoding import Decoding, Near, Shown
 from .opening import ContainerSource, VideoInfo, describe, open_source, reason
 
 __all__ = ["ContainerCapture", "reconnect_delay"]
@@ -60,6 +60,9 @@ class ContainerCapture:
             self._info = describe(self._decoding.container, self._decoding.stream)
         return self._info
 
+    def sampler_changed(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`. It is asked again at the next packet."""
+
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._stop.set()
@@ -71,14 +74,14 @@ class ContainerCapture:
             self._decoding.close()
             self._decoding = None
 
-    def frames(self, sampler: Sampler) -> Iterator[Shown]:
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self.open()
         offset = Fraction(0)
         resume: tuple[int, int] | None = None  # zero of the video, and what was given
         while (decoding := self._decoding) is not None and not self._stop.is_set():
             before = self._end
-            origin = yield from self._pass(decoding, sampler, offset, resume)
+            origin = yield from self._pass(decoding, sampler, near, offset, resume)
             if self._stop.is_set():
                 break
             progress = self._end > before
@@ -117,6 +120,7 @@ class ContainerCapture:
         self,
         decoding: Decoding,
         sampler: Sampler,
+        near: Near | None,
         offset: Fraction,
         resume: tuple[int, int] | None,
     ) -> Generator[Shown, None, int]:
@@ -132,7 +136,7 @@ class ContainerCapture:
             start = round(begin / unit)
             floor = None
             if zero is None:
-                frames = decoding.untimed(packets, sampler, start)
+                frames = decoding.untimed(packets, sampler, start, near)
                 shift = start
             else:
                 shift = start - zero
@@ -141,7 +145,7 @@ class ContainerCapture:
                     if resume is not None:
                         origin, floor = resume
                         shift = -origin
-                frames = decoding.timed(packets, sampler, shift, floor)
+                frames = decoding.timed(packets, sampler, shift, floor, near)
             first = False
             for shown in frames:
                 if decoding.top is not None:
