@@ -13,7 +13,9 @@ from typing import get_args
 from . import config
 from .capture import Shown, VideoInfo, make_capture
 from .encoder import ClipEncoder, FrameEncoder, Picture, fit
-from .errors import SourceEndedError
+from .errors import SourceEndedError, ValidationError
+from .pacing import Pacer
+from .preview import Preview, PreviewTrack
 from .sampler import ClipSampler, FrameSampler, make_sampler
 from .sources import FrameSource, SourceConfig
 from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
@@ -45,11 +47,15 @@ class SampleReader:
         max_size: width and height in pixels to fit pictures into; they are never enlarged.
         jpeg_quality: 1 to 100.
         clip_encoding: "images", or "video" for each clip as an MP4 too.
-        wait: called with the media time in seconds at which a sample is complete, before it is
-            stamped; blocks until it is due. False stops the reading.
+        pacer: the clock of a file; without one, samples come as fast as they are taken.
+        wait: in place of the pacer's own: called with the media time in seconds at which a sample
+            is complete, before it is stamped; blocks until it is due. False stops the reading.
         on_status: told in words when a connection is lost and found again.
-        on_drop: told (reason, count) of ticks or clips that gave no sample: "undecodable" or
-            "incomplete clip".
+        on_drop: told (index, media time, reason) of each tick or clip that gave no sample:
+            "undecodable" or "incomplete clip". The index that its sample would have had is left
+            out.
+        preview: what to show on the side, between the samples.
+        first_index: index of the first sample.
 
     Attributes:
         live: whether the source paces itself.
@@ -67,23 +73,36 @@ class SampleReader:
         max_size: tuple[int, int] = config.MAX_SIZE,
         jpeg_quality: int = config.JPEG_QUALITY,
         clip_encoding: ClipEncoding = "images",
+        pacer: Pacer | None = None,
         wait: Callable[[float], bool] | None = None,
         on_status: Callable[[str], None] | None = None,
-        on_drop: Callable[[str, int], None] | None = None,
+        on_drop: Callable[[int, float, str], None] | None = None,
+        preview: Preview | None = None,
+        first_index: int = 0,
     ) -> None:
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         self._source = source
         self._sampler = make_sampler(processing)
         self._encoder = FrameEncoder(max_size, jpeg_quality)
         self._as_video = clip_encoding == "video"
-        self._wait = wait or (lambda media_time: True)
-        self._on_drop = on_drop or (lambda reason, count: None)
+        self._pacer = pacer or Pacer(realtime=False, hold=False)
+        self._wait = wait or self._pacer.wait
+        self._on_drop = on_drop or (lambda index, media_time, reason: None)
         self._capture = make_capture(source, on_status or (lambda text: None))
         self.live = source.live
+        self._track: PreviewTrack | None = None
+        if preview is not None:
+            self._track = PreviewTrack(
+                preview,
+                self._sampler,
+                pacer=self._pacer,
+                wait=self._due,
+                between=source.live or source.realtime,
+            )
         self._info: VideoInfo | None = None
         self._frames: Iterator[Shown] = iter(())
         self._head: list[Shown] = []
-        self._index = 0
+        self._index = first_index
         self._stopped = False
         self._newest = Fraction(-1)  # media time of the newest frame given
         self._seen = False  # whether any frame was decoded
@@ -99,7 +118,8 @@ class SampleReader:
         """
         if self._info is None:
             info = self._capture.open()
-            self._frames = self._capture.frames(self._sampler)
+            near = self._pacer.wait_until_near if self._pacer.realtime else None
+            self._frames = self._capture.frames(self._track or self._sampler, near)
             # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
             # may never come.
             if not isinstance(self._source, FrameSource):
@@ -120,6 +140,20 @@ class SampleReader:
     def ending(self) -> str:
         """Why it ended, in words; "" before."""
         return self._capture.ending
+
+    def change_interval(self, seconds: float) -> None:
+        """Takes a frame every so many seconds, from the first moment on that was not chosen yet.
+
+        From any thread; while a file is played, that is about a second ahead of its clock. The
+        new moments are at the last old one plus ``k * seconds``.
+
+        Raises:
+            ValidationError: it is out of range, or this is clip mode.
+        """
+        if not isinstance(self._sampler, FrameSampler):
+            raise ValidationError("interval_seconds is frame mode's: these are clips")
+        self._sampler.change_interval(seconds)
+        self._capture.sampler_changed()
 
     def interrupt(self) -> None:
         """Makes the iteration end soon. From any thread."""
@@ -172,22 +206,24 @@ class SampleReader:
     def _frame_samples(self, sampler: FrameSampler) -> Iterator[Sample]:
         for shown in self._all_shown():
             ticks = sampler.take(shown.start, shown.end)
-            if not ticks:
-                continue
             if shown.frame is None:
-                self._on_drop("undecodable", len(ticks))
+                for tick in ticks:
+                    self._drop(sampler.time(tick), "undecodable")
                 continue
             if self.live:
                 # After a stall one frame covers many ticks: nothing is asked about twice.
-                if shown.start * shown.unit <= self._newest:
-                    continue
-                ticks = ticks[:1]
+                seen = shown.start * shown.unit <= self._newest
+                ticks = ticks[:0] if seen else ticks[:1]
+            if not self._pass_by(shown, sampler.time(ticks[0]) if ticks else None):
+                return
+            if not ticks:
+                continue
             encoded = self._encode(shown)[1]
             for tick in ticks:
                 at = float(sampler.time(tick))
                 if not self._due(at):
                     return
-                yield self._sample("frame", at, (encoded,))
+                yield self._sample("frame", at, (encoded,), due=at)
 
     def _clip_samples(self, sampler: ClipSampler) -> Iterator[Sample]:
         clips: dict[int, _OpenClip] = {}
@@ -200,7 +236,11 @@ class SampleReader:
                     else:
                         self._extend(clip, shown, positions)
                 complete = sampler.complete(shown.end)
-                for number in [n for n in sorted(clips) if n < complete]:
+                finished = [n for n in sorted(clips) if n < complete]
+                due = _due_at(sampler, clips[finished[0]]) if finished else None
+                if not self._pass_by(shown, due):
+                    return
+                for number in finished:
                     sample = self._finished(sampler, clips.pop(number))
                     if sample is not None:
                         yield sample
@@ -232,16 +272,16 @@ class SampleReader:
     def _finished(self, sampler: ClipSampler, clip: _OpenClip) -> Sample | None:
         """The sample of a clip to which nothing more comes, or None, with the reason counted."""
         if len(clip.frames) < config.MIN_CLIP_FRAMES:
-            self._on_drop("undecodable" if clip.lost else "incomplete clip", 1)
+            self._drop(sampler.time(clip.number), "undecodable" if clip.lost else "incomplete clip")
         elif self.live and clip.newest <= self._newest:
             pass  # nothing new was seen in it
         else:
-            start = sampler.time(clip.number)
-            if self._due(float(start + Fraction(len(clip.frames) - 1, sampler.fps))):
+            start, due = float(sampler.time(clip.number)), float(_due_at(sampler, clip))
+            if self._due(due):
                 video = clip.video.finish() if clip.video is not None else None
                 clip.video = None
                 self._newest = max(self._newest, clip.newest)
-                return self._sample("clip", float(start), tuple(clip.frames), video)
+                return self._sample("clip", start, tuple(clip.frames), video, due=due)
         if clip.video is not None:
             clip.video.discard()
         return None
@@ -257,6 +297,10 @@ class SampleReader:
                 self._newest = at
         return self._encoded[1], self._encoded[2]
 
+    def _pass_by(self, shown: Shown, sample_at: Fraction | None) -> bool:
+        """Shows what comes before the sample; False when stopped meanwhile."""
+        return self._track is None or self._track.pass_by(shown, sample_at)
+
     def _due(self, media_time: float) -> bool:
         if not self._stopped and not self._wait(media_time):
             self.interrupt()
@@ -268,10 +312,23 @@ class SampleReader:
         media_time: float,
         frames: tuple[EncodedFrame, ...],
         video: bytes | None = None,
+        *,
+        due: float,
     ) -> Sample:
-        index = self._index
+        sample = Sample(self._index, mode, media_time, datetime.now(UTC), frames, video)
         self._index += 1
-        return Sample(index, mode, media_time, datetime.now(UTC), frames, video)
+        if self._track is not None:
+            self._track.sampled(sample.index, frames[-1], due)
+        return sample
+
+    def _drop(self, media_time: Fraction, reason: str) -> None:
+        self._on_drop(self._index, float(media_time), reason)
+        self._index += 1
+
+
+def _due_at(sampler: ClipSampler, clip: _OpenClip) -> Fraction:
+    """Media time of the last frame of a clip."""
+    return sampler.time(clip.number) + Fraction(len(clip.frames) - 1, sampler.fps)
 
 
 def _display_size(shown: Shown) -> tuple[int, int]:

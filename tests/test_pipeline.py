@@ -50,10 +50,10 @@ def test_frame_samples(video: Path) -> None:
 
 
 def test_clips_overlap_and_share_their_bytes(video: Path) -> None:
-    drops: list[tuple[str, int]] = []
+    drops: list[tuple[int, float, str]] = []
     processing = ClipProcessingConfig(6, 1.0, 0.5)
     with SampleReader(
-        FileSource(video), processing, on_drop=lambda why, n: drops.append((why, n))
+        FileSource(video), processing, on_drop=lambda *drop: drops.append(drop)
     ) as reader:
         clips = list(reader)
     assert [c.media_time for c in clips] == [0, 0.5, 1, 1.5]
@@ -66,26 +66,26 @@ def test_clips_overlap_and_share_their_bytes(video: Path) -> None:
 
 
 def test_a_clip_of_fewer_than_three_frames_is_a_counted_drop(video: Path) -> None:
-    drops: list[tuple[str, int]] = []
+    drops: list[tuple[int, float, str]] = []
     processing = ClipProcessingConfig(6, 0.5, 0.45)
     with SampleReader(
-        FileSource(video), processing, on_drop=lambda why, n: drops.append((why, n))
+        FileSource(video), processing, on_drop=lambda *drop: drops.append(drop)
     ) as reader:
         clips = list(reader)
     assert [c.media_time for c in clips] == [0, 0.45, 0.9, 1.35]
     assert [len(c.frames) for c in clips] == [3, 3, 3, 3]
-    assert drops == [("incomplete clip", 1)]
+    assert drops == [(4, 1.8, "incomplete clip")]
 
 
 def test_a_video_shorter_than_a_clip_gives_a_drop_and_no_error(tmp_path: Path) -> None:
     path = make_video(tmp_path / "one.png", 1, codec="png", pix_fmt="rgb24", format="image2")
     for source in (FileSource(path), ArraySource([barcode(1)] * 2, fps=6)):
-        drops: list[tuple[str, int]] = []
+        drops: list[tuple[int, float, str]] = []
         with SampleReader(
-            source, ClipProcessingConfig(), on_drop=lambda why, n, to=drops: to.append((why, n))
+            source, ClipProcessingConfig(), on_drop=lambda *drop, to=drops: to.append(drop)
         ) as reader:
             assert list(reader) == []
-        assert drops == [("incomplete clip", 1)]
+        assert drops == [(0, 0.0, "incomplete clip")]
         assert reader.ending.startswith("end of ")
 
 
