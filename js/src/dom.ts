@@ -33,9 +33,13 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return el;
 }
 
+/** Set an attribute, only when it changes; `false` and null take it away. */
 export function setAttr(el: Element, name: string, value: string | number | boolean | null): void {
   if (value === null || value === false) el.removeAttribute(name);
-  else el.setAttribute(name, value === true ? "" : String(value));
+  else {
+    const text = value === true ? "" : String(value);
+    if (el.getAttribute(name) !== text) el.setAttribute(name, text);
+  }
 }
 
 export function append(el: Element, children: Child[]): void {

@@ -1,15 +1,13 @@
 /** The answers, newest on top: a filter and a list in which any of them can be found. */
 
-import { append, h, icon, setText } from "./dom";
+import { h, setText } from "./dom";
+import { filterField } from "./filter_field";
 import { count, plural } from "./format";
 import { listingOf, rowNear, type Listing } from "./listing";
 import { RowView, type Look } from "./row_view";
-import type { Session } from "./session";
 import type { Part } from "./view";
 import { VirtualList } from "./virtual_list";
 
-/** Milliseconds without a key before the filter is applied. */
-const TYPING = 150;
 /** Rows beyond those in the DOM that are asked for along with them. */
 const AHEAD = 12;
 /** Rows on both sides of a guess among which a sample's row is looked for. */
@@ -238,54 +236,3 @@ export const results: Part = ({ session, signal, announce }) => {
   if (session.selected !== null) selected(session.selected);
   return el;
 };
-
-/** The search field: tells the session what to look for once the typing rests. */
-function filterField(session: Session, signal: AbortSignal): HTMLElement {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const input = h("input", {
-    class: "ov-field",
-    data: { ov: "filter" },
-    attrs: {
-      type: "search",
-      "aria-label": "Filter rows",
-      placeholder: "Filter rows: text, is:error, v:2",
-      spellcheck: "false",
-      autocomplete: "off",
-      dir: "auto",
-    },
-  });
-  input.value = session.query;
-  const apply = () => {
-    clearTimeout(timer);
-    const query = input.value.trim();
-    if (query !== session.query) session.filter(query);
-  };
-  input.addEventListener("input", () => {
-    clearTimeout(timer);
-    if (input.value === "") apply();
-    else timer = setTimeout(apply, TYPING);
-  });
-  input.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // the notebook has keys of its own
-    if (event.key === "Enter") apply();
-    if (event.key === "Escape") {
-      event.preventDefault();
-      input.value = "";
-      apply();
-    }
-  });
-  const follow = () => {
-    // A reopened notebook has no kernel to search in.
-    input.disabled = session.connection === "waiting";
-    // Another view of the stream may have set a filter; what is being typed here stays.
-    const root = input.getRootNode() as Document | ShadowRoot;
-    if (root.activeElement !== input) input.value = session.query;
-  };
-  session.on("matches", follow, signal);
-  session.on("connection", follow, signal);
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  follow();
-  const el = h("label", { class: "ov-filter" });
-  append(el, [icon("search"), input]);
-  return el;
-}

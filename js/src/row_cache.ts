@@ -13,18 +13,13 @@ export const CAPACITY = 4000;
 export const PAGE = 200;
 /** Milliseconds between two looks at what is missing. */
 export const PAUSE = 60;
-/** Milliseconds after which a row that did not come is asked for again; doubled each time. */
+/** Milliseconds after which a row that did not come is asked for again. */
 export const PATIENCE = 3000;
-const MAX_PATIENCE = 48_000;
-
-interface Asked {
-  at: number;
-  patience: number;
-}
 
 export class RowCache {
   #rows = new Map<number, Row>();
-  #asked = new Map<number, Asked>();
+  /** When rows that are missing were asked for. */
+  #asked = new Map<number, number>();
   #watched = new Map<object, readonly number[]>();
   /** What was watched when the timer was set, to see how far the lists have moved since. */
   #before = new Set<number>();
@@ -52,13 +47,6 @@ export class RowCache {
       if (this.#rows.size <= CAPACITY) break;
       if (!watched.has(number)) this.#rows.delete(number);
     }
-  }
-
-  /** The row, or undefined, and then it is asked for at once. */
-  get(number: number): Row | undefined {
-    const row = this.#rows.get(number);
-    if (row === undefined) this.#request([number]);
-    return row;
   }
 
   /** The row if it is here. */
@@ -111,26 +99,13 @@ export class RowCache {
       this.#look(PAUSE); // scrolling fast: wait until the list stays for a moment
       return;
     }
-    this.#request(missing);
     const now = performance.now();
-    for (const [number, { at, patience }] of this.#asked) {
-      if (now - at >= patience && !watched.has(number)) this.#asked.delete(number);
+    for (const [number, at] of this.#asked) {
+      if (now - at >= PATIENCE) this.#asked.delete(number); // lost, or the kernel is busy
     }
-    // Whatever is still missing then, because it was lost or the kernel is busy, is asked again.
-    const due = missing.map((number) => this.#asked.get(number)).filter((asked) => !!asked);
-    this.#look(Math.max(PAUSE, Math.min(...due.map(({ at, patience }) => at + patience - now))));
-  }
-
-  #request(numbers: readonly number[]): void {
-    const now = performance.now();
-    const wanted: number[] = [];
-    for (const number of numbers) {
-      const asked = this.#asked.get(number);
-      if (asked !== undefined && now - asked.at < asked.patience) continue;
-      const patience = asked ? Math.min(MAX_PATIENCE, 2 * asked.patience) : PATIENCE;
-      this.#asked.set(number, { at: now, patience });
-      wanted.push(number);
-    }
+    const wanted = missing.filter((number) => !this.#asked.has(number));
+    for (const number of wanted) this.#asked.set(number, now);
     for (let i = 0; i < wanted.length; i += PAGE) this.ask(wanted.slice(i, i + PAGE));
+    this.#look(PATIENCE);
   }
 }

@@ -1,6 +1,6 @@
 /** One row of the results: an element that is filled anew for each row that it shows. */
 
-import { append, h, icon, setAttr, setText } from "./dom";
+import { fill, h, icon, setAttr, setText, type Child } from "./dom";
 import { clock, count, latency } from "./format";
 import type { Row } from "./messages";
 
@@ -45,31 +45,28 @@ function shorten(text: string, cut = false): string {
   return text.length <= MAX_TEXT ? text + (cut ? "…" : "") : `${text.slice(0, MAX_TEXT)}…`;
 }
 
+const cell = (name: string, ...children: Child[]) =>
+  h("span", { class: `ov-result-${name}`, attrs: { role: "gridcell" } }, ...children);
+
 export class RowView {
   readonly el: HTMLElement;
-  #time = h("span", { class: "ov-result-time", attrs: { role: "gridcell" } });
-  #answer = h("span", { class: "ov-result-answer", attrs: { role: "gridcell" } });
+  #time = cell("time");
   #text = h("span", { class: "ov-result-text", attrs: { dir: "auto" } });
-  #latency = h("span", { class: "ov-result-latency", attrs: { role: "gridcell" } });
-  #tokens = h("span", { class: "ov-result-tokens", attrs: { role: "gridcell" } });
-  #version = h("span", { class: "ov-result-version", attrs: { role: "gridcell" } });
+  #latency = cell("latency");
+  #tokens = cell("tokens");
+  #version = cell("version");
   #row: Row | undefined;
-  #look: Partial<Look> = {};
-  #icon: SVGSVGElement;
 
   constructor(id: string) {
-    this.#icon = icon("warning");
-    this.#answer.append(this.#icon, this.#text);
     this.el = h(
       "div",
-      { class: "ov-result", attrs: { role: "row", id } },
+      { class: "ov-result", attrs: { role: "row", id, "aria-busy": "true" } },
       this.#time,
-      this.#answer,
+      cell("answer", icon("warning"), this.#text),
       this.#latency,
       this.#tokens,
       this.#version,
     );
-    this.#fill(undefined);
   }
 
   /** The row that is shown; undefined while it is on its way. */
@@ -79,39 +76,34 @@ export class RowView {
 
   show(row: Row | undefined, look: Look): void {
     if (row !== this.#row) this.#fill(row);
-    const old = this.#look;
-    this.#look = look;
-    if (look.index !== old.index) setAttr(this.el, "aria-rowindex", look.index + 1);
-    if (look.selected !== old.selected) setAttr(this.el, "aria-selected", String(look.selected));
-    if (look.current !== old.current) setAttr(this.el, "data-current", look.current);
-    if (look.first !== old.first) setAttr(this.el, "data-first", look.first);
+    setAttr(this.el, "aria-rowindex", look.index + 1);
+    setAttr(this.el, "aria-selected", String(look.selected));
+    setAttr(this.el, "data-current", look.current);
+    setAttr(this.el, "data-first", look.first);
   }
 
   #fill(row: Row | undefined): void {
     this.#row = row;
-    setAttr(this.el, "aria-busy", row === undefined ? "true" : null);
-    setAttr(this.el, "data-error", row !== undefined && !row.ok);
     const cells = row && cellsOf(row);
+    setAttr(this.el, "aria-busy", row ? null : "true");
+    setAttr(this.el, "data-error", row?.ok === false);
     setText(this.#time, cells?.time ?? "");
     setText(this.#latency, cells?.latency ?? "");
     setText(this.#tokens, cells?.tokens ?? "");
     setText(this.#version, cells?.version ?? "");
-    this.#version.title = row ? `Answered by prompt version ${row.version}` : "";
-    this.#icon.style.display = row && !row.ok ? "" : "none";
+    setAttr(this.#text, "data-empty", cells?.answer === "");
     if (cells?.chips) this.#showChips(cells.chips);
     else this.#text.textContent = cells ? cells.answer || "(empty answer)" : "";
-    setAttr(this.#text, "data-empty", cells?.answer === "");
   }
 
   #showChips(chips: readonly [string, string][]): void {
-    this.#text.replaceChildren();
-    for (const [key, value] of chips.slice(0, MAX_CHIPS)) {
-      const text = h("span", {
+    const pairs = chips.slice(0, MAX_CHIPS).flatMap(([key, value]) => {
+      const shown = h("span", {
         class: value === "null" ? "ov-pair-null" : "ov-pair-value",
         text: shorten(value),
       });
-      const chip = h("span", { class: "ov-pair" }, h("span", { text: `${shorten(key)} ` }), text);
-      append(this.#text, [chip, " "]);
-    }
+      return [h("span", { class: "ov-pair" }, `${shorten(key)} `, shown), " "];
+    });
+    fill(this.#text, ...pairs);
   }
 }

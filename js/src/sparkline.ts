@@ -25,13 +25,11 @@ export function heightOf(value: number, top: number): number {
 export function pathOf(values: readonly number[], top: number, room: number): string {
   const step = (WIDTH - 2 * EDGE) / Math.max(1, room - 1);
   const start = WIDTH - EDGE - (values.length - 1) * step;
-  const at = (i: number, value: number) =>
-    `${(start + i * step).toFixed(1)} ${heightOf(value, top)}`;
-  const [only] = values;
-  if (only === undefined) return "";
-  // One value is a dot: a line of no length with round ends.
-  if (values.length === 1) return `M${at(0, only)}h0`;
-  return `M${values.map((value, i) => at(i, value)).join("L")}`;
+  const points = values.map(
+    (value, i) => `${(start + i * step).toFixed(1)} ${heightOf(value, top)}`,
+  );
+  // A line back to its last point, so that also one value is seen: as the dot of a round end.
+  return points.length ? `M${points.join("L")}h0` : "";
 }
 
 export function median(values: readonly number[]): number | null {
@@ -51,45 +49,37 @@ export function describe(values: readonly number[]): string {
 }
 
 export interface Sparkline {
-  el: SVGSVGElement;
+  el: SVGElement;
   /** Milliseconds, oldest first; quantiles of the whole run where they are known. */
   show(values: readonly number[], p50: number | null, p95: number | null): void;
 }
 
 /** `room`: so many values fill the width. */
 export function sparkline(room: number): Sparkline {
-  const svg = element("svg", {
-    class: "ov-spark",
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-    width: `${WIDTH}`,
-    height: `${HEIGHT}`,
-    role: "img",
-  });
-  const p50Line = element("path", { class: "ov-spark-p50" });
-  const p95Line = element("path", { class: "ov-spark-p95" });
-  const line = element("path", { class: "ov-spark-line" });
-  svg.append(p95Line, p50Line, line);
+  const part = (tag: string, name: string) => {
+    const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    setAttr(el, "class", name);
+    return el as SVGElement;
+  };
+  const el = part("svg", "ov-spark");
+  const [p95Line, p50Line, line] = ["ov-spark-p95", "ov-spark-p50", "ov-spark-line"].map((name) =>
+    part("path", name),
+  ) as [SVGElement, SVGElement, SVGElement];
+  setAttr(el, "width", WIDTH);
+  setAttr(el, "height", HEIGHT);
+  setAttr(el, "role", "img");
+  el.append(p95Line, p50Line, line);
   return {
-    el: svg as SVGSVGElement,
+    el,
     show(values, p50, p95) {
       const shown = values.slice(-room).filter(Number.isFinite);
       const top = roundUp(Math.max(0, ...shown, p95 ?? 0));
       const across = (value: number | null) =>
         value === null ? "" : `M0 ${heightOf(value, top)}H${WIDTH}`;
-      update(p50Line, "d", across(p50));
-      update(p95Line, "d", across(p95));
-      update(line, "d", pathOf(shown, top, room));
-      update(svg, "aria-label", describe(shown));
+      setAttr(p50Line, "d", across(p50));
+      setAttr(p95Line, "d", across(p95));
+      setAttr(line, "d", pathOf(shown, top, room));
+      setAttr(el, "aria-label", describe(shown));
     },
   };
-}
-
-function update(el: Element, name: string, value: string): void {
-  if (el.getAttribute(name) !== value) setAttr(el, name, value);
-}
-
-function element(name: string, attrs: Record<string, string>): SVGElement {
-  const el = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attrs)) el.setAttribute(key, value);
-  return el as SVGElement;
 }

@@ -11,12 +11,11 @@ const LATENCIES = 60;
 
 /** Dollars of so many cents: $0.012, $12.34. Small sums keep two digits that mean something. */
 export function dollars(cents: number): string {
-  const sum = cents / 100;
-  if (sum > 0 && sum < 0.0001) return "< $0.0001";
-  if (sum === 0 || sum >= 1) {
-    return `$${sum.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  }
-  return `$${Number(sum.toPrecision(2)).toFixed(sum < 0.1 ? -Math.floor(Math.log10(sum)) + 1 : 2)}`;
+  return (cents / 100).toLocaleString("en-US", {
+    style: "currency",
+    currency: "USD",
+    ...(cents > 0 && cents < 99.5 ? { maximumSignificantDigits: 2 } : {}),
+  });
 }
 
 /** How many samples were dropped, and why, the most frequent reason first. */
@@ -27,37 +26,34 @@ export function dropsOf(figures: Figures): { total: number; reasons: [string, nu
 }
 
 /** One figure: its name and its value. */
-function figure(name: string, kind = "") {
+function figure(name: string, kind: string | null = null) {
   const value = h("span", { class: "ov-figure-value" });
-  const el = h(
-    "span",
-    { class: "ov-figure", data: kind ? { kind } : {} },
-    h("span", { class: "ov-label", text: name }),
-    " ",
-    value,
-  );
-  return { el, value };
+  const label = h("span", { class: "ov-label", text: name });
+  const attrs = { "data-kind": kind };
+  return { el: h("span", { class: "ov-figure", attrs }, label, " ", value), value };
 }
+
+const group = (...figures: Node[]) => h("div", { class: "ov-figure-group" }, ...figures);
 
 export const strip: Part = ({ session, signal }) => {
   const results = figure("Results", "result");
   const errors = figure("Errors", "error");
-  const drops = dropFigure(signal);
+  const drops = dropFigure();
   const inFlight = figure("In flight");
   const waiting = figure("Waiting");
   const p50 = figure("p50");
   const p95 = figure("p95");
-  p50.el.title = "Half of the newest answers took at most this long";
-  p95.el.title = "19 of 20 of the newest answers took at most this long";
+  p50.el.title = "Median latency";
+  p95.el.title = "95 % of answers came within";
   const tokens = figure("Tokens");
   const cost = figure("Cost");
   const spark = sparkline(LATENCIES);
   const el = h(
     "div",
     { class: "ov-strip", attrs: { role: "group", "aria-label": "Figures" } },
-    h("div", { class: "ov-figure-group" }, results.el, errors.el, drops.el, inFlight.el, waiting.el),
-    h("div", { class: "ov-figure-group" }, p50.el, p95.el, spark.el),
-    h("div", { class: "ov-figure-group" }, tokens.el, cost.el),
+    group(results.el, errors.el, drops.el, inFlight.el, waiting.el),
+    group(p50.el, p95.el, spark.el),
+    group(tokens.el, cost.el),
   );
 
   const show = () => {
@@ -89,58 +85,39 @@ export const strip: Part = ({ session, signal }) => {
   return el;
 };
 
-/** Drops, with a button that says why. */
-function dropFigure(signal: AbortSignal) {
-  const { el, value } = figure("Drops", "drop");
-  const id = `ov-drops-${Math.random().toString(36).slice(2, 8)}`;
-  const list = h("div", { class: "ov-reasons", attrs: { id, role: "status", hidden: true } });
-  const button = h(
-    "button",
-    { class: "ov-drops", attrs: { type: "button", "aria-expanded": "false", "aria-controls": id } },
-    ...el.childNodes,
-  );
-  el.append(button, list);
+/** Drops, which open to tell their reasons. */
+function dropFigure() {
+  const { el: words, value } = figure("Drops", "drop");
+  const list = h("div", { class: "ov-reasons" });
+  const el = h("details", { class: "ov-drops" }, h("summary", {}, words), list);
   let shown = "";
-  const open = (wanted: boolean) => {
-    list.hidden = !wanted;
-    button.setAttribute("aria-expanded", String(wanted));
-    if (!wanted) return;
-    // As far to the right as there is room in the widget.
-    list.style.translate = "";
-    const strip = el.closest(".ov-strip") ?? el;
-    const over = list.getBoundingClientRect().right - strip.getBoundingClientRect().right + 8;
-    if (over > 0) list.style.translate = `${-over}px`;
+  const close = () => {
+    el.open = false;
   };
-  button.addEventListener("click", () => open(list.hidden));
+  el.addEventListener("focusout", close);
   el.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || list.hidden) return;
-    open(false);
+    if (event.key === " " || event.key === "Enter") event.stopPropagation();
+    if (event.key !== "Escape" || !el.open) return;
+    close();
     event.stopPropagation();
   });
-  document.addEventListener(
-    "pointerdown",
-    (event) => {
-      if (!list.hidden && !event.composedPath().includes(el)) open(false);
-    },
-    { signal },
-  );
+  el.addEventListener("toggle", () => {
+    // As far to the right as there is room in the widget.
+    list.style.translate = "";
+    const edge = el.closest(".ov-strip")?.getBoundingClientRect().right ?? Infinity;
+    const over = list.getBoundingClientRect().right - edge + 8;
+    if (over > 0) list.style.translate = `${-over}px`;
+  });
   return {
     el,
     show({ total, reasons }: ReturnType<typeof dropsOf>) {
       setText(value, count(total));
-      setAttr(el, "data-some", total > 0);
-      const words = JSON.stringify(reasons);
-      if (words === shown) return;
-      shown = words;
-      if (total === 0) setText(list, "No sample was dropped.");
-      else {
-        fill(
-          list,
-          ...reasons.map(([reason, n]) =>
-            h("div", {}, h("span", { text: reason, attrs: { dir: "auto" } }), h("b", { text: count(n) })),
-          ),
-        );
-      }
+      setAttr(words, "data-some", total > 0);
+      const now = JSON.stringify(reasons);
+      if (now === shown) return;
+      shown = now;
+      const lines = reasons.map(([reason, n]) => h("div", {}, reason, h("b", { text: count(n) })));
+      fill(list, ...(total ? lines : ["No sample was dropped."]));
     },
   };
 }

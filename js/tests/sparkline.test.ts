@@ -13,7 +13,8 @@ import {
 const points = (path: string) =>
   path
     .slice(1)
-    .split("L")
+    .split(/L|h0/)
+    .filter((point) => point !== "")
     .map((point) => point.split(" ").map(Number) as [number, number]);
 
 describe("the scale", () => {
