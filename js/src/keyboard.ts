@@ -10,7 +10,7 @@ const EDITABLE = "input, textarea, select, [contenteditable]:not([contenteditabl
 const PRESSABLE =
   "button, a[href], summary, [role=button], [role=tab], [role=option], [role=switch]";
 /** What does something of its own when it is clicked. */
-const INTERACTIVE = `${EDITABLE}, ${PRESSABLE}, label, [tabindex]:not(.ov)`;
+const INTERACTIVE = `${EDITABLE}, ${PRESSABLE}, label, [tabindex]`;
 
 /** Lets `view.root` take keys, until the view goes. */
 export function listenToKeys(view: View): void {
@@ -34,7 +34,8 @@ export function listenToKeys(view: View): void {
     (event) => {
       // A click that ends a selection of text must not take it away.
       const selecting = document.getSelection()?.isCollapsed === false;
-      if (selecting || (event.target as Element).closest(INTERACTIVE) !== null) return;
+      const within = (event.target as Element).closest(INTERACTIVE);
+      if (selecting || (within !== null && within !== root)) return;
       root.focus({ preventScroll: true });
     },
     { signal },

@@ -72,8 +72,9 @@ export const timeline: Part = (view) => {
     const next = isWhole() ? all : slide(domain, latest(), hovered !== null, focus());
     const pixel = (next.end - next.start) / Math.max(1, width);
     // A window that slides is drawn anew when it has moved by a pixel, not with each picture.
-    const moved = domain === null || Math.abs(next.end - domain.end) >= pixel;
-    if (moved || next.start !== domain?.start || stale) {
+    const far = (edge: keyof Domain) =>
+      domain === null || Math.abs(next[edge] - domain[edge]) >= pixel;
+    if (stale || far("start") || far("end")) {
       domain = next;
       stale = false;
       drawTimeline(canvas, session.timeline, domain, width, getComputedStyle(root));
