@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from .api.gateway import ApiClient
     from .batch import analyze
     from .client import Overshoot, get_models
+    from .interactive import watch
+    from .prompts import PromptHistory, PromptVersion
+    from .sample_log import SampleLog
     from .sources import (
         ArraySource,
         CameraSource,
@@ -95,14 +98,18 @@ _LAZY = {
     "HLSSource": "sources",
     "LiveKitSource": "sources",
     "Overshoot": "client",
+    "PromptHistory": "prompts",
+    "PromptVersion": "prompts",
     "RTMPSource": "sources",
     "RTSPSource": "sources",
+    "SampleLog": "sample_log",
     "SourceConfig": "sources",
     "Stream": "stream",
     "StreamStats": "stats",
     "analyze": "batch",
     "as_source": "sources",
     "get_models": "client",
+    "watch": "interactive",
 }
 
 __all__ = [
@@ -131,12 +138,15 @@ __all__ = [
     "Overshoot",
     "OvershootError",
     "PermissionDeniedError",
+    "PromptHistory",
+    "PromptVersion",
     "RTMPSource",
     "RTSPSource",
     "RateLimitError",
     "ReinferResult",
     "RequestTimeoutError",
     "Sample",
+    "SampleLog",
     "SampleNotKeptError",
     "ServerError",
     "SourceConfig",
@@ -158,6 +168,7 @@ __all__ = [
     "analyze",
     "as_source",
     "get_models",
+    "watch",
 ]
 
 

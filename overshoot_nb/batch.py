@@ -92,7 +92,7 @@ def _watch(stream: Stream, progress: bool) -> bool:
     runtime = get_runtime()
     bar = _bar(stream) if progress else None
     try:
-        over = runtime.submit(stream._wait_over(drain=True))
+        over = runtime.submit(stream._life.wait_over(drain=True))
         while True:
             try:
                 over.result(TICK_SECONDS)

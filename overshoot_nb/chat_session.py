@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .api.chat import ChatAnswer, ChatClient, ChatRequest
 from .errors import (
@@ -25,11 +25,13 @@ from .errors import (
 from .handoff import Handoff
 from .pacing import Pacer
 from .pipeline import SampleReader
+from .preview import Preview
+from .prompts import PromptVersion
 from .runtime import start_thread
 from .settings import StreamSettings
 from .types import Sample, StreamInferenceResult
 
-__all__ = ["ChatSession", "PromptInForce", "Sink"]
+__all__ = ["ChatSession", "PromptInForce", "Sink", "check_model"]
 
 #: No later sample would fare better, so these end the stream.
 FATAL = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, NotFoundError)
@@ -44,12 +46,15 @@ DROP_CLOSED = "stream closed"
 
 
 class Sink(Protocol):
-    """What a session tells its stream. ``sampled`` and ``dropped`` come from any thread."""
+    """What a session tells its stream; ``sampled``, ``missed`` and ``dropped`` from any thread.
+
+    Of each index, ``sampled`` or ``missed`` comes first, in the order of the indices.
+    """
 
     def sampled(self, sample: Sample) -> None: ...
     def sent(self, sample: Sample) -> None: ...
-    def missed(self, reason: str, count: int) -> None: ...
-    def dropped(self, reason: str, *, sent: bool = False) -> None: ...
+    def missed(self, index: int, media_time: float, reason: str) -> None: ...
+    def dropped(self, sample: Sample, reason: str, *, sent: bool = False) -> None: ...
     def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None: ...
     def said(self, note: str) -> None: ...
 
@@ -58,20 +63,55 @@ class Sink(Protocol):
 class PromptInForce:
     """A prompt version and the request that was prepared for it."""
 
-    version: int
-    text: str
+    version: PromptVersion
     request: ChatRequest
-    created_at: datetime
+
+
+async def check_model(chat: ChatClient, model: str) -> None:
+    """Refuse a model that the server lacks before a source (a camera) is opened for nothing.
+
+    Only on the embedded engine, whose list is whole: other servers may take names that they do
+    not list, and refuse the first request otherwise, which ends the stream.
+
+    Raises:
+        NotFoundError: the embedded engine has no such model.
+    """
+    if not chat.endpoint.is_local:
+        return
+    names = [m.model for m in await chat.get_models()]
+    if names and model not in names:
+        raise NotFoundError(
+            f"the embedded engine has no model {model!r}; it has {', '.join(names)}"
+        )
 
 
 class ChatSession:
     """Samples a source and asks about each sample, until the source ends or it is stopped.
 
     :meth:`open`, then :meth:`run`, and always :meth:`stop`; all on the runtime's loop.
+
+    Args:
+        settings: what to watch and how.
+        prompt: what to ask at first.
+        preview: who looks on while it samples.
+        first_index: index of the first sample.
     """
 
+    #: What can be changed while it runs, as named in ``client.streams.create``.
+    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
+        ("prompt", "model", "output_schema", "max_output_tokens", "interval_seconds")
+    )
+
     def __init__(
-        self, settings: StreamSettings, chat: ChatClient, stream_id: str, sink: Sink
+        self,
+        settings: StreamSettings,
+        prompt: PromptVersion,
+        chat: ChatClient,
+        stream_id: str,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int = 0,
     ) -> None:
         self._settings = settings
         self._chat = chat
@@ -88,9 +128,11 @@ class ChatSession:
             max_size=settings.max_size,
             jpeg_quality=settings.jpeg_quality,
             clip_encoding=settings.clip_encoding,
-            wait=self._pacer.wait,
+            pacer=self._pacer,
             on_status=sink.said,
-            on_drop=sink.missed,
+            on_drop=self._missed,
+            preview=preview,
+            first_index=first_index,
         )
         self._handoff = Handoff(
             self._loop, newest_wins=settings.realtime, capacity=settings.max_in_flight
@@ -100,35 +142,40 @@ class ChatSession:
         self._worker_started = False
         self._worker_error: BaseException | None = None
         self._fatal: OvershootError | None = None
+        self._deserted = False  # its worker thread did not end in time
         self._paused = False
         self._failures = 0
         self._answers = 0
-        self._prompt = self._prepared(1, settings.prompt)
+        self._prompt = self._prepared(prompt)
 
     # ---- steering ----
 
-    @property
-    def prompt(self) -> PromptInForce:
-        """The version that the next request asks."""
-        return self._prompt
+    def ask(self, prompt: PromptVersion) -> None:
+        """Ask this from the next request on.
 
-    def update_prompt(self, text: str) -> PromptInForce:
-        """Ask ``text`` from the next request on; the same text again changes nothing."""
-        if text != self._prompt.text:
-            self._prompt = self._prepared(self._prompt.version + 1, text)
-        return self._prompt
+        Raises:
+            ValidationError: it cannot be asked; the one before stays.
+        """
+        self._prompt = self._prepared(prompt)
 
-    def _prepared(self, version: int, text: str) -> PromptInForce:
-        settings = self._settings
+    def _prepared(self, prompt: PromptVersion) -> PromptInForce:
         request = self._chat.prepare(
-            text,
-            settings.model,
-            output_schema=settings.output_schema,
-            max_output_tokens=settings.max_output_tokens,
-            response_format=settings.response_format,
+            prompt.text,
+            prompt.model,
+            output_schema=prompt.output_schema,
+            max_output_tokens=prompt.max_output_tokens,
+            response_format=self._settings.response_format,
             thread_id=self._stream_id,
         )
-        return PromptInForce(version, text, request, datetime.now(UTC))
+        return PromptInForce(prompt, request)
+
+    def change_interval(self, seconds: float) -> None:
+        """Take a frame every so many seconds from the next moment on that was not chosen yet.
+
+        Raises:
+            ValidationError: it is out of range, or these are clips.
+        """
+        self.reader.change_interval(seconds)
 
     def pause(self) -> None:
         """Take no samples: a file stands still, a live source is read on and dropped."""
@@ -166,16 +213,22 @@ class ChatSession:
             self._handoff.finish()
             self._tell_loop(self._worker_done.set)
 
+    def _missed(self, index: int, media_time: float, reason: str) -> None:
+        if not self._deserted:
+            self._sink.missed(index, media_time, reason)
+
     def _hand_over(self, sample: Sample) -> None:
+        if self._deserted:
+            return
         if self._paused and self._settings.source.live:
-            self._sink.missed(DROP_PAUSED, 1)
+            self._sink.missed(sample.index, sample.media_time, DROP_PAUSED)
             return
         self._sink.sampled(sample)
         lost = self._handoff.put(sample)
         if lost is sample:
-            self._sink.dropped(DROP_CLOSED)
+            self._sink.dropped(sample, DROP_CLOSED)
         elif lost is not None:
-            self._sink.dropped(DROP_LATE)
+            self._sink.dropped(lost, DROP_LATE)
 
     def _tell_loop(self, function: Callable[..., object], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # closed: the interpreter exits, nobody listens
@@ -240,7 +293,7 @@ class ChatSession:
             if previous is not None:
                 await previous.wait()
         except asyncio.CancelledError:
-            self._sink.dropped(DROP_CLOSED, sent=True)
+            self._sink.dropped(sample, DROP_CLOSED, sent=True)
             raise
         finally:
             turn.set()
@@ -271,8 +324,8 @@ class ChatSession:
             id=f"res_{uuid.uuid4().hex}",
             stream_id=self._stream_id,
             mode=sample.mode,
-            model_name=self._settings.model,
-            prompt=prompt.text,
+            model_name=prompt.version.model,
+            prompt=prompt.version.text,
             result="",
             inference_latency_ms=elapsed_ms,
             total_latency_ms=(answered_at - sample.captured_at).total_seconds() * 1e3,
@@ -282,7 +335,7 @@ class ChatSession:
             frame_times=tuple(frame.media_time for frame in sample.frames),
             captured_at=sample.captured_at,
             answered_at=answered_at,
-            prompt_version=prompt.version,
+            prompt_version=prompt.version.version,
         )
 
     def _judge(self, error: OvershootError) -> None:
@@ -298,8 +351,8 @@ class ChatSession:
     def _abandon(self) -> None:
         self.reader.interrupt()
         self._pacer.stop()
-        for _ in self._handoff.abandon():
-            self._sink.dropped(DROP_CLOSED)
+        for sample in self._handoff.abandon():
+            self._sink.dropped(sample, DROP_CLOSED)
 
     async def stop(self) -> None:
         """Stop sampling and wait for the worker thread to end; idempotent."""
@@ -309,4 +362,5 @@ class ChatSession:
         try:
             await asyncio.wait_for(self._worker_done.wait(), WORKER_SECONDS)
         except TimeoutError:
+            self._deserted = True
             self._sink.said("a read of the source is still ending")

@@ -8,7 +8,9 @@ from typing import Any
 
 from . import config
 from .api.chat import ChatClient
-from .errors import NotFoundError, StreamClosedError, ValidationError
+from .chat_session import check_model
+from .errors import StreamClosedError, ValidationError
+from .lifecycle import Lifecycle
 from .runtime import get_runtime
 from .settings import StreamSettings
 from .sources import SourceConfig
@@ -78,14 +80,14 @@ class Overshoot:
     async def close(self) -> None:
         """End every stream of this client and its connections. Idempotent."""
         # A callback that closes its own client must not be waited for by that very close.
-        inside = any(stream._callbacks.inside() for stream in self.streams.active)
+        inside = any(stream._life.callbacks.inside() for stream in self.streams.active)
         await self._runtime.call(self._close(drain=not inside))
 
     async def _close(self, *, drain: bool = True) -> None:
         self._closed = True
         self._runtime.forget(self)
         reason = "its client was closed"
-        await asyncio.gather(*(s._close(reason, drain=drain) for s in self.streams.active))
+        await asyncio.gather(*(s._life.close(reason, drain=drain) for s in self.streams.active))
         await self._chat.close()
 
     async def __aenter__(self) -> Overshoot:
@@ -217,37 +219,27 @@ class Streams:
         on_error: Callable[[Exception], object] | None,
         caller_loop: asyncio.AbstractEventLoop | None,
     ) -> Stream:
-        await self._check_model(settings.model)
-        stream = Stream(
+        await check_model(self._client._chat, settings.model)
+        life = Lifecycle(
             settings,
             self._client._chat,
             self._client._runtime,
             on_result=on_result,
             on_error=on_error,
             caller_loop=caller_loop,
-            on_over=self._discard,
+            on_start=lambda: self._enter(stream),
+            on_over=lambda: self._leave(stream),
         )
-        await stream._start()
-        if stream.is_active:
-            self._active.append(stream)
+        stream = Stream(life, self._client._runtime)
+        await life.start()
         return stream
 
-    async def _check_model(self, model: str) -> None:
-        """Refuse a model that the server lacks before a source (a camera) is opened for nothing.
+    def _enter(self, stream: Stream) -> None:
+        self._client._require_open()
+        if stream not in self._active:
+            self._active.append(stream)
 
-        Only on the embedded engine, whose list is whole: other servers may take names that they
-        do not list, and refuse the first request otherwise, which ends the stream.
-        """
-        if not self._client._endpoint.is_local:
-            return
-        models = await self._client._chat.get_models()
-        names = [m.model for m in models]
-        if names and model not in names:
-            raise NotFoundError(
-                f"the embedded engine has no model {model!r}; it has {', '.join(names)}"
-            )
-
-    def _discard(self, stream: Stream) -> None:
+    def _leave(self, stream: Stream) -> None:
         if stream in self._active:
             self._active.remove(stream)
 

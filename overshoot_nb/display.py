@@ -7,8 +7,11 @@ the theme's own, so that it is legible in light and dark.
 from __future__ import annotations
 
 import html
+import logging
+import sys
 from typing import TYPE_CHECKING
 
+from .errors import MissingDependencyError
 from .stats import StreamStats
 
 if TYPE_CHECKING:
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
 
     from .stream import Stream
 
-__all__ = ["clock", "figures", "stream_html"]
+__all__ = ["clock", "figures", "show_stream", "stream_html"]
+
+logger = logging.getLogger("overshoot_nb")
 
 ROWS = 5
 
@@ -61,6 +66,28 @@ def stream_html(stream: Stream) -> str:
         f" <small>(prompt version {stream.prompt_version})</small></div>"
         f"{_newest(stream.df)}</div>"
     )
+
+
+def show_stream(stream: Stream) -> None:
+    """Show a stream in the cell that runs: its widget where a kernel could talk to one.
+
+    Raises:
+        NotImplementedError: there is no kernel here, so that IPython takes the text or HTML.
+    """
+    if not _in_kernel():
+        raise NotImplementedError
+    try:
+        widget = stream.widget
+    except MissingDependencyError as error:
+        logger.warning("%s", error)
+        raise NotImplementedError from error
+    widget.show()
+
+
+def _in_kernel() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def _newest(df: pd.DataFrame) -> str:

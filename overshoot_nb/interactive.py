@@ -18,7 +18,7 @@ from .stream import Stream
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["models", "start", "status", "stop"]
+__all__ = ["models", "status", "stop", "watch"]
 
 _clients: dict[Endpoint, Overshoot] = {}
 #: Streams that were started here, newest last; those over are kept for `status`.
@@ -33,7 +33,7 @@ def client() -> Overshoot:
     return _clients[endpoint]
 
 
-def start(
+def watch(
     source: object,
     prompt: str,
     model: str | None = None,

@@ -132,7 +132,7 @@ class OvershootMagics(Magics):
         }
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {args.out}: not a name that a variable can have")
-        stream = interactive.start(args.source, prompt, args.model, **parameters)
+        stream = interactive.watch(args.source, prompt, args.model, **parameters)
         if args.out is not None:
             self._names[args.out] = stream
         return stream

@@ -50,18 +50,20 @@ class OutputColumn:
         return output
 
 
-def output_columns(schema: Mapping[str, Any] | None) -> list[OutputColumn]:
-    """The columns for answers that fit ``schema``, in the schema's order.
+def output_columns(*schemas: Mapping[str, Any]) -> list[OutputColumn]:
+    """The columns for answers that fit any of ``schemas``, in the schemas' order.
 
     An object with named properties becomes a column for each, named with dots; a schema that is
     no such object becomes the one column ``out``. Two properties whose dotted names are the same
     stay two columns: the second one's name ends in ``_2``.
     """
-    if schema is None:
-        return []
+    leaves: dict[_Path, Mapping[str, Any]] = {}
+    for schema in schemas:
+        for path, leaf in _leaves(schema, schema, (), frozenset()):
+            leaves[path] = _agreed(leaves[path], leaf) if path in leaves else leaf
     columns: list[OutputColumn] = []
     names: set[str] = set()
-    for path, leaf in _leaves(schema, schema, (), frozenset()):
+    for path, leaf in leaves.items():
         wanted = name = ".".join(("out", *path)).encode("utf-8", "replace").decode()
         number = 1
         while name in names:
@@ -129,6 +131,26 @@ def _only_branch(schema: Mapping[str, Any]) -> tuple[str, Any] | None:
             if len(branches) == 1:
                 return keyword, branches[0]
     return None
+
+
+def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a column must hold to hold the values of both; {} is anything."""
+    if one == other:
+        return one
+    kinds = {_type(one), _type(other)}
+    if kinds == {"integer", "number"}:
+        return {"type": "number"}
+    kind = kinds.pop()
+    if kinds or kind is None:
+        return {}
+    if kind == "string" and _values(one) and _values(other):
+        return {"enum": [*_values(one), *_values(other)]}
+    agreed: dict[str, Any] = {"type": kind}
+    if kind == "string" and one.get("format") == other.get("format") == "date-time":
+        agreed["format"] = "date-time"
+    if kind == "integer" and (_beyond_int64(one) or _beyond_int64(other)):
+        agreed["minimum"] = -(2**64)  # no matter how far: it needs the wide column
+    return agreed
 
 
 def _is_null(schema: Mapping[str, Any]) -> bool:

@@ -30,6 +30,7 @@ from .validation import (
 )
 
 __all__ = [
+    "StreamChanges",
     "StreamParameters",
     "StreamSettings",
     "check_finite",
@@ -55,6 +56,20 @@ class StreamParameters(TypedDict, total=False):
     response_format: ResponseFormat
     keep_frames: int | bool | None
     realtime: bool | None
+
+
+class StreamChanges(TypedDict, total=False):
+    """What can be changed about a stream; described at ``client.streams.create``."""
+
+    prompt: str
+    model: str
+    mode: Mode
+    output_schema: Mapping[str, Any] | None
+    max_output_tokens: int | None
+    target_fps: int
+    clip_length_seconds: float
+    delay_seconds: float
+    interval_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,43 @@ class StreamSettings:
             response_format=response_format,
             keep_frames=_checked_bytes(keep_frames),
         )
+
+    def changed(self, changes: StreamChanges) -> StreamSettings:
+        """These settings with some of them changed; numbers of the other mode are its defaults.
+
+        Raises:
+            ValidationError: names the parameter, its value and what is allowed.
+        """
+        unknown = set(changes) - set(StreamChanges.__annotations__)
+        if unknown:
+            raise ValidationError(
+                f"{', '.join(sorted(unknown))} cannot be changed; what can is "
+                f"{', '.join(StreamChanges.__annotations__)}"
+            )
+        mode = changes.get("mode", self.mode)
+        numbers = self.numbers if mode == self.mode else {}
+        numbers |= {name: value for name, value in changes.items() if name in _NUMBERS}
+        processing = processing_from(mode, **numbers)
+        asked = {name: changes[name] for name in _ASKED if name in changes}  # type: ignore[literal-required]
+        settings = replace(self, processing=processing, **asked)
+        check_inference(
+            InferenceConfig(
+                settings.prompt,
+                settings.model,
+                settings.output_schema,
+                settings.max_output_tokens,
+            )
+        )
+        return settings
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The flat sampling parameters of its mode."""
+        return {name: getattr(self.processing, name) for name in self.processing.__slots__}
+
+
+_ASKED = ("prompt", "model", "output_schema", "max_output_tokens")
+_NUMBERS = ("target_fps", "clip_length_seconds", "delay_seconds", "interval_seconds")
 
 
 def processing_from(

@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from .types import StreamInferenceResult
 
@@ -31,6 +32,7 @@ class StreamStats:
         in_flight: requests under way.
         latency_p50_ms, latency_p95_ms: inference latency of the newest 1,000 answers, or None.
         prompt_tokens, completion_tokens, total_tokens: sums over all answers that said.
+        cost_cents: sum over all answers that said, in US cents; None where none did.
     """
 
     samples: int = 0
@@ -44,6 +46,7 @@ class StreamStats:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+    cost_cents: float | None = None
 
 
 class Counters:
@@ -56,6 +59,7 @@ class Counters:
         self._drops: Counter[str] = Counter()
         self._latencies: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self._tokens = [0, 0, 0]
+        self._cost_cents: float | None = None
 
     def sampled(self) -> None:
         """A sample was taken; it waits."""
@@ -93,6 +97,8 @@ class Counters:
                 u = result.usage
                 for i, n in enumerate((u.prompt_tokens, u.completion_tokens, u.total_tokens)):
                     self._tokens[i] += n
+                if u.cost_cents is not None:
+                    self._cost_cents = (self._cost_cents or 0.0) + u.cost_cents
 
     def snapshot(self) -> StreamStats:
         """The figures now, all of the same moment."""
@@ -110,7 +116,14 @@ class Counters:
                 prompt_tokens=self._tokens[0],
                 completion_tokens=self._tokens[1],
                 total_tokens=self._tokens[2],
+                cost_cents=self._cost_cents,
             )
+
+    def latest_latencies(self, count: int) -> list[float]:
+        """Inference latencies of the newest answers in milliseconds, oldest first."""
+        with self._lock:
+            newest = list(islice(reversed(self._latencies), count))
+        return newest[::-1]
 
 
 def _percentile(ordered: list[float], share: float) -> float | None:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Unpack
 
-from .api.chat import ChatClient
-from .callbacks import CallbackQueue
-from .chat_session import ChatSession
-from .display import figures, stream_html
-from .errors import OvershootError, StreamClosedError
+from .display import figures, show_stream, stream_html
 from .frames import FrameStore
+from .lifecycle import Lifecycle
+from .prompts import PromptHistory
 from .runtime import Runtime
-from .settings import StreamSettings
-from .stats import Counters, StreamStats
-from .table import ResultTable
-from .types import Mode, Sample, StreamConfigResponse, StreamInferenceResult, StreamState
-from .validation import check_text
+from .sample_log import SampleLog
+from .settings import StreamChanges, StreamSettings
+from .stats import StreamStats
+from .types import Mode, StreamConfigResponse, StreamInferenceResult, StreamState
+from .validation import check_text, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .widget import StreamWidget
+
 __all__ = ["Stream"]
-
-logger = logging.getLogger("overshoot_nb")
-
-#: close() ends within 5 s whatever happens: 3.5 s for the source (chat_session), 1 s for callbacks.
-CALLBACK_SECONDS = 1.0
-
-ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
-
-ResultCallback = Callable[[StreamInferenceResult], object]
-ErrorCallback = Callable[[Exception], object]
 
 
 class Stream:
@@ -50,93 +38,74 @@ class Stream:
                 print(result.media_time, result.result)
     """
 
-    def __init__(
-        self,
-        settings: StreamSettings,
-        chat: ChatClient,
-        runtime: Runtime,
-        *,
-        on_result: ResultCallback | None,
-        on_error: ErrorCallback | None,
-        caller_loop: asyncio.AbstractEventLoop | None,
-        on_over: Callable[[Stream], object],
-    ) -> None:
+    def __init__(self, life: Lifecycle, runtime: Runtime) -> None:
         # Made on the runtime's loop, by the client alone.
-        self._settings = settings
+        self._life = life
         self._runtime = runtime
-        self._on_result = on_result
-        self._on_error = on_error
-        self._on_over = on_over
-        self._stream_id = f"stream_{uuid.uuid4().hex[:20]}"
-        self._state: StreamState = "starting"
-        self._note = ""
-        self._error: Exception | None = None
-        self._counters = Counters()
-        self._table = ResultTable(settings.output_schema)
-        self._frames = FrameStore(settings.keep_frames)
-        self._callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
-        self._changed = asyncio.Event()
-        self._over = asyncio.Event()
-        self._close_reason: str | None = None
-        self._main: asyncio.Task[None] | None = None
-        self._session = ChatSession(settings, chat, self._stream_id, self)
+        self._selected: int | None = None
+        self._widget: StreamWidget | None = None
 
     # ---- what it is ----
 
     @property
     def stream_id(self) -> str:
-        """Id of this stream; every row carries it."""
-        return self._stream_id
+        """Id of this stream, in every row; a restart begins a new one."""
+        return self._life.stream_id
 
     @property
     def is_active(self) -> bool:
         """True while it is starting, running or paused."""
-        return self._state in ACTIVE
+        return self._life.is_active
 
     @property
     def state(self) -> StreamState:
         """starting, running or paused; then ended, failed or closed."""
-        return self._state
+        return self._life.state
 
     @property
     def status(self) -> str:
         """The state and, where there is one, the reason or what is happening, in words."""
-        return f"{self._state}: {self._note}" if self._note else self._state
+        return self._life.status
 
     @property
     def error(self) -> Exception | None:
         """What made it fail, or None."""
-        return self._error
+        return self._life.error
 
     @property
     def settings(self) -> StreamSettings:
-        """Everything it was asked to do, defaults filled in."""
-        return self._settings
+        """Everything it is asked to do now, defaults filled in."""
+        return self._life.settings
 
     @property
     def mode(self) -> Mode:
         """ "frame" or "clip"."""
-        return self._settings.mode
+        return self._life.settings.mode
 
     @property
     def model(self) -> str:
         """The model that is asked."""
-        return self._settings.model
+        return self._life.settings.model
 
     @property
     def prompt(self) -> str:
         """The prompt in force."""
-        return self._session.prompt.text
+        return self._life.prompts.current.text
 
     @property
     def prompt_version(self) -> int:
-        """1 for the first prompt, one more for each that followed."""
-        return self._session.prompt.version
+        """1 at first, one more for each change of prompt, model, schema or output limit."""
+        return self._life.prompts.current.version
+
+    @property
+    def prompts(self) -> PromptHistory:
+        """Every prompt version so far: ``stream.prompts[1]`` is the first."""
+        return self._life.prompts
 
     @property
     def duration(self) -> float | None:
         """Length of the video in seconds, or None where it has no end or does not say."""
-        return self._session.reader.info.duration
+        return self._life.session.reader.info.duration
 
     # ---- what came of it ----
 
@@ -146,17 +115,22 @@ class Stream:
 
         Columns are described at :class:`overshoot_nb.table.ResultTable`.
         """
-        return self._table.df
+        return self._life.journal.table.df
 
     @property
     def frames(self) -> FrameStore:
         """The sampled pictures by sample index, the newest ``keep_frames`` bytes of them."""
-        return self._frames
+        return self._life.journal.frames
 
     @property
     def stats(self) -> StreamStats:
         """Figures of this moment: samples, results, errors, drops by reason, latencies, tokens."""
-        return self._counters.snapshot()
+        return self._life.journal.counters.snapshot()
+
+    @property
+    def samples(self) -> SampleLog:
+        """Time and fate of every sample by its index: ``stream.samples[12].fate``."""
+        return self._life.journal.log
 
     # ---- steering ----
 
@@ -168,21 +142,45 @@ class Stream:
             StreamClosedError: the stream is over.
         """
         check_text("prompt", prompt)
-        return await self._runtime.call(self._update_prompt(prompt))
+        return await self.update(prompt=prompt)
 
-    async def _update_prompt(self, prompt: str) -> StreamConfigResponse:
-        self._require_active("update the prompt")
-        created_at = self._session.prompt.created_at
-        now = self._session.update_prompt(prompt)
+    async def update(self, **changes: Unpack[StreamChanges]) -> StreamConfigResponse:
+        """Change the prompt, model, schema, output limit or interval while it runs.
+
+        From the next sample on; a new prompt, model, schema or limit is a new prompt version. The
+        interval counts from the last frame chosen. Parameters as in ``client.streams.create``.
+
+        Raises:
+            ValidationError: a value is not allowed, or cannot change while the stream runs (the
+                mode, and the numbers of a clip): :meth:`restart` can.
+            NotFoundError: the embedded engine does not have the model.
+            StreamClosedError: the stream is over.
+        """
+        before = self._life.prompts.current
+        now = await self._runtime.call(self._life.update(changes))
         return StreamConfigResponse(
-            id=f"{self._stream_id}-prompt-{now.version}",
-            stream_id=self._stream_id,
+            id=f"{self.stream_id}-prompt-{now.version}",
+            stream_id=self.stream_id,
             prompt=now.text,
-            model=self._settings.model,
-            output_schema_json=self._settings.output_schema,
-            created_at=created_at,
+            model=now.model,
+            output_schema_json=now.output_schema,
+            created_at=before.created_at,
             updated_at=now.created_at,
         )
+
+    async def restart(self, **changes: Unpack[StreamChanges]) -> None:
+        """Watch the source again from its start, also after the end; every row is kept.
+
+        ``stream_id`` is another one from then on, which tells the rows of the runs apart; samples
+        and prompt versions count on. ``changes`` are parameters of ``client.streams.create``.
+
+        Raises:
+            ValidationError: a value is not allowed.
+            NotFoundError: the embedded engine does not have the model.
+            SourceError: the source cannot be opened again; the stream has failed then.
+            StreamClosedError: the stream's client was closed, or the stream meanwhile.
+        """
+        await self._runtime.call(self._life.restart(changes))
 
     async def pause(self) -> None:
         """Take no samples until :meth:`resume`. A file stands still; a live source runs on.
@@ -190,7 +188,7 @@ class Stream:
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._steer("paused"))
+        await self._runtime.call(self._life.steer("paused"))
 
     async def resume(self) -> None:
         """Go on after :meth:`pause`; does nothing when running.
@@ -198,15 +196,26 @@ class Stream:
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._steer("running"))
+        await self._runtime.call(self._life.steer("running"))
 
-    async def _steer(self, state: Literal["paused", "running"]) -> None:
-        self._require_active("pause" if state == "paused" else "resume")
-        if state == "paused":
-            self._session.pause()
-        else:
-            self._session.resume()
-        self._set_state(state)
+    @property
+    def selected(self) -> int | None:
+        """Index of the sample that is selected in the widget, or None; can be set.
+
+        ``stream.frames[stream.selected]`` is its picture, and
+        ``stream.df[stream.df["sample"] == stream.selected]`` its row.
+
+        Raises:
+            ValidationError: on setting, there is no sample of that index.
+        """
+        return self._selected
+
+    @selected.setter
+    def selected(self, index: int | None) -> None:
+        if index is not None:
+            check_whole("selected", index, 0, max(len(self.samples) - 1, 0))
+        self._selected = index
+        self._life.journal.touch()
 
     async def wait(self, timeout: float | None = None) -> str:
         """Wait until the stream is over and every callback was called; returns its status.
@@ -215,33 +224,20 @@ class Stream:
             OvershootError: what made the stream fail.
             TimeoutError: it is not over after ``timeout`` seconds; it goes on.
         """
-        drain = not self._callbacks.inside()
+        drain = not self._life.callbacks.inside()
         async with asyncio.timeout(timeout):
-            await self._runtime.call(self._wait_over(drain))
-        if self._error is not None:
-            raise self._error
+            await self._runtime.call(self._life.wait_over(drain=drain))
+        if self.error is not None:
+            raise self.error
         return self.status
-
-    async def _wait_over(self, drain: bool) -> None:
-        await self._over.wait()
-        if drain:
-            await self._callbacks.drain()
 
     async def close(self, reason: str = "closed by its user") -> None:
         """End the stream. Rows and frames stay. Idempotent, within 5 s whatever the network does.
 
         Results that came before are still handed to ``on_result`` (for at most a second).
         """
-        await self._runtime.call(self._close(reason, drain=not self._callbacks.inside()))
-
-    async def _close(self, reason: str = "closed by its user", *, drain: bool = True) -> None:
-        if self._main is not None:
-            if self._close_reason is None:  # cancelled once: a second time would hit the clean-up
-                self._close_reason = reason
-                self._main.cancel()
-            await self._over.wait()
-        if drain and not await self._callbacks.drain(CALLBACK_SECONDS):
-            self._callbacks.cancel()
+        drain = not self._life.callbacks.inside()
+        await self._runtime.call(self._life.close(reason, drain=drain))
 
     async def __aenter__(self) -> Stream:
         return self
@@ -251,126 +247,35 @@ class Stream:
 
     async def __aiter__(self) -> AsyncIterator[StreamInferenceResult]:
         seen = 0
-        while new := await self._runtime.call(self._results_after(seen)):
+        while new := await self._runtime.call(self._life.results_after(seen)):
             seen += len(new)
             for result in new:
                 yield result
-        if self._error is not None:
-            raise self._error
-
-    async def _results_after(self, seen: int) -> list[StreamInferenceResult]:
-        """The results from number ``seen`` on, as soon as there is one; [] at the end."""
-        while len(self._table) <= seen and not self._over.is_set():
-            await self._changed.wait()
-        return self._table.results_since(seen)
-
-    def _require_active(self, verb: str) -> None:
-        if not self.is_active:
-            raise StreamClosedError(
-                f"cannot {verb}: the stream is over ({self.status}); start a new one with "
-                "client.streams.create(...)",
-                reason=self._note,
-            )
-
-    # ---- its life, on the runtime's loop ----
-
-    async def _start(self) -> None:
-        """Open the source and go on in a task of its own.
-
-        Raises:
-            SourceError: the source cannot be opened.
-        """
-        try:
-            await self._session.open()
-        except BaseException as error:
-            await self._session.stop()
-            self._finish("failed", str(error))
-            raise
-        self._set_state("running")
-        self._runtime.close_at_exit(self, self._close)
-        self._main = asyncio.create_task(self._live(), name=self._stream_id)
-
-    async def _live(self) -> None:
-        state: StreamState = "failed"
-        note = ""
-        try:
-            note = await self._session.run()
-            state = "ended"
-        except asyncio.CancelledError:
-            state, note = "closed", self._close_reason or "the interpreter exits"
-        except Exception as error:
-            if not isinstance(error, OvershootError):
-                logger.exception("stream %s failed in an unforeseen way", self._stream_id)
-            self._error, note = error, str(error)
-        finally:
-            try:
-                await self._session.stop()
-            finally:
-                self._finish(state, note)
-
-    def _finish(self, state: StreamState, note: str) -> None:
-        self._set_state(state, note)
-        self._runtime.forget(self)
-        if self._error is not None:
-            if self._on_error is not None:
-                self._callbacks.put(self._on_error, self._error)
-            else:
-                logger.warning("stream %s failed: %s", self._stream_id, self._error)
-        self._over.set()
-        self._wake()
-        self._on_over(self)
-
-    def _set_state(self, state: StreamState, note: str = "") -> None:
-        self._state, self._note = state, note
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    # ---- what the session tells it (see chat_session.Sink) ----
-
-    def sampled(self, sample: Sample) -> None:
-        """A sample was taken."""
-        if self._state == "running":
-            self._note = ""  # whatever was wrong with the source is over
-        self._counters.sampled()
-        self._frames.put(sample)
-
-    def sent(self, sample: Sample) -> None:
-        """Its request is under way."""
-        self._counters.sent()
-
-    def missed(self, reason: str, count: int) -> None:
-        """Chosen moments gave no sample."""
-        self._counters.missed(reason, count)
-
-    def dropped(self, reason: str, *, sent: bool = False) -> None:
-        """A sample will not be answered."""
-        self._counters.dropped(reason, sent=sent)
-
-    def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None:
-        """A sample has its row."""
-        self._counters.answered(result)
-        self._table.append(result)
-        self._wake()
-        if error is None:
-            if self._on_result is not None:
-                self._callbacks.put(self._on_result, result)
-        elif self._on_error is not None:
-            self._callbacks.put(self._on_error, error)
-
-    def said(self, note: str) -> None:
-        """Something happens that the user should see, e.g. a reconnection."""
-        if self.is_active:
-            self._note = note
+        if self.error is not None:
+            raise self.error
 
     # ---- how it looks ----
 
+    @property
+    def widget(self) -> StreamWidget:
+        """The stream as a widget: video, controls and results. One model however often shown."""
+        if self._widget is None:
+            from .widget import StreamWidget
+
+            self._widget = StreamWidget(self)
+        return self._widget
+
     def __repr__(self) -> str:
         return (
-            f"<Stream {self._stream_id} of {self._settings.source.label}, {self._settings.model}, "
+            f"<Stream {self.stream_id} of {self.settings.source.label}, {self.model}, "
             f"{self.status}; {figures(self.stats)}>"
         )
 
     def _repr_html_(self) -> str:
         return stream_html(self)
+
+    def _ipython_display_(self) -> None:
+        show_stream(self)
+
+    def _display_(self) -> object:
+        return self.widget  # what marimo asks for

@@ -79,12 +79,22 @@ class ResultTable:
     """
 
     def __init__(self, output_schema: Mapping[str, Any] | None = None) -> None:
-        self._schema = output_schema
+        self._schemas = [] if output_schema is None else [output_schema]
         self._results: list[StreamInferenceResult] = []
         self._lock = threading.Lock()  # guards what follows; a list's append needs none
         self._layout: Layout | None = None
         self._filled = 0
         self._frame: pd.DataFrame | None = None
+
+    def add_schema(self, output_schema: Mapping[str, Any]) -> None:
+        """Answers from now on may fit another schema: the table has the columns of all of them.
+
+        A property on which schemas disagree has the narrowest dtype that holds both.
+        """
+        with self._lock:
+            if output_schema not in self._schemas:
+                self._schemas.append(output_schema)
+                self._layout, self._filled, self._frame = None, 0, None
 
     def append(self, result: StreamInferenceResult) -> None:
         """Add a result as the last row. O(1), from any thread."""
@@ -128,7 +138,7 @@ class ResultTable:
         # halfway leaves columns of different lengths, and the next call starts over.
         self._layout, self._filled, self._frame = None, 0, None
         if layout is None:
-            layout, filled = Layout(self._schema), 0
+            layout, filled = Layout(*self._schemas), 0
         rows = self._results[filled:]
         layout.extend(rows)
         frame = layout.frame()

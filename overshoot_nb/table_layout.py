@@ -47,11 +47,11 @@ class Layout:
     """All columns, filled together.
 
     Args:
-        output_schema: JSON schema of the answers, or None.
+        output_schemas: JSON schemas that answers fit, oldest first.
     """
 
-    def __init__(self, output_schema: Mapping[str, Any] | None) -> None:
-        self._outputs = output_columns(output_schema)
+    def __init__(self, *output_schemas: Mapping[str, Any]) -> None:
+        self._outputs = output_columns(*output_schemas)
         before: list[tuple[str, _Pick, Column]] = [
             ("sample", attrgetter("sample"), _integers()),
             ("media_time", attrgetter("media_time"), TimeColumn(duration_us, duration=True)),

@@ -141,11 +141,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one inference used."""
+    """Tokens that one inference used, and what it cost where the server says so."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cost_cents: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

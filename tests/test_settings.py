@@ -163,3 +163,41 @@ def test_expected_clips_need_their_fewest_frames():
     assert expected_samples(clips, 0.3) == 0
     assert expected_samples(clips, 0.4) == 1
     assert expected_samples(clips, 10.0) == 20
+
+
+# ---- changes -----------------------------------------------------------------------------------
+
+
+def test_changes_keep_the_rest():
+    before = StreamSettings.build("clip.mp4", "Read", "m", interval_seconds=2, jpeg_quality=50)
+    after = before.changed({"prompt": "Count", "max_output_tokens": 9})
+    assert (after.prompt, after.model, after.max_output_tokens) == ("Count", "m", 9)
+    assert after.processing == FrameProcessingConfig(2)
+    assert (after.jpeg_quality, after.source) == (50, before.source)
+    assert before.prompt == "Read"
+
+
+def test_a_change_of_mode_takes_the_other_modes_defaults():
+    frames = StreamSettings.build("clip.mp4", "Read", "m", interval_seconds=2)
+    clips = frames.changed({"mode": "clip", "clip_length_seconds": 1.0})
+    assert clips.processing == ClipProcessingConfig(clip_length_seconds=1.0)
+    again = clips.changed({"delay_seconds": 3})
+    assert again.processing == ClipProcessingConfig(clip_length_seconds=1.0, delay_seconds=3)
+    assert again.changed({"mode": "frame"}).processing == FrameProcessingConfig()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompt": " "}, "prompt="),
+        ({"interval_seconds": 0}, "interval_seconds=0"),
+        ({"target_fps": 6}, "target_fps=6 belongs to clip mode"),
+        ({"mode": "clip", "target_fps": 99}, "target_fps=99"),
+        ({"output_schema": {"type": "thing"}}, "output_schema"),
+        ({"max_output_tokens": 0}, "max_output_tokens=0"),
+        ({"source": "other.mp4"}, "source cannot be changed; what can is prompt, model"),
+    ],
+)
+def test_changes_are_checked_as_at_the_start(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        StreamSettings.build("clip.mp4", "Read", "m").changed(changes)

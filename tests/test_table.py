@@ -725,3 +725,55 @@ def test_media_time_is_exact_to_the_microsecond() -> None:
     times = [1 / 3, 0.1 + 0.2, 86_400.000001, -0.5]
     frame = table_of(*(result(media_time=t) for t in times)).df
     assert frame["media_time"].astype(np.int64).tolist() == [333333, 300000, 86400000001, -500000]
+
+
+# ---- several schemas ---------------------------------------------------------------------------
+
+
+def properties(**types: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": types}
+
+
+def test_a_second_schema_adds_its_columns_and_keeps_the_rows() -> None:
+    table = ResultTable(properties(a={"type": "integer"}))
+    table.append(result(0, output={"a": 1}))
+    before = table.df
+    table.add_schema(properties(b={"type": "boolean"}))
+    table.append(result(1, output={"b": True}))
+    df = table.df
+    assert list(before.filter(like="out.")) == ["out.a"]
+    assert list(df.filter(like="out.")) == ["out.a", "out.b"]
+    assert df["out.a"].to_list() == [1, pd.NA]
+    assert df["out.b"].to_list() == [pd.NA, True]
+
+
+def test_a_table_that_began_without_a_schema_can_have_one() -> None:
+    table = ResultTable()
+    table.append(result(0, output=None))
+    table.add_schema(properties(a={"type": "integer"}))
+    table.append(result(1, output={"a": 2}))
+    assert table.df["out.a"].to_list() == [pd.NA, 2]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values", "dtype"),
+    [
+        ({"type": "integer"}, {"type": "number"}, [1, 0.5], "float64"),
+        ({"enum": ["a"]}, {"enum": ["b"]}, ["a", "b"], "category"),
+        ({"type": "string"}, {"enum": ["b"]}, ["x", "b"], TEXT),
+        ({"type": "string"}, {"type": "integer"}, ["x", 1], object),
+        ({"type": "integer"}, {"type": "integer", "maximum": 2**70}, [1, 2**69], object),
+        ({"type": "string"}, {"type": "string", "format": "date-time"}, ["x", "2026"], TEXT),
+    ],
+)
+def test_a_column_of_two_schemas_holds_the_values_of_both(
+    one: Any, other: Any, values: list[Any], dtype: Any
+) -> None:
+    for first, second, answers in ((one, other, values), (other, one, values[::-1])):
+        table = ResultTable(properties(a=first))
+        table.append(result(0, output={"a": answers[0]}))
+        table.add_schema(properties(a=second))
+        table.append(result(1, output={"a": answers[1]}))
+        column = table.df["out.a"]
+        assert column.dtype == dtype
+        assert column.to_list() == answers

@@ -56,6 +56,7 @@ export function mount(session: Session, el: HTMLElement): () => void {
     live,
   );
   el.append(root);
+  hideSnapshot(session, signal);
   followTheme(root, signal);
   followVisibility(view);
   listenToKeys(view);
@@ -63,6 +64,20 @@ export function mount(session: Session, el: HTMLElement): () => void {
     ending.abort();
     root.remove();
   };
+}
+
+/**
+ * What the kernel leaves behind as HTML for a notebook without one is not shown beside a live
+ * view. JupyterLab and Notebook do that by the snapshot's own style; other hosts have other boxes.
+ */
+function hideSnapshot(session: Session, signal: AbortSignal): void {
+  const hide = () => {
+    for (const el of document.querySelectorAll<HTMLElement>(".ov-snapshot")) {
+      if (el.dataset.key === session.model.get("key")) el.hidden = true;
+    }
+  };
+  session.on("welcome", hide, signal);
+  session.on("status", hide, signal); // the snapshot may come after the view
 }
 
 /** Pictures are wanted while the widget is in the window and the window is looked at. */

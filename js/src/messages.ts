@@ -69,10 +69,10 @@ export interface ModelInfo {
   status: string;
 }
 
-/** Allowed numbers; the first value of a range is excluded where `open`. */
+/** Allowed numbers; `low` itself is not one where `open`, and there is no end where `high` is null. */
 export interface Range {
   low: number;
-  high: number;
+  high: number | null;
   open: boolean;
   whole: boolean;
   default: number | null;

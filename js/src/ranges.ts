@@ -3,13 +3,10 @@
 import { count } from "./format";
 import type { Range } from "./messages";
 
-/** Upper ends from here on are no limits but what a message can hold. */
-const BOUNDLESS = 1e9;
-
 /** A range as people read it: "0 < x ≤ 60 s", "1–30 fps", "≥ 1". */
 export function rangeText({ low, high, open }: Range, unit = ""): string {
   const text =
-    high >= BOUNDLESS
+    high === null
       ? `${open ? ">" : "≥"} ${low}`
       : low + (open ? " < x ≤ " : "–") + count(high);
   return `${text} ${unit}`.trim();
@@ -24,7 +21,7 @@ export function checkNumber(text: string, range: Range, unit = ""): Checked {
   const fits =
     Number.isFinite(value) &&
     (open ? value > low : value >= low) &&
-    (value <= high || high >= BOUNDLESS) &&
+    (high === null || value <= high) &&
     (!whole || Number.isInteger(value));
   return fits
     ? { value }

@@ -90,6 +90,8 @@ export class Session {
     });
     this.#listen("change:selected", () => this.#emit("selected", model.get("selected")));
     this.#listen("change:caption", () => this.#emit("caption", model.get("caption")));
+    // Jupyter's own word for a kernel that died or came back; a beat then tells which.
+    this.#listen("comm_live_update", () => this.#beat());
     this.#timer = setInterval(() => this.#beat(), BEAT);
     this.#hello();
   }
@@ -211,7 +213,8 @@ export class Session {
     try {
       this.model.send(message);
     } catch {
-      // The kernel is gone; silence will tell.
+      // Jupyter refuses to send where the kernel has gone.
+      if (this.connection === "live") this.#connect("silent");
     }
   }
 

@@ -163,7 +163,14 @@ def usage(value: Any) -> Usage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    return Usage(prompt, completion, total if total is not None else prompt + completion)
+    total = total if total is not None else prompt + completion
+    return Usage(prompt, completion, total, _cents(value.get("cost")))
+
+
+def _cents(dollars: Any) -> float | None:
+    """OpenRouter says ``usage.cost``, in US dollars; most servers say nothing."""
+    known = isinstance(dollars, int | float) and not isinstance(dollars, bool)
+    return float(dollars) * 100 if known and 0 <= dollars < math.inf else None
 
 
 def model_list(reply: Reply) -> list[ModelInfo]:

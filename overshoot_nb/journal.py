@@ -1,0 +1,82 @@
+"""``Journal``: everything that came of a stream's samples, through all its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .frames import FrameStore
+from .sample_log import SampleLog
+from .stats import Counters
+from .table import ResultTable
+from .types import Sample, StreamInferenceResult
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Rows, pictures, counts and fates, kept in step. Any thread may write while others read.
+
+    Args:
+        output_schema: JSON schema of the first answers, or None.
+        keep_frames: bytes of pictures to keep.
+
+    Attributes:
+        table: the results.
+        frames: the sampled pictures.
+        log: each sample's time and fate.
+        counters: the running counts.
+    """
+
+    def __init__(self, output_schema: Mapping[str, Any] | None, keep_frames: int) -> None:
+        self.table = ResultTable(output_schema)
+        self.frames = FrameStore(keep_frames)
+        self.log = SampleLog()
+        self.counters = Counters()
+        self._watchers: list[Callable[[], object]] = []
+
+    def watch(self, watcher: Callable[[], object]) -> None:
+        """Call ``watcher()`` whenever something changed, from any thread; it must not block."""
+        self._watchers = [*self._watchers, watcher]
+
+    def unwatch(self, watcher: Callable[[], object]) -> None:
+        """Call it no more."""
+        self._watchers = [w for w in self._watchers if w != watcher]
+
+    def touch(self) -> None:
+        """Tell the watchers."""
+        for watcher in self._watchers:
+            watcher()
+
+    def sampled(self, sample: Sample) -> None:
+        """A sample was taken."""
+        self.log.sampled(sample.index, sample.media_time)
+        self.counters.sampled()
+        self.frames.put(sample)
+        self.touch()
+
+    def sent(self) -> None:
+        """The request of a sample is under way."""
+        self.counters.sent()
+        self.touch()
+
+    def missed(self, index: int, media_time: float, reason: str) -> None:
+        """A chosen moment gave no sample."""
+        self.log.sampled(index, media_time)
+        self.log.dropped(index, reason)
+        self.counters.missed(reason)
+        self.touch()
+
+    def dropped(self, index: int, reason: str, *, sent: bool) -> None:
+        """A sample will not be answered."""
+        self.counters.dropped(reason, sent=sent)
+        self.log.dropped(index, reason)
+        self.touch()
+
+    def answered(self, result: StreamInferenceResult) -> None:
+        """A sample has its row. On the runtime's loop alone: rows are numbered as they come."""
+        row = len(self.table)
+        self.counters.answered(result)
+        self.table.append(result)
+        self.log.answered(result.sample, row, ok=result.ok)
+        self.touch()

@@ -1,0 +1,375 @@
+"""The life of a stream: its states, its runs, and what is steered while one goes on.
+
+A run is one reading of the source, by a :class:`~overshoot_nb.chat_session.ChatSession`; a
+restart begins another one, with the rows kept. Everything here happens on the runtime's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Literal
+
+from .api.chat import ChatClient
+from .callbacks import CallbackQueue
+from .chat_session import ChatSession, check_model
+from .errors import OvershootError, StreamClosedError, ValidationError
+from .journal import Journal
+from .preview import Preview
+from .prompts import PromptHistory, PromptVersion
+from .runtime import Runtime
+from .settings import StreamChanges, StreamSettings
+from .types import ModelInfo, Sample, StreamInferenceResult, StreamState
+
+__all__ = ["ErrorCallback", "Lifecycle", "ResultCallback"]
+
+logger = logging.getLogger("overshoot_nb")
+
+#: close() ends within 5 s whatever happens: 3.5 s for the source (chat_session), 1 s for callbacks.
+CALLBACK_SECONDS = 1.0
+
+ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
+
+ResultCallback = Callable[[StreamInferenceResult], object]
+ErrorCallback = Callable[[Exception], object]
+
+
+class Lifecycle:
+    """States, runs and results of one stream; the session's :class:`~.chat_session.Sink`.
+
+    Attributes:
+        state, note: the state, and its reason or what is happening, in words.
+        error: what made it fail, or None.
+        settings: what it is asked to do now.
+        prompts: what was asked so far.
+        journal: what came of it.
+        preview: who looks on.
+        run_start: index of the first sample of this run.
+        callbacks: the calls of the user's callbacks that wait.
+
+    Args:
+        on_result, on_error: the user's callbacks.
+        caller_loop: the loop that these are called on, or None.
+        on_start: called before each run; raises where no stream may run any more.
+        on_over: called when it is over.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        chat: ChatClient,
+        runtime: Runtime,
+        *,
+        on_result: ResultCallback | None,
+        on_error: ErrorCallback | None,
+        caller_loop: asyncio.AbstractEventLoop | None,
+        on_start: Callable[[], object],
+        on_over: Callable[[], object],
+    ) -> None:
+        self.settings = settings
+        self.state: StreamState = "starting"
+        self.note = ""
+        self.error: Exception | None = None
+        self.journal = Journal(settings.output_schema, settings.keep_frames)
+        self.preview = Preview()
+        self.run_start = 0
+        self.callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
+        self._chat = chat
+        self._runtime = runtime
+        self._on_start = on_start
+        self._on_over = on_over
+        self._on_result = on_result
+        self._on_error = on_error
+        self._changed = asyncio.Event()
+        self._over = asyncio.Event()
+        self._steering = asyncio.Lock()
+        self._close_reason: str | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._restarting = False  # a run ends, the stream does not
+        self.prompts = PromptHistory(
+            PromptVersion(
+                1,
+                settings.prompt,
+                settings.model,
+                settings.output_schema,
+                settings.max_output_tokens,
+            )
+        )
+        self._new_session()
+
+    def _new_session(self) -> None:
+        self.stream_id = f"stream_{uuid.uuid4().hex[:20]}"
+        self.run_start = len(self.journal.log)
+        self.session = ChatSession(
+            self.settings,
+            self.prompts.current,
+            self._chat,
+            self.stream_id,
+            self,
+            preview=self.preview,
+            first_index=self.run_start,
+        )
+
+    @property
+    def is_active(self) -> bool:
+        """True while it is starting, running or paused."""
+        return self.state in ACTIVE
+
+    @property
+    def status(self) -> str:
+        """State and note in one line."""
+        return f"{self.state}: {self.note}" if self.note else self.state
+
+    # ---- a run ----
+
+    async def start(self) -> None:
+        """Open the source and go on in a task of its own.
+
+        Raises:
+            SourceError: the source cannot be opened.
+        """
+        try:
+            self._on_start()
+            await self.session.open()
+        except BaseException as error:
+            await self.session.stop()
+            if isinstance(error, asyncio.CancelledError):
+                self._finish("closed", self._close_reason or "interrupted")
+            else:
+                self._finish("failed", str(error))
+            raise
+        self._set_state("running")
+        self._runtime.close_at_exit(self, self.close)
+        self._main = asyncio.create_task(self._live(), name=self.stream_id)
+
+    async def _live(self) -> None:
+        state: StreamState = "failed"
+        note = ""
+        try:
+            note = await self.session.run()
+            state = "ended"
+        except asyncio.CancelledError:
+            state, note = "closed", self._close_reason or "the interpreter exits"
+        except Exception as error:
+            if not isinstance(error, OvershootError):
+                logger.exception("stream %s failed in an unforeseen way", self.stream_id)
+            self.error, note = error, str(error)
+        finally:
+            try:
+                await self.session.stop()
+            finally:
+                if not self._restarting:
+                    self._finish(state, note)
+
+    def _finish(self, state: StreamState, note: str) -> None:
+        self._set_state(state, note)
+        self._runtime.forget(self)
+        if self.error is not None:
+            if self._on_error is not None:
+                self.callbacks.put(self._on_error, self.error)
+            else:
+                logger.warning("stream %s failed: %s", self.stream_id, self.error)
+        self._over.set()
+        self._wake()
+        self._on_over()
+
+    def _set_state(self, state: StreamState, note: str = "") -> None:
+        self.state, self.note = state, note
+        self.journal.touch()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # ---- steering ----
+
+    async def update(self, changes: StreamChanges) -> PromptVersion:
+        """Change what a running stream can change; returns the prompt version in force.
+
+        Raises:
+            ValidationError: a value is not allowed, or takes a restart.
+            NotFoundError: the embedded engine does not have the model.
+            StreamClosedError: the stream is over.
+        """
+        async with self._steering:
+            self.require_active("update it")
+            settings = await self._checked(changes)
+            if fixed := set(self._differing(changes)) - self.session.LIVE_CHANGES:
+                raise ValidationError(
+                    f"{', '.join(sorted(fixed))} cannot change while the stream runs; "
+                    "restart(...) takes the same values and keeps the rows"
+                )
+            version = self._version(settings)
+            self.session.ask(version)
+            if settings.processing != self.settings.processing:
+                self.session.change_interval(changes["interval_seconds"])
+            self._adopt(settings, version)
+            return version
+
+    async def restart(self, changes: StreamChanges) -> None:
+        """Read the source anew from its start, with some settings changed; all rows are kept.
+
+        Raises:
+            ValidationError: a value is not allowed.
+            NotFoundError: the embedded engine does not have the model.
+            SourceError: the source cannot be opened again.
+            StreamClosedError: the stream's client was closed.
+        """
+        async with self._steering:
+            settings = await self._checked(changes)
+            self._restart = asyncio.create_task(self._run_again(settings))
+            try:
+                # Its own task: close() may cancel it without cancelling the caller.
+                await asyncio.wait([self._restart])
+                if self._restart.cancelled():
+                    raise StreamClosedError("the stream was closed while it restarted")
+                self._restart.result()
+            finally:
+                self._restart.cancel()
+                self._restart = None
+
+    async def _run_again(self, settings: StreamSettings) -> None:
+        self._restarting = True
+        try:
+            await self._end_run("restarted")
+        finally:
+            self._restarting = False
+        self._adopt(settings, self._version(settings))
+        self.error, self._close_reason = None, None
+        self._new_session()
+        self._over.clear()
+        self._set_state("starting")
+        try:
+            await self.start()
+        except OvershootError as error:
+            self.error = error
+            raise
+
+    async def _checked(self, changes: StreamChanges) -> StreamSettings:
+        if changes.get("output_schema") is None:
+            settings = self.settings.changed(changes)
+        else:
+            # The first check of a schema loads its library, which would hold up every stream.
+            settings = await asyncio.to_thread(self.settings.changed, changes)
+        if settings.model != self.settings.model:
+            await check_model(self._chat, settings.model)
+        return settings
+
+    async def get_models(self) -> list[ModelInfo]:
+        """GET /models: what could be asked instead."""
+        return await self._chat.get_models()
+
+    def _differing(self, changes: StreamChanges) -> list[str]:
+        now = {"mode": self.settings.mode, **self.settings.numbers}
+        return [n for n, value in changes.items() if n not in now or now[n] != value]
+
+    def _version(self, settings: StreamSettings) -> PromptVersion:
+        return self.prompts.current.followed_by(
+            text=settings.prompt,
+            model=settings.model,
+            output_schema=settings.output_schema,
+            max_output_tokens=settings.max_output_tokens,
+        )
+
+    def _adopt(self, settings: StreamSettings, version: PromptVersion) -> None:
+        self.settings = settings
+        self.prompts.add(version)
+        if settings.output_schema is not None:
+            self.journal.table.add_schema(settings.output_schema)
+        self.journal.touch()
+
+    async def steer(self, state: Literal["paused", "running"]) -> None:
+        """Pause or resume.
+
+        Raises:
+            StreamClosedError: the stream is over.
+        """
+        self.require_active("pause" if state == "paused" else "resume")
+        if state == "paused":
+            self.session.pause()
+        else:
+            self.session.resume()
+        self._set_state(state)
+
+    def require_active(self, verb: str) -> None:
+        """Refuse to ``verb`` a stream that is over.
+
+        Raises:
+            StreamClosedError: it is over.
+        """
+        if not self.is_active:
+            raise StreamClosedError(
+                f"cannot {verb}: the stream is over ({self.status}); restart() runs it again",
+                reason=self.note,
+            )
+
+    # ---- the end ----
+
+    async def close(self, reason: str = "closed by its user", *, drain: bool = True) -> None:
+        """End the stream; idempotent. ``drain`` calls the callbacks that wait, for a second."""
+        if self._restart is not None:
+            self._close_reason = reason
+            self._restart.cancel()
+            await asyncio.wait([self._restart])
+        await self._end_run(reason)
+        if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
+            self.callbacks.cancel()
+
+    async def _end_run(self, reason: str) -> None:
+        if self._main is None:
+            return
+        if self._close_reason is None:  # cancelled once: a second time would hit the clean-up
+            self._close_reason = reason
+            self._main.cancel()
+        await asyncio.wait([self._main])
+
+    async def wait_over(self, *, drain: bool) -> None:
+        """Wait for the end, and (``drain``) until every callback was called."""
+        await self._over.wait()
+        if drain:
+            await self.callbacks.drain()
+
+    async def results_after(self, seen: int) -> list[StreamInferenceResult]:
+        """The results from number ``seen`` on, as soon as there is one; [] at the end."""
+        while len(self.journal.table) <= seen and not self._over.is_set():
+            await self._changed.wait()
+        return self.journal.table.results_since(seen)
+
+    # ---- what the session tells it (see chat_session.Sink) ----
+
+    def sampled(self, sample: Sample) -> None:
+        """A sample was taken."""
+        if self.state == "running":
+            self.note = ""  # whatever was wrong with the source is over
+        self.journal.sampled(sample)
+
+    def sent(self, sample: Sample) -> None:
+        """Its request is under way."""
+        self.journal.sent()
+
+    def missed(self, index: int, media_time: float, reason: str) -> None:
+        """A chosen moment gave no sample."""
+        self.journal.missed(index, media_time, reason)
+
+    def dropped(self, sample: Sample, reason: str, *, sent: bool = False) -> None:
+        """A sample will not be answered."""
+        self.journal.dropped(sample.index, reason, sent=sent)
+
+    def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None:
+        """A sample has its row."""
+        self.journal.answered(result)
+        self._wake()
+        if error is None:
+            if self._on_result is not None:
+                self.callbacks.put(self._on_result, result)
+        elif self._on_error is not None:
+            self.callbacks.put(self._on_error, error)
+
+    def said(self, note: str) -> None:
+        """Something happens that the user should see, e.g. a reconnection."""
+        if self.is_active:
+            self.note = note
+            self.journal.touch()

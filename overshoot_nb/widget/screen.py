@@ -1,0 +1,85 @@
+"""The pictures of a stream on their way to the pages."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from overshoot_nb.preview import PreviewFrame
+
+from .messages import Picture
+
+if TYPE_CHECKING:
+    from overshoot_nb.stream import Stream
+
+    from .kernel_link import KernelLink
+    from .pages import Pages
+
+__all__ = ["Screen"]
+
+
+class Screen:
+    """A viewer of a stream's preview that sends what it is shown, as fast as pages take it."""
+
+    def __init__(self, stream: Stream, link: KernelLink, pages: Pages) -> None:
+        self._stream = stream
+        self._link = link
+        self._pages = pages
+        self._newest: PreviewFrame | None = None
+        self._on = False
+
+    @property
+    def media_time(self) -> float:
+        """Time of the picture that was shown last, in seconds of the video."""
+        return self._newest.media_time if self._newest is not None else 0.0
+
+    def follow(self) -> None:
+        """Watch while a page can be seen, and not otherwise. On the runtime's loop."""
+        watched = self._pages.watched
+        if watched and not self._on:
+            self._stream._life.preview.watch(self)
+        elif self._on and not watched:
+            self._stream._life.preview.unwatch(self)
+        self._on = watched
+
+    def show_again(self) -> None:
+        """Send the newest picture to a page that has none yet."""
+        if (frame := self._newest_known()) is not None:
+            self._send(frame)
+
+    def _newest_known(self) -> PreviewFrame | None:
+        stored = self._stream.frames.latest
+        newest = self._newest
+        if stored is None or (newest is not None and newest.media_time >= stored.media_time):
+            return newest
+        frame = stored.frames[-1]
+        return PreviewFrame(
+            frame.media_time,
+            stored.captured_at.timestamp(),
+            frame.data,
+            frame.width,
+            frame.height,
+            stored.index,
+        )
+
+    # ---- what the reader asks (see preview.Viewer) ----
+
+    def room(self) -> bool:
+        """Whether a picture would be taken now."""
+        return self._pages.room()
+
+    def show(self, frame: PreviewFrame) -> None:
+        """Send a picture."""
+        self._newest = frame
+        self._send(frame)
+
+    def _send(self, frame: PreviewFrame) -> None:
+        message: Picture = {
+            "kind": "picture",
+            "seq": self._pages.send(),
+            "media_time": frame.media_time,
+            "shown_at": frame.shown_at,
+            "sent_at": time.time(),
+            "sample": frame.sample,
+        }
+        self._link.send(message, frame.data)

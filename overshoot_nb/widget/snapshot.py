@@ -1,0 +1,76 @@
+"""What stays of a widget where there is no kernel: the stream as plain HTML, kept up to date.
+
+A notebook that is opened again shows "model not found" or nothing in place of a widget whose
+kernel has gone, and never the HTML beside it. So the snapshot is an output of its own below the
+widget, which hides itself where the widget lives.
+"""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from overshoot_nb.display import stream_html
+
+if TYPE_CHECKING:
+    from overshoot_nb.stream import Stream
+
+__all__ = ["Snapshot"]
+
+#: Seconds between two updates while the stream runs; its end is shown at once.
+SNAPSHOT_SECONDS = 10.0
+
+#: JupyterLab and Notebook 7: no snapshot beside a live widget, no error message beside a snapshot.
+#: Other hosts: the front end hides it.
+_STYLE = """<style>
+.jp-OutputArea:has(.ov) .ov-snapshot { display: none }
+.jp-OutputArea:has(.ov-snapshot):not(:has(.ov))
+  > .jp-OutputArea-child:has(> .lm-Panel.jp-OutputArea-output) { display: none }
+</style>"""
+
+
+class Snapshot:
+    """The snapshot of one widget, in every cell that shows it.
+
+    Args:
+        stream: what is shown.
+        key: the widget's own.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, stream: Stream, key: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._key = key
+        self._clock = clock
+        self._shown = False
+        self._state = ""
+        self._at = 0.0
+
+    def bundle(self) -> dict[str, str]:
+        """The stream as it is now, as HTML and text."""
+        key = html.escape(self._key, quote=True)
+        inside = f'<div class="ov-snapshot" data-key="{key}">{stream_html(self._stream)}</div>'
+        return {"text/html": _STYLE + inside, "text/plain": repr(self._stream)}
+
+    def show(self) -> None:
+        """Show it below the widget, in the cell that runs."""
+        self._publish(update=False)
+        self._shown = True
+
+    def refresh(self) -> None:
+        """Bring the cells that show it up to date, now and then and when the state changed."""
+        state = self._stream.state
+        due = self._clock() - self._at >= SNAPSHOT_SECONDS or state != self._state
+        if self._shown and due:
+            self._publish(update=True)
+
+    def _publish(self, *, update: bool) -> None:
+        from IPython.display import publish_display_data
+
+        self._state, self._at = self._stream.state, self._clock()
+        publish: Any = publish_display_data
+        publish(self.bundle(), transient={"display_id": f"overshoot-{self._key}"}, update=update)

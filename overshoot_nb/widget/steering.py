@@ -1,0 +1,234 @@
+"""What a page asks for, carried out on the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from overshoot_nb.errors import OvershootError, ValidationError
+from overshoot_nb.validation import check_output_schema
+
+from .advice import problem_of
+from .messages import Detail, Problem
+from .reporter import matching
+from .rows import row_of
+
+if TYPE_CHECKING:
+    from overshoot_nb.settings import StreamChanges
+    from overshoot_nb.stream import Stream
+
+    from .kernel_link import KernelLink
+    from .pages import Pages
+    from .reporter import Reporter
+
+__all__ = ["Steering"]
+
+#: Characters of an answer, a prompt or an error that are sent to be read.
+WHOLE_CUT = 200_000
+#: Rows that are sent at once.
+MAX_ROWS = 500
+
+
+class Steering:
+    """Receives the messages of pages, on the runtime's loop."""
+
+    def __init__(self, stream: Stream, link: KernelLink, pages: Pages, reporter: Reporter) -> None:
+        self._stream = stream
+        self._link = link
+        self._pages = pages
+        self._reporter = reporter
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Act on a message; one that is none of ours (of another version's page) is passed over."""
+        try:
+            self._act(message)
+        except (KeyError, TypeError, ValueError):
+            return
+
+    def _act(self, message: dict[str, Any]) -> None:
+        pages, reporter = self._pages, self._reporter
+        match message["kind"]:
+            case "hello":
+                pages.hello(str(message["page"]), visible=bool(message["visible"]))
+                reporter.welcome(str(message["page"]))
+            case "beat":
+                page, visible = str(message["page"]), bool(message["visible"])
+                if pages.beat(page, visible=visible):
+                    reporter.send_status(always=True)
+                    reporter.follow()
+                elif visible:  # it slept for so long that it was forgotten
+                    self._act({**message, "kind": "hello"})
+            case "bye":
+                pages.bye(str(message["page"]))
+                reporter.follow()
+            case "want_rows":
+                reporter.send_rows([int(row) for row in message["rows"][:MAX_ROWS]])
+            case "filter":
+                self._spawn(self._filter(str(message["page"]), str(message["query"])))
+            case "look":
+                self._spawn(self._look(int(message["sample"])))
+            case "want_models":
+                self._spawn(self._models())
+            case "control":
+                self._request(message, self._control(message["action"]))
+            case "update":
+                self._request(message, self._update(message["changes"], bool(message["restart"])))
+            case "check_schema":
+                self._request(message, self._check(str(message["schema"])))
+
+    def update(self, **changes: Any) -> None:
+        """Change settings for whoever set a trait; a refusal is shown like one of a page's own."""
+        self._request({"page": "", "request": 0}, self._update(changes, False))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---- requests that are answered by done or refused ----
+
+    def _request(self, message: dict[str, Any], work: Awaitable[None]) -> None:
+        self._spawn(self._answered(message["page"], message["request"], work))
+
+    async def _answered(self, page: str, request: int, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except NeedsRestart as refusal:
+            self._refuse(page, request, refusal.problem, restart=True)
+        except OvershootError as error:
+            self._refuse(page, request, problem_of(error))
+        else:
+            self._link.send({"kind": "done", "page": page, "request": request})
+        self._reporter.touched()
+
+    def _refuse(self, page: str, request: int, problem: Problem, *, restart: bool = False) -> None:
+        self._link.send(
+            {
+                "kind": "refused",
+                "page": page,
+                "request": request,
+                "problem": problem,
+                "restart": restart,
+            }
+        )
+
+    async def _control(self, action: str) -> None:
+        actions: dict[str, Callable[[], Awaitable[object]]] = {
+            "pause": self._stream.pause,
+            "resume": self._stream.resume,
+            "stop": self._stream.close,
+            "restart": self._stream.restart,
+        }
+        await actions[action]()
+
+    async def _update(self, given: dict[str, Any], restart: bool) -> None:
+        changes = cast("StreamChanges", dict(given))
+        if (text := given.get("output_schema")) is not None:
+            changes["output_schema"] = await _schema(text)
+        stream = self._stream
+        if restart:
+            await stream.restart(**changes)
+            return
+        if not stream.is_active:
+            raise NeedsRestart(
+                f"The stream is over ({stream.status}).",
+                "Restart it with the new values: the rows stay.",
+            )
+        now = {**stream.settings.numbers, "mode": stream.settings.mode}
+        fixed = [
+            name
+            for name, value in given.items()
+            if name not in stream._life.session.LIVE_CHANGES and now.get(name) != value
+        ]
+        if fixed:
+            stream.settings.changed(changes)  # what no restart would allow is said first
+            raise NeedsRestart(
+                f"{', '.join(sorted(fixed))} cannot change while the stream runs.",
+                "Restart it with the new values: the rows stay.",
+            )
+        await stream.update(**changes)
+
+    async def _check(self, text: str) -> None:
+        await _schema(text)
+
+    # ---- questions ----
+
+    async def _models(self) -> None:
+        try:
+            found = await self._stream._life.get_models()
+            error = None
+        except OvershootError as failure:
+            found, error = [], str(failure)
+        models = [{"model": m.model, "ready": m.ready, "status": m.status} for m in found]
+        self._link.send({"kind": "models", "models": models, "error": error})
+
+    async def _filter(self, page: str, query: str) -> None:
+        self._pages.ask(page, query)
+        if query:
+            results = self._stream._life.journal.table.results_since(0)
+            # Off the loop: a hundred thousand answers take a while to read.
+            found = await asyncio.to_thread(matching, query, 0, results)
+            self._reporter.send_matches(page, query, found, append=False)
+            late = self._stream._life.journal.table.results_since(len(results))
+            if more := matching(query, len(results), late):
+                self._reporter.send_matches(page, query, more, append=True)
+
+    async def _look(self, sample: int) -> None:
+        stream = self._stream
+        try:
+            record = stream.samples[sample]
+        except IndexError:
+            return
+        row, result = None, None
+        if record.row is not None:
+            result = stream._life.journal.table[record.row]
+            row = row_of(record.row, result)
+        jpeg: bytes | None = None
+        frames, missing = 0, None
+        try:
+            stored = stream.frames[sample]
+            frames = len(stored.frames)
+            # A clip is a strip of its frames, which takes a while to draw.
+            jpeg = await asyncio.to_thread(stored._repr_jpeg_)
+        except LookupError as error:
+            missing = str(error)
+        detail: Detail = {
+            "kind": "detail",
+            "sample": sample,
+            "media_time": record.media_time,
+            "fate": record.fate,
+            "reason": record.reason,
+            "row": row,
+            "text": result.result[:WHOLE_CUT] if result is not None else "",
+            "prompt": result.prompt[:WHOLE_CUT] if result is not None else "",
+            "model": result.model_name if result is not None else stream.model,
+            "frames": frames,
+            "missing": missing,
+        }
+        self._link.send(detail, *([jpeg] if jpeg else []))
+
+
+class NeedsRestart(Exception):
+    """A change that a running stream cannot make."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.problem: Problem = {"message": message, "advice": advice}
+
+
+async def _schema(text: str) -> dict[str, Any]:
+    """The JSON schema that a text is.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        raise ValidationError(f"the schema is no JSON: {error}") from None
+    # The first check loads its library, which would hold up every stream.
+    await asyncio.to_thread(check_output_schema, schema)
+    return cast("dict[str, Any]", schema)

@@ -1,0 +1,140 @@
+"""``StreamWidget``: the traits that survive a reload, and the wiring behind them."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from overshoot_nb.errors import MissingDependencyError, ValidationError
+from overshoot_nb.runtime import get_runtime
+
+from .content import traits_of
+from .kernel_link import KernelLink
+from .pages import Pages
+from .reporter import Reporter
+from .screen import Screen
+from .snapshot import Snapshot
+from .steering import Steering
+
+if TYPE_CHECKING:
+    from overshoot_nb.stream import Stream
+
+__all__ = ["StreamWidget"]
+
+STATIC = Path(__file__).parent / "static"
+
+if not (STATIC / "widget.js").is_file():
+    raise MissingDependencyError(
+        "the widget's front end was not built: install Node.js 20 or newer, then run "
+        "`pip install -e .` again (an installed wheel has it built in)"
+    )
+
+
+class StreamWidget(anywidget.AnyWidget):
+    """A stream as a widget; made by ``stream.widget``, one for each stream.
+
+    Any trait can be observed and linked. ``selected``, ``prompt`` and ``caption`` can be set, which
+    does what the same would do on the page; the others tell what the stream does. No picture and
+    no key is ever in a trait.
+    """
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    key = traitlets.Unicode(
+        read_only=True, help="Tells this model from others; the same for all views of it."
+    ).tag(sync=True)
+    stream_id = traitlets.Unicode(help="Id of the stream; another one after a restart.").tag(
+        sync=True
+    )
+    source = traitlets.Unicode(help="What is watched, in words, without secrets.").tag(sync=True)
+    settings = traitlets.Dict(help="What the stream is asked to do.").tag(sync=True)
+    prompt = traitlets.Unicode(help="The prompt in force; setting it applies it.").tag(sync=True)
+    prompt_version = traitlets.Int(help="Number of the prompt version in force.").tag(sync=True)
+    state = traitlets.Unicode(help="starting, running, paused, ended, failed or closed.").tag(
+        sync=True
+    )
+    status = traitlets.Unicode(help="The state and its reason, in words.").tag(sync=True)
+    figures = traitlets.Dict(help="Counts of this moment, as stream.stats.").tag(sync=True)
+    selected = traitlets.Int(
+        None, allow_none=True, help="Index of the selected sample; can be set."
+    ).tag(sync=True)
+    caption = traitlets.Bool(
+        True, help="Whether the latest answer is shown over the video; can be set."
+    ).tag(sync=True)
+    recent: traitlets.List[Any] = traitlets.List(
+        help="The newest rows, their texts cut short, newest last."
+    ).tag(sync=True)
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(**traits_of(stream))
+        self.set_trait("key", uuid.uuid4().hex)
+        #: The stream that is shown.
+        self.stream = stream
+        self._syncing = False
+        self._snapshot = Snapshot(stream, self.key)
+        self._link = KernelLink(self)
+        self._pages = Pages()
+        screen = Screen(stream, self._link, self._pages)
+        reporter = Reporter(stream, self._link, self._pages, screen, self._sync)
+        self._steering = Steering(stream, self._link, self._pages, reporter)
+        self.on_msg(self._receive)
+        self.observe(self._select, "selected")
+        self.observe(self._ask, "prompt")
+
+    def show(self) -> None:
+        """Show the widget in the cell that runs, and below it what a kernel leaves behind."""
+        from IPython.display import display
+
+        show: Any = display
+        # No HTML of its own: where a front end would take it, the snapshot is there already.
+        show({**self._view(), "text/html": "", "text/plain": ""}, raw=True)
+        self._snapshot.show()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        # In a box, or where only the widget itself is shown.
+        return {**self._view(), **self._snapshot.bundle()}
+
+    def _view(self) -> dict[str, Any]:
+        made = super()._repr_mimebundle_()
+        return made[0] if isinstance(made, tuple) else made or {}
+
+    def _receive(self, _widget: object, message: Any, _buffers: object) -> None:
+        # On the kernel's main thread or one of its subshells: hand over, and nothing else.
+        self._link.heard()
+        if not isinstance(message, dict):
+            return
+        if message.get("kind") == "ack":
+            # What makes room for the next picture does not wait for its turn on a busy loop.
+            self._pages.ack(str(message.get("page")), int(message.get("seq", -1)))
+            return
+        get_runtime().loop.call_soon_threadsafe(self._steering.receive, message)
+
+    def _sync(self) -> None:
+        """Bring the traits up to date; on the kernel's thread."""
+        self._syncing = True
+        try:
+            with self.hold_sync():
+                for name, value in traits_of(self.stream).items():
+                    setattr(self, name, value)
+        finally:
+            self._syncing = False
+        self._snapshot.refresh()
+
+    def _select(self, change: Any) -> None:
+        if self._syncing:
+            return
+        try:
+            self.stream.selected = change["new"]
+        except ValidationError:
+            self.selected = self.stream.selected
+
+    def _ask(self, change: Any) -> None:
+        if self._syncing or change["new"] == self.stream.prompt:
+            return
+        loop = get_runtime().loop
+        loop.call_soon_threadsafe(lambda: self._steering.update(prompt=change["new"]))
