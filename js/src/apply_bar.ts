@@ -55,7 +55,8 @@ export function applyBar(of: Applied): ApplyBar {
     area.focus();
   });
   const apply = button("Apply", () => void bar.apply());
-  area.setAttribute("aria-describedby", id);
+  const described = area.getAttribute("aria-describedby") ?? "";
+  area.setAttribute("aria-describedby", `${id} ${described}`.trim());
   area.addEventListener("keydown", (event) => {
     event.stopPropagation(); // Jupyter would run the cell
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -26,6 +26,12 @@ export function numberField(of: NumberActions): NumberField {
   const range = h("span", { class: "ov-label", attrs: { id: hint } });
   const error = h("span", { class: "ov-wrong", attrs: { id: `${id}-error`, role: "status" } });
   const done = h("span", { class: "ov-done", text: "✓ applied", attrs: { "aria-hidden": "true" } });
+  /** Half a number is not yet wrong; one that is being corrected is, until it is right. */
+  let typing = false;
+  const commit = () => {
+    typing = false;
+    of.commit();
+  };
   const input = h("input", {
     class: "ov-field ov-number",
     attrs: {
@@ -38,12 +44,15 @@ export function numberField(of: NumberActions): NumberField {
     },
     on: {
       // A field that cannot be read has no value: told apart from an empty one.
-      input: () => of.edit(input.validity.badInput ? "?" : input.value),
-      change: of.commit,
+      input: () => {
+        typing ||= !error.textContent;
+        of.edit(input.validity.badInput ? "?" : input.value);
+      },
+      change: commit,
       // The wheel scrolls the notebook; it does not turn the number under it.
       wheel: () => input.blur(),
       keydown: ({ key }) => {
-        if (key === "Enter") of.commit();
+        if (key === "Enter") commit();
         if (key === "Escape") of.revert();
       },
     },
@@ -53,8 +62,8 @@ export function numberField(of: NumberActions): NumberField {
     show: (text, allowed, wrong) => {
       if (input.value !== text && text !== "?") input.value = text;
       setText(range, allowed);
-      setText(error, wrong);
-      setAttr(input, "aria-invalid", wrong ? "true" : null);
+      setText(error, typing ? "" : wrong);
+      setAttr(input, "aria-invalid", error.textContent ? "true" : null);
     },
     tick: () => {
       done.classList.remove("ov-shown");

@@ -35,7 +35,7 @@ export async function update(view: View, changes: Changes, restart = false): Pro
 
 /** A failure in one line. */
 export function inWords({ message, advice }: Problem): string {
-  return `${message} ${advice}`.trim();
+  return advice ? `${message.replace(/\.?$/, ".")} ${advice}` : message;
 }
 
 function fail(view: View, about: string, problem: Problem): void {

@@ -1,7 +1,7 @@
 /** The output schema: checked while it is typed, here for its JSON and by the kernel for the rest. */
 
 import { applyBar } from "./apply_bar";
-import { button, h } from "./dom";
+import { button, h, uniqueId } from "./dom";
 import { Draft } from "./draft";
 import { plural } from "./format";
 import { currentSettings } from "./in_force";
@@ -13,6 +13,7 @@ import type { Part } from "./view";
 
 /** Milliseconds without a key after which the kernel is asked. */
 const PAUSE = 250;
+const HINT = "Tab indents; Escape, then Tab, leaves";
 
 export const schemaEditor: Part = (view) => {
   const { session, signal } = view;
@@ -22,8 +23,9 @@ export const schemaEditor: Part = (view) => {
   /** The kernel's word on the text as it is. */
   let verdict: Outcome | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** Escape was pressed: Tab leaves instead of indenting. */
-  let leaving = false;
+  /** Tab leaves instead of indenting: after Escape, and for who only passes through. */
+  let leaving = true;
+  const hint = h("span", { class: "ov-spoken", text: HINT, attrs: { id: uniqueId() } });
 
   const area = textArea(
     "Output schema",
@@ -36,7 +38,8 @@ export const schemaEditor: Part = (view) => {
         spellcheck: "false",
         autocapitalize: "off",
         placeholder: "JSON schema; none: answers are plain text",
-        title: "Tab indents; press Escape, then Tab, to leave",
+        title: HINT,
+        "aria-describedby": hint.id,
       },
     },
     (text) => {
@@ -56,7 +59,13 @@ export const schemaEditor: Part = (view) => {
         area.el.dispatchEvent(new Event("input"));
       }
     }
-    leaving = key === "Escape";
+    leaving = key === "Escape" || (leaving && (key === "Tab" || key === "Shift"));
+  });
+  area.el.addEventListener("focus", () => {
+    leaving = true;
+  });
+  area.el.addEventListener("click", () => {
+    leaving = false;
   });
 
   /** Reads the text, and has the kernel judge it once its author pauses. */
@@ -131,6 +140,7 @@ export const schemaEditor: Part = (view) => {
     { class: "ov-schema-editor" },
     h("span", { class: "ov-label", text: "Output schema", attrs: { "aria-hidden": true } }),
     area.el,
+    hint,
     bar.el,
   );
 };

@@ -22,8 +22,8 @@ export const LIMITS: Limits = {
   interval_seconds: { low: 0, high: 60, open: true, whole: false, default: 0.5 },
   target_fps: { low: 1, high: 30, open: false, whole: true, default: 6 },
   clip_length_seconds: { low: 0.1, high: 60, open: false, whole: false, default: 0.5 },
-  delay_seconds: { low: 0, high: 86_400, open: true, whole: false, default: 0.5 },
-  max_output_tokens: { low: 1, high: 1e9, open: false, whole: true, default: null },
+  delay_seconds: { low: 0, high: null, open: true, whole: false, default: 0.5 },
+  max_output_tokens: { low: 1, high: null, open: false, whole: true, default: null },
   min_clip_frames: 3,
 };
 

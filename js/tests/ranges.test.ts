@@ -6,11 +6,13 @@ describe("a range in words", () => {
   it("says which end is excluded", () => {
     expect(rangeText(LIMITS.interval_seconds, "s")).toBe("0 < x ≤ 60 s");
     expect(rangeText(LIMITS.target_fps, "fps")).toBe("1–30 fps");
-    expect(rangeText(LIMITS.delay_seconds, "s")).toBe("0 < x ≤ 86,400 s");
+    expect(rangeText({ ...LIMITS.delay_seconds, high: 86_400 }, "s")).toBe("0 < x ≤ 86,400 s");
   });
 
   it("leaves out an upper end that is none", () => {
     expect(rangeText(LIMITS.max_output_tokens)).toBe("≥ 1");
+    expect(rangeText(LIMITS.delay_seconds, "s")).toBe("> 0 s");
+    expect(checkNumber("1e12", LIMITS.max_output_tokens)).toEqual({ value: 1e12 });
   });
 });
 

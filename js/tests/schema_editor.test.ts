@@ -61,7 +61,7 @@ it("asks the kernel once its author pauses, and shows its word", async () => {
   const { request } = stream.last("check_schema");
   stream.say({ kind: "refused", page, request, problem, restart: false });
   await vi.advanceTimersByTimeAsync(0);
-  expect(line()).toBe("'thing' is no type Take object.");
+  expect(line()).toBe("'thing' is no type. Take object.");
   expect(button("Apply")?.disabled).toBe(true);
 });
 
@@ -103,7 +103,10 @@ it("follows the kernel, however it lays the text out, and keeps an edit", () => 
   expect(area().value).toBe('{\n  "type": "string"\n}');
 });
 
-it("indents with Tab, and lets go of it after Escape", () => {
+it("indents with Tab once it is worked in, and lets go of it after Escape", () => {
+  area().focus();
+  expect(key({ key: "Tab" }).defaultPrevented).toBe(false);
+  key({ key: "a" });
   type("ab");
   area().setSelectionRange(1, 1);
   expect(key({ key: "Tab" }).defaultPrevented).toBe(true);
@@ -111,7 +114,11 @@ it("indents with Tab, and lets go of it after Escape", () => {
   expect(key({ key: "Tab", shiftKey: true }).defaultPrevented).toBe(false);
   key({ key: "Escape" });
   expect(key({ key: "Tab" }).defaultPrevented).toBe(false);
+  area().click();
   expect(key({ key: "Tab" }).defaultPrevented).toBe(true);
+  const ids = area().getAttribute("aria-describedby")?.split(" ") ?? [];
+  const said = ids.map((id) => el.querySelector(`#${id}`)?.textContent);
+  expect(said).toContain("Tab indents; Escape, then Tab, leaves");
 });
 
 it("lays JSON out in lines", () => {

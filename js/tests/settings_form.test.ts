@@ -97,6 +97,14 @@ describe("a number", () => {
     expect(wrong("Interval")).toBe("");
   });
 
+  it("is not called wrong before it is entered", () => {
+    for (const text of ["0", "0.2"]) {
+      field("Interval").value = text;
+      field("Interval").dispatchEvent(new Event("input"));
+      expect(wrong("Interval")).toBe("");
+    }
+  });
+
   it("is kept while it is typed, whatever the kernel says", () => {
     field("Interval").value = "1.2";
     field("Interval").dispatchEvent(new Event("input"));
