@@ -6,7 +6,7 @@ import { h, fill, iconButton, setText } from "./dom";
 import { clock, count, latency } from "./format";
 import type { Fate, Row } from "./messages";
 import { setLongText } from "./long_text";
-import { FATE_WORDS, rowOf, stepSample } from "./samples";
+import { FATE_WORDS, stepSample } from "./samples";
 import { drawStill } from "./still";
 import type { Part, View } from "./view";
 
@@ -82,7 +82,7 @@ export const detail: Part = (view) => {
     setText(version, known.prompt && `Prompt${known.row ? ` v${known.row.version}` : ""}`);
     for (const part of [missing, problem, answer, prompt]) part.hidden = part.textContent === "";
     copy.disabled = known.copy === "";
-    previous.disabled = shown <= 0;
+    previous.disabled = shown <= 0 || session.timeline.length === 0;
     next.disabled = shown >= session.timeline.length - 1;
   };
   const ask = () => {
@@ -148,9 +148,9 @@ interface Facts {
 
 /** What is known of a sample: from the kernel, or else from what this page holds. */
 function factsOf({ session }: View, sample: number, detail: SampleDetail | undefined): Facts {
-  const { timeline, prompts, model } = session;
+  const { timeline, prompts, model, rows } = session;
   const told = detail?.message;
-  const row = told?.row ?? rowOf(session, sample) ?? null;
+  const row = told?.row ?? rows.ofSample(sample) ?? null;
   const version = prompts.find((prompt) => prompt.version === row?.version);
   const inForce = row?.version === model.get("prompt_version") ? model.get("prompt") : "";
   const onTimeline = sample < timeline.length ? timeline.fate(sample) : null;

@@ -3,7 +3,7 @@
 import { detailsOf, type SampleDetail } from "./detail_cache";
 import { h, setText } from "./dom";
 import { clock } from "./format";
-import { FATE_WORDS, rowOf } from "./samples";
+import { FATE_WORDS } from "./samples";
 import { drawStill } from "./still";
 import type { View } from "./view";
 
@@ -39,7 +39,7 @@ export function popover({ session, signal }: View): Popover {
   const render = (sample: number, detail: SampleDetail | undefined) => {
     const { timeline, welcome } = session;
     const code = timeline.fate(sample);
-    const row = detail?.message.row ?? rowOf(session, sample);
+    const row = detail?.message.row ?? session.rows.ofSample(sample);
     setText(name, `${sample} · ${clock(timeline.times[sample] ?? 0)}`);
     setText(fate, FATE_WORDS[code]);
     fate.dataset.fate = code;

@@ -1,11 +1,8 @@
 /** What is known of a sample without asking the kernel, and steps from one to the next. */
 
 import { clock } from "./format";
-import type { Fate, Row } from "./messages";
+import type { Fate } from "./messages";
 import type { Session } from "./session";
-
-/** Rows that are searched for the one of a sample. */
-const REACH = 4000;
 
 /** What a fate is called on the screen. */
 export const FATE_WORDS: Record<Fate, string> = {
@@ -35,20 +32,9 @@ export function endSample(session: Session, end: "first" | "newest"): boolean {
   return true;
 }
 
-/** The row of a sample, if this page holds it. */
-export function rowOf(session: Session, sample: number): Row | undefined {
-  // A sample has one row at most, so no row's number is beyond its sample's.
-  const last = Math.min(session.rows.total - 1, sample);
-  for (let number = last; number >= Math.max(0, last - REACH); number--) {
-    const row = session.rows.peek(number);
-    if (row?.sample === sample) return row;
-  }
-  return undefined;
-}
-
 /** "sample 12 at 0:06.0, result: HAWKS 4 ..." */
 export function describe(session: Session, sample: number): string {
-  const row = rowOf(session, sample);
+  const row = session.rows.ofSample(sample);
   const time = session.timeline.times[sample] ?? row?.media_time;
   const fate = sample < session.timeline.length ? session.timeline.fate(sample) : null;
   const at = time === undefined ? "" : ` at ${clock(time)}`;

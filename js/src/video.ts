@@ -26,7 +26,8 @@ export const video: Part = (view) => {
   const mark = sampleMark(view);
   const answer = caption(view);
   const veil = veilOver(view);
-  const stage = h("div", { class: "ov-video" }, canvas, veil.element, chips, mark.element);
+  const corner = h("div", { class: "ov-corner" }, mark.element, chips);
+  const stage = h("div", { class: "ov-video" }, canvas, veil.element, corner);
   stage.append(answer.box, answer.button);
 
   const lag = new Lag();

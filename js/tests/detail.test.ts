@@ -181,6 +181,7 @@ it("shows what a notebook without a kernel holds", () => {
   expect(shown(".ov-answer")).toBe("answer 6");
   expect(shown(".ov-asked")).toBe("Read the score");
   expect(shown(".ov-missing")).toContain("does not answer");
+  expect(button("Previous").disabled).toBe(true); // no other samples are known
   page.welcome();
   vi.advanceTimersByTime(100);
   expect(looks().at(-1)).toBe(7);
