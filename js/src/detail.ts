@@ -12,6 +12,7 @@ import type { Part, View } from "./view";
 
 /** Milliseconds that a selection rests before its sample is asked for: keys may run on. */
 const REST = 60;
+const ELSEWHERE = "The picture is with the kernel, which does not answer.";
 
 export const detail: Part = (view) => {
   const { session, signal } = view;
@@ -170,7 +171,7 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
     row,
     answer,
     problem: row?.error ?? (told?.reason ? `Dropped: ${told.reason}` : ""),
-    missing: told?.missing ?? (told ? "" : "The picture is with the kernel, which does not answer."),
+    missing: told === undefined ? ELSEWHERE : (told.missing ?? ""),
     prompt: told?.prompt || version?.text || inForce,
     facts,
     copy: answer || row?.error || "",

@@ -12,7 +12,8 @@ export class Lag {
 
   /** A picture was drawn so many seconds after its moment. */
   add(seconds: number): void {
-    this.#smooth = this.#smooth === null ? seconds : this.#smooth + WEIGHT * (seconds - this.#smooth);
+    this.#smooth ??= seconds;
+    this.#smooth += WEIGHT * (seconds - this.#smooth);
   }
 
   /** Forgets: what comes next is another stretch of video. */

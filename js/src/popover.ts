@@ -64,6 +64,16 @@ export function popover({ session, signal }: View): Popover {
     },
     signal,
   );
+  session.on(
+    "ticks",
+    (timeline) => {
+      // What one looks at may be answered meanwhile.
+      if (shown === null || timeline.fate(shown) === fate.dataset.fate) return;
+      render(shown, details.get(shown));
+      session.look(shown);
+    },
+    signal,
+  );
   signal.addEventListener("abort", hide);
   return {
     element,

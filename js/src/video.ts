@@ -49,7 +49,8 @@ export const video: Part = (view) => {
     const time = newest?.media_time ?? session.status?.media_time;
     const duration = session.welcome?.duration;
     chips.hidden = canvas.hidden || time === undefined;
-    if (time !== undefined) setText(timeChip, clock(time) + (duration ? ` / ${clock(duration)}` : ""));
+    const whole = duration ? ` / ${clock(duration)}` : "";
+    if (time !== undefined) setText(timeChip, clock(time) + whole);
   };
   const update = () => {
     const state = session.status?.state ?? session.model.get("state");
@@ -83,7 +84,8 @@ export const video: Part = (view) => {
   session.on(
     "welcome",
     ({ width, height }) => {
-      if (canvas.hidden && width > 0 && height > 0) stage.style.aspectRatio = `${width} / ${height}`;
+      const known = width > 0 && height > 0;
+      if (canvas.hidden && known) stage.style.aspectRatio = `${width} / ${height}`;
       update();
     },
     signal,

@@ -29,7 +29,8 @@ const TAKEN = { taken: true, heard: false };
 const LEFT = { taken: false, heard: true };
 
 function samples(n: number, runStart = 0): void {
-  page.session.timeline.put(0, Float64Array.from({ length: n }, (_, i) => i / 2), new Uint8Array(n));
+  const times = Float64Array.from({ length: n }, (_, i) => i / 2);
+  page.session.timeline.put(0, times, new Uint8Array(n));
   page.session.timeline.runStart = runStart;
 }
 

@@ -130,6 +130,18 @@ describe("pointing", () => {
   });
 });
 
+it("follows what becomes of the sample that is pointed at", () => {
+  file();
+  point("pointermove", 40);
+  vi.advanceTimersByTime(100);
+  expect(find(".ov-popover .ov-fate").textContent).toBe("waiting");
+  ticks(page, 4, "waiting", "waiting");
+  expect(looks()).toEqual([4]);
+  ticks(page, 4, "result");
+  expect(find(".ov-popover .ov-fate").textContent).toBe("result");
+  expect(looks()).toEqual([4, 4]);
+});
+
 describe("for those who do not see it", () => {
   it("is a slider that says what is selected", () => {
     file();
