@@ -86,7 +86,7 @@ export const results: Part = ({ session, signal, announce }) => {
     const at = current === null ? undefined : list.element(listing.ordinalOf(current));
     if (at) list.el.setAttribute("aria-activedescendant", at.id);
     else list.el.removeAttribute("aria-activedescendant");
-    unseen = Math.min(unseen, list.top > 0 ? Math.ceil(list.firstInView) : 0);
+    unseen = Math.min(unseen, list.top > 0 ? list.firstInView : 0);
     pill.hidden = unseen === 0;
     if (unseen > 0) setText(pill, `↑ ${count(unseen)} new`);
   }
@@ -136,7 +136,7 @@ export const results: Part = ({ session, signal, announce }) => {
     list.el.focus({ preventScroll: true });
   }
 
-  // ---- selection ---------------------------------------------------------------------------------
+  // ---- selection -------------------------------------------------------------------------------
 
   /** Brings the row of the sought sample into view, as soon as it is known which it is. */
   function seek(): void {
@@ -172,8 +172,10 @@ export const results: Part = ({ session, signal, announce }) => {
   function press(event: MouseEvent): void {
     const target = event.target instanceof Element ? event.target.closest(".ov-result") : null;
     const row = target instanceof HTMLElement ? views.get(target)?.row : undefined;
+    if (row === undefined) return;
     // The end of a drag over text, which is there to be copied.
-    if (row === undefined || getSelection()?.isCollapsed === false) return;
+    const marked = getSelection();
+    if (marked?.isCollapsed === false && list.el.contains(marked.anchorNode)) return;
     current = row.row;
     toggle(row);
     list.render();
@@ -212,7 +214,6 @@ export const results: Part = ({ session, signal, announce }) => {
   });
   session.on("rows", schedule, signal);
   session.on("status", schedule, signal);
-  session.on("welcome", schedule, signal);
   session.on("connection", schedule, signal);
   session.on("selected", selected, signal);
   session.on(

@@ -77,7 +77,7 @@ export function sparkline(room: number): Sparkline {
       const across = (value: number | null) =>
         value === null ? "" : `M0 ${heightOf(value, top)}H${WIDTH}`;
       setAttr(p50Line, "d", across(p50));
-      setAttr(p95Line, "d", across(p95));
+      setAttr(p95Line, "d", across(shown.length ? p95 : 0)); // a base line before there is more
       setAttr(line, "d", pathOf(shown, top, room));
       setAttr(el, "aria-label", describe(shown));
     },

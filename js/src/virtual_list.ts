@@ -192,9 +192,10 @@ export class VirtualList {
     if (viewport === this.#viewport) return;
     const back = this.#viewport === 0; // shown again: browsers may have forgotten the position
     this.#viewport = viewport;
+    if (viewport === 0) return;
     this.#scale = scaleOf(this.count, viewport);
     this.#space.style.height = `${this.#scale.height}px`;
-    if (back && viewport > 0) this.scrollTo(this.#top);
+    if (back) this.scrollTo(this.#top);
     else this.#scrolled();
     this.render();
   }

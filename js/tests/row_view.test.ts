@@ -7,20 +7,20 @@ const HOSTILE = '<img src=x onerror="window.pwned=1"><script>1</script>';
 
 describe("the texts of a row", () => {
   it("are those of its answer", () => {
-    expect(cellsOf(row(3, { media_time: 12.5, latency_ms: 1250, tokens: 1312, version: 2 }))).toEqual(
-      {
-        time: "0:12.5",
-        answer: "answer 3",
-        chips: null,
-        latency: "1.25 s",
-        tokens: "1,312 tok",
-        version: "v2",
-      },
-    );
+    const shown = row(3, { media_time: 12.5, latency_ms: 1250, tokens: 1312, version: 2 });
+    expect(cellsOf(shown)).toEqual({
+      time: "0:12.5",
+      answer: "answer 3",
+      chips: null,
+      latency: "1.25 s",
+      tokens: "1,312 tok",
+      version: "v2",
+    });
   });
 
   it("are those of its error", () => {
-    const cells = cellsOf(row(0, { ok: false, text: "", error: "RateLimitError: wait", chips: [] }));
+    const failed = row(0, { ok: false, text: "", error: "RateLimitError: wait", chips: [] });
+    const cells = cellsOf(failed);
     expect(cells.answer).toBe("RateLimitError: wait");
     expect(cells.chips).toBeNull();
   });

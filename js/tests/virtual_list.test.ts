@@ -18,7 +18,10 @@ describe("the window", () => {
       first: 100 - OVERSCAN,
       end: 110 + OVERSCAN,
     });
-    expect(windowOf(990 * ROW_HEIGHT, VIEWPORT, 1000)).toEqual({ first: 990 - OVERSCAN, end: 1000 });
+    expect(windowOf(990 * ROW_HEIGHT, VIEWPORT, 1000)).toEqual({
+      first: 990 - OVERSCAN,
+      end: 1000,
+    });
   });
 
   it("never leaves the list, whatever the position", () => {
@@ -68,6 +71,7 @@ describe("the list", () => {
   let resize: () => void;
   let ending: AbortController;
   let made: number;
+  let viewport: number;
   let inDom: number[];
 
   beforeEach(() => {
@@ -83,6 +87,7 @@ describe("the list", () => {
     );
     ending = new AbortController();
     made = 0;
+    viewport = VIEWPORT;
   });
   afterEach(() => {
     ending.abort();
@@ -100,7 +105,7 @@ describe("the list", () => {
         return { el, show: (ordinal) => (el.textContent = String(ordinal)) };
       },
     });
-    Object.defineProperty(list.el, "clientHeight", { value: VIEWPORT });
+    Object.defineProperty(list.el, "clientHeight", { get: () => viewport });
     list.resize(count, true);
     resize();
     return list;
@@ -158,6 +163,27 @@ describe("the list", () => {
     expect(seen(list, 49)).toBe(0);
     list.resize(0, true);
     expect(inDom).toEqual([]);
+  });
+
+  it("comes back to its place after it was hidden", () => {
+    const list = make(1000);
+    scroll(list, 4000);
+    viewport = list.el.scrollTop = 0; // as browsers do
+    resize();
+    list.resize(1001);
+    viewport = VIEWPORT;
+    resize();
+    expect(list.el.scrollTop).toBe(4000 + ROW_HEIGHT);
+    expect(seen(list, 999 - 100)).toBe(0);
+  });
+
+  it("shows more rows when it is made higher", () => {
+    const list = make(1000);
+    const before = inDom.length;
+    viewport = 2 * VIEWPORT;
+    resize();
+    expect(inDom.length).toBe(before + 10);
+    expect(list.page).toBe(20);
   });
 
   it("reaches first and last row, and keeps places, in a list higher than browsers allow", () => {
