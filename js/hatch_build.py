@@ -16,7 +16,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = Path("overshoot_nb", "widget", "static")
-BUILT = (STATIC / "widget.js", STATIC / "widget.css")
 
 
 class MissingToolchain(RuntimeError):
@@ -29,12 +28,13 @@ class FrontEnd(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         if (root / "PKG-INFO").is_file():  # an unpacked sdist
-            missing = [str(path) for path in BUILT if not (root / path).is_file()]
-            if missing:
-                raise RuntimeError(f"this sdist lacks {', '.join(missing)}")
+            if not (root / STATIC / "widget.js").is_file():
+                raise RuntimeError(f"this sdist lacks {STATIC / 'widget.js'}")
             return
         try:
             install(root / "js")
+            if version != "editable":  # what is shipped is what is built now, and nothing older
+                shutil.rmtree(root / STATIC, ignore_errors=True)
             run("npm", "run", "--silent", "build", cwd=root / "js")
         except MissingToolchain as error:
             if version != "editable":

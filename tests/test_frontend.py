@@ -13,8 +13,7 @@ import overshoot_nb
 
 JS = Path(overshoot_nb.__file__).parent.parent / "js"
 
-# It is loaded by every notebook that shows a stream, and Lab can save it into them.
-LARGEST = 42 * 1024
+KB = 1024
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +44,22 @@ def test_its_own_tests_pass(npm):
     assert "passed" in npm("test")
 
 
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 def test_the_bundle_is_small(npm, tmp_path):
+    """What a browser has to read: script and styles, minified, however they are packed."""
+    options = ("--bundle", "--minify", "--format=esm", "--target=es2022", "--charset=utf8")
+    quietly = ("--log-level=error", f"--outdir={tmp_path}")
+    npm("exec", "--", "esbuild", "src/index.ts", *options, *quietly)
+    assert 10 * KB < size(tmp_path) <= 60 * KB
+
+
+def test_what_notebooks_may_save_is_smaller(npm, tmp_path):
+    """Lab can write a widget's source into each notebook."""
     npm("run", "build", "--", f"--outdir={tmp_path}")
-    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
-    assert sizes.keys() == {"widget.js", "widget.css"}
-    assert min(sizes.values()) > 1000
-    assert sum(sizes.values()) <= LARGEST, sizes
+    assert 5 * KB < size(tmp_path) <= 42 * KB
 
 
 def test_python_and_javascript_have_one_version():

@@ -61,11 +61,14 @@ def built(checkout):
     return checkout / "dist"
 
 
-def test_the_wheel_holds_the_front_end_and_nothing_of_the_workshop(built):
+def test_the_wheel_holds_the_front_end_and_nothing_of_the_workshop(built, checkout):
     (wheel,) = built.glob("*.whl")
     files = contents(wheel)
-    assert b"export" in files[f"{STATIC}/widget.js"]
-    assert b".ov" in files[f"{STATIC}/widget.css"]
+    shipped = {name: data for name, data in files.items() if name.startswith(STATIC)}
+    made_now = {f"{STATIC}/{p.name}": p.read_bytes() for p in (checkout / STATIC).iterdir()}
+    assert shipped == made_now
+    assert b"export" in shipped[f"{STATIC}/widget.js"]
+    assert min(map(len, shipped.values())) > 1000
     assert "overshoot_nb/py.typed" in files
     assert "overshoot_nb/notebooks/quickstart.ipynb" in files
     tops = {name.split("/")[0] for name in files}
@@ -96,7 +99,7 @@ def test_the_sdist_holds_what_builds_and_tests_it(built):
         if path.suffix in (".py", ".ts", ".css", ".ipynb")
         and not {".ipynb_checkpoints", "artifacts"} & set(path.parts)
     }
-    wanted |= {f"js/{name}" for name in ("package.json", "package-lock.json", "hatch_build.py")}
+    wanted |= {f"js/{path.name}" for path in (ROOT / "js").glob("*.*") if path.is_file()}
     assert wanted - names == set()
     assert [name for name in names if "node_modules" in name] == []
 
