@@ -1,4 +1,4 @@
-/** What must be known now, between header and picture: failures, offers, a kernel that is silent. */
+/** What must be known now, between header and picture: failures, offers, a silent kernel. */
 
 import { button, h, icon, iconButton } from "./dom";
 import { currentState, currentStatus, isActive, onUnanswered } from "./in_force";

@@ -1,4 +1,4 @@
-/** The stream in one line: its state, what is watched, who answers; and the buttons that steer it. */
+/** The stream in one line: its state, what is watched, who answers, and the buttons that steer. */
 
 import { h, icon, iconButton, setAttr, setText } from "./dom";
 import {

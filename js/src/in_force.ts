@@ -20,7 +20,10 @@ export function currentSettings({ status, model }: Session): Settings {
   return status?.settings ?? model.get("settings");
 }
 
-export function currentPrompt({ prompts, model }: Session): Pick<PromptVersion, "version" | "text"> {
+export function currentPrompt({
+  prompts,
+  model,
+}: Session): Pick<PromptVersion, "version" | "text"> {
   return prompts.at(-1) ?? { version: model.get("prompt_version"), text: model.get("prompt") };
 }
 

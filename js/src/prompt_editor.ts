@@ -41,7 +41,9 @@ export const promptEditor: Part = (view) => {
         return { text: text === draft.inForce ? `v${version} in force` : "applied", may };
       }
       if (!may) return { text: "A prompt is needed", error: true, may };
-      if (draft.overtaken) return { text: `v${version} is in force now; yours is not applied`, may };
+      if (draft.overtaken) {
+        return { text: `v${version} is in force now; yours is not applied`, may };
+      }
       if (bar.needsRestart()) return { text: `${what}, takes effect at a restart`, may };
       return { text: `${what}, not applied (${SHORTCUT})`, may };
     },

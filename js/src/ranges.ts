@@ -28,7 +28,7 @@ export function checkNumber(text: string, range: Range, unit = ""): Checked {
     : { error: `Must be a ${whole ? "whole " : ""}number, ${rangeText(range, unit)}` };
 }
 
-/** Frames of a clip: floor(fps x length). In floats, 3 x 0.7 x 10 and the like miss one. */
+/** Frames of a clip: floor(fps x length). In floats, 15 x 8.2 comes out as 122. */
 export function clipFrames(fps: number, length: number): number {
   const [a, aDecimals] = digits(fps);
   const [b, bDecimals] = digits(length);

@@ -1,4 +1,4 @@
-/** The output schema: checked while it is typed, here for its JSON and by the kernel for the rest. */
+/** The output schema, checked while it is typed: its JSON here, the rest by the kernel. */
 
 import { applyBar } from "./apply_bar";
 import { button, h, uniqueId } from "./dom";
@@ -77,7 +77,9 @@ export const schemaEditor: Part = (view) => {
     problem = empty ? null : jsonProblem(text);
     if (empty || problem) return;
     const names = schemaFields(text);
-    fields = names.length ? `${plural(names.length, "field")}: ${names.join(", ")}` : "no named fields";
+    fields = names.length
+      ? `${plural(names.length, "field")}: ${names.join(", ")}`
+      : "no named fields";
     if (!draft.edited) return; // in force, so the kernel took it
     timer = setTimeout(async () => {
       if (session.connection !== "live") return;

@@ -9,9 +9,11 @@ export const EXAMPLE = `{
   "required": ["text"]
 }`;
 
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/.source;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/.source;
+const WORD = `(?:${NUMBER}|true|false|null)(?![\\w.+-])`;
 /** White space and the token after it, if there is one. */
-const TOKEN =
-  /[ \t\r\n]*([{}[\],:]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))?/y;
+const TOKEN = new RegExp(`[ \\t\\r\\n]*([{}[\\],:]|${STRING}|${WORD})?`, "y");
 
 /** What can come next; in capitals where the bracket may close instead. */
 type Need = "v" | "V" | "k" | "K" | ":" | "," | "$";

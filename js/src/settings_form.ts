@@ -1,4 +1,4 @@
-/** What the stream is asked to do: model, mode, numbers, schema; changed at once where it can be. */
+/** What the stream is asked to do: model, mode, numbers, schema; at once where it can be. */
 
 import { button, h, setText, uniqueId } from "./dom";
 import { changesLive, currentSettings } from "./in_force";
@@ -68,9 +68,10 @@ export const settingsForm: Part = (view) => {
     if (signal.aborted) return;
     for (const name of names) {
       // What a restart would cure is offered by the banner.
-      if (!outcome.ok) refused[name] = outcome.restart ? "Needs a restart" : outcome.problem.message;
-      else if (edits[name] === sent[name]) forget(name);
-      if (outcome.ok && name in fields) fields[name as NumberName].tick();
+      if (outcome.ok) {
+        if (edits[name] === sent[name]) forget(name);
+        if (name in fields) fields[name as NumberName].tick();
+      } else refused[name] = outcome.restart ? "Needs a restart" : outcome.problem.message;
     }
     if (outcome.ok) view.announce(`${names.map(label).join(", ")} applied`);
     return commit();
@@ -92,7 +93,8 @@ export const settingsForm: Part = (view) => {
       edit({ mode });
       void commit("mode");
     };
-    return h("input", { attrs: { type: "radio", name: group, value: mode }, on: { change: choose } });
+    const attrs = { type: "radio", name: group, value: mode };
+    return h("input", { attrs, on: { change: choose } });
   });
   const modes = h(
     "div",

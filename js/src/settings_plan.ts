@@ -63,7 +63,8 @@ export function plan(
   if (limits && fps && length) {
     const frames = clipFrames(fps, length);
     const least = limits.min_clip_frames;
-    if (frames < least) errors.clip_length_seconds = `${plural(frames, "frame")} a clip: at least ${least}`;
+    const text = `${plural(frames, "frame")} a clip: at least ${least}`;
+    if (frames < least) errors.clip_length_seconds = text;
   }
   if (!model) errors.model = "A model is needed";
   const wanted: Record<string, unknown> = { mode, model, ...values };

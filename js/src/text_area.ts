@@ -2,6 +2,17 @@
 
 import { h } from "./dom";
 
+/** Characters from which on `dir="auto"` holds up each key: browsers read them all. */
+const LONG = 5000;
+const LETTER = /\p{L}/u;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** What `dir` a text is shown with: by its first letter, as the browser would. */
+export function direction(text: string): "auto" | "ltr" | "rtl" {
+  if (text.length < LONG) return "auto";
+  return RIGHT_TO_LEFT.test(LETTER.exec(text)?.[0] ?? "") ? "rtl" : "ltr";
+}
+
 export interface TextArea {
   el: HTMLTextAreaElement;
   /** Puts text in, where it is another. */
@@ -26,7 +37,11 @@ export function textArea(
   // Counted, not measured: a field that is made small to be measured moves the page.
   const grow = () => {
     let lines = 1;
-    for (let at = -1; lines < props.most && (at = el.value.indexOf("\n", at + 1)) >= 0; ) lines += 1;
+    for (let at = -1; lines < props.most; lines += 1) {
+      at = el.value.indexOf("\n", at + 1);
+      if (at < 0) break;
+    }
+    if (props.attrs.dir === "auto" && el.dir !== direction(el.value)) el.dir = direction(el.value);
     const wrapped = Math.ceil(el.value.length / 50);
     el.rows = Math.min(props.most, Math.max(props.rows, lines, wrapped));
   };

@@ -1,4 +1,4 @@
-/** A real session on a model without a kernel: tests speak for the kernel, and read what it was sent. */
+/** A real session on a model without a kernel: tests speak for it, and read what it was sent. */
 
 import type { AnyModel } from "@anywidget/types";
 import type { FromKernel, FromPage, Limits, Settings, Status, Welcome } from "../src/messages";

@@ -81,9 +81,11 @@ it("applies with the shortcut, which the notebook never sees", async () => {
   area().dispatchEvent(new KeyboardEvent("keydown", { key: "x", bubbles: true }));
   expect(seen).not.toHaveBeenCalled();
   expect(key.defaultPrevented).toBe(true);
-  expect(stream.last("update")).toMatchObject({ changes: { prompt: "Count people" }, restart: false });
+  const changes = { prompt: "Count people" };
+  expect(stream.last("update")).toMatchObject({ changes, restart: false });
   expect(line()).toBe("applying…");
-  stream.say({ kind: "prompts", prompts: [version(1, "Read the score"), version(2, "Count people")] });
+  const prompts = [version(1, "Read the score"), version(2, "Count people")];
+  stream.say({ kind: "prompts", prompts });
   await answer({ ok: true });
   expect(line()).toBe("v2 in force");
   expect(stream.spoken).toEqual(["The prompt was applied"]);
@@ -183,6 +185,19 @@ describe("versions", () => {
 it("takes the first line of a text that is long", () => {
   expect(firstLine(`\n  a\nb`)).toBe("a");
   expect(firstLine("x".repeat(100_000)).length).toBeLessThan(200);
+});
+
+it("is shown in its own direction, a long text too", () => {
+  const words = "word ".repeat(20_000);
+  for (const [text, dir] of [
+    ["שלום", "auto"],
+    [`"שלום" ${words}`, "rtl"],
+    [`1. ${words} שלום`, "ltr"],
+    ["word", "auto"],
+  ] as const) {
+    type(text);
+    expect(area().dir).toBe(dir);
+  }
 });
 
 describe("a draft", () => {

@@ -9,7 +9,7 @@ let el: HTMLElement;
 const area = () => el.querySelector("textarea") as HTMLTextAreaElement;
 const line = () => el.querySelector(".ov-line")?.textContent;
 const button = (name: string) =>
-  [...el.querySelectorAll("button")].find(({ textContent, hidden }) => textContent === name && !hidden);
+  [...el.querySelectorAll("button")].find((found) => found.textContent === name && !found.hidden);
 const type = (text: string) => {
   area().value = text;
   area().dispatchEvent(new Event("input"));

@@ -29,7 +29,8 @@ describe("what becomes of edits", () => {
   });
 
   it("gives another mode all its numbers, by default where none was typed", () => {
-    const { later, now, texts } = planned({ mode: "clip", target_fps: "10", interval_seconds: "9" });
+    const edits: Edits = { mode: "clip", target_fps: "10", interval_seconds: "9" };
+    const { later, now, texts } = planned(edits);
     expect(later).toEqual({
       mode: "clip",
       target_fps: 10,
