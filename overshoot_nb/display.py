@@ -15,15 +15,16 @@ from .errors import MissingDependencyError
 from .stats import StreamStats
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .stream import Stream
+    from .types import StreamInferenceResult
 
 __all__ = ["clock", "figures", "show_stream", "stream_html"]
 
 logger = logging.getLogger("overshoot_nb")
 
+#: Rows that are shown, and characters of each of their cells.
 ROWS = 5
+CELL_CUT = 300
 
 
 def clock(seconds: float) -> str:
@@ -64,7 +65,7 @@ def stream_html(stream: Stream) -> str:
         f"<div><strong>{status}</strong> · {head}</div>"
         f'<div style="opacity: .75; white-space: pre-wrap">{prompt}'
         f" <small>(prompt version {stream.prompt_version})</small></div>"
-        f"{_newest(stream.df)}</div>"
+        f"{_newest(stream)}</div>"
     )
 
 
@@ -90,16 +91,38 @@ def _in_kernel() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _newest(df: pd.DataFrame) -> str:
+def _newest(stream: Stream) -> str:
     """The newest rows: the fields of structured answers, else the answers' text."""
-    if df.empty:
+    table = stream._life.journal.table
+    rows = table.results_since(len(table) - ROWS)
+    if not rows:
         return "<div><em>no rows yet</em></div>"
-    rows = df.tail(ROWS)
-    fields = [name for name in df.columns if name == "out" or name.startswith("out.")]
-    shown = rows[fields or ["result"]].astype(object).where(rows["ok"], None)
-    shown = shown.rename(columns=lambda name: name.removeprefix("out."))
-    shown.insert(0, "time", [clock(t) for t in rows["media_time"].dt.total_seconds()])
-    if not rows["ok"].all():
-        shown["error"] = rows["error"]
-    table: str = shown.to_html(index=False, escape=True, border=0, na_rep="–")
-    return table
+    fields = list(dict.fromkeys(name for r in rows if r.ok for name in _fields(r)))
+    failed = not all(r.ok for r in rows)
+    head = ["time", *fields, *(["error"] if failed else [])]
+    body = [
+        [
+            clock(r.media_time),
+            *(_fields(r).get(name, "–") if r.ok else "–" for name in fields),
+            *([r.error or ""] if failed else []),
+        ]
+        for r in rows
+    ]
+    return (
+        "<table><thead><tr>"
+        + "".join(f"<th>{_short(name)}</th>" for name in head)
+        + "</tr></thead><tbody>"
+        + "".join(f"<tr>{''.join(f'<td>{_short(v)}</td>' for v in row)}</tr>" for row in body)
+        + "</tbody></table>"
+    )
+
+
+def _fields(result: StreamInferenceResult) -> dict[str, str]:
+    """What an answer says, by the name of its column."""
+    if not isinstance(result.output, dict):
+        return {"result": result.result}
+    return {name: "–" if value is None else str(value) for name, value in result.output.items()}
+
+
+def _short(text: str) -> str:
+    return html.escape(text if len(text) <= CELL_CUT else text[: CELL_CUT - 1] + "…")

@@ -11,6 +11,7 @@ import { results } from "./results";
 import type { Session } from "./session";
 import { settingsForm } from "./settings_form";
 import { strip } from "./strip";
+import styles from "./styles/all.css";
 import { tabs } from "./tabs";
 import { followTheme } from "./theme";
 import { timeline } from "./timeline";
@@ -55,13 +56,15 @@ export function mount(session: Session, el: HTMLElement): () => void {
     h("div", { class: "ov-below" }, results(view), detail(view)),
     live,
   );
-  el.append(root);
+  const style = h("style", { text: styles }); // beside it: a host may put each widget in a shadow root
+  el.append(style, root);
   hideSnapshot(session, signal);
   followTheme(root, signal);
   followVisibility(view);
   listenToKeys(view);
   return () => {
     ending.abort();
+    style.remove();
     root.remove();
   };
 }

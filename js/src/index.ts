@@ -4,10 +4,6 @@ import type { RenderProps } from "@anywidget/types";
 import { mount } from "./app";
 import type { Traits } from "./model";
 import { Session } from "./session";
-import "./styles/base.css";
-import "./styles/controls.css";
-import "./styles/results.css";
-import "./styles/stage.css";
 
 // Some hosts import a module once for all models, others once for each, and hand every view a
 // model object of its own: only what a model holds tells which views belong together.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from overshoot_nb.preview import PreviewFrame
@@ -70,6 +71,8 @@ class Screen:
 
     def show(self, frame: PreviewFrame) -> None:
         """Send a picture."""
+        if frame.sample is not None and self._stream.state == "paused":
+            frame = replace(frame, sample=None)  # of a live source; it is not asked about
         self._newest = frame
         self._send(frame)
 

@@ -1,0 +1,99 @@
+/**
+ * Builds src/ into overshoot_nb/widget/static/widget.js, styles and all.
+ *
+ *   node build.mjs                 minified and packed
+ *   node build.mjs --watch         readable, with source maps, again at every change
+ *   node build.mjs --outdir=DIR    somewhere else
+ *   node build.mjs --plain         minified, not packed
+ *
+ * Jupyter writes a widget's source into each notebook that is saved with its widgets, so the module
+ * is packed: gzip in base64, which unpacks itself when it is imported, is half of its size.
+ */
+
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const { values: options } = parseArgs({
+  options: {
+    watch: { type: "boolean", default: false },
+    plain: { type: "boolean", default: false },
+    outdir: { type: "string", default: join(here, "../overshoot_nb/widget/static") },
+  },
+});
+
+/** Styles become text of the module: a widget in a shadow root takes them along. */
+const styles = {
+  name: "styles",
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { outputFiles, metafile } = await esbuild.build({
+        entryPoints: [path],
+        bundle: true,
+        metafile: true,
+        minify: !options.watch,
+        target: "es2022",
+        write: false,
+      });
+      const watchFiles = Object.keys(metafile.inputs).map((file) => join(process.cwd(), file));
+      return { contents: outputFiles[0].text, loader: "text", watchFiles };
+    });
+  },
+};
+
+/** A module that unpacks itself. */
+function packed(source) {
+  const base64 = gzipSync(source, { level: 9 }).toString("base64");
+  return `const packed = "${base64}";
+const zipped = new Blob([Uint8Array.from(atob(packed), (c) => c.charCodeAt(0))]);
+const source = zipped.stream().pipeThrough(new DecompressionStream("gzip"));
+const url = URL.createObjectURL(
+  new Blob([await new Response(source).text()], { type: "text/javascript" }),
+);
+const { default: widget } = await import(/* webpackIgnore: true */ /* @vite-ignore */ url);
+URL.revokeObjectURL(url);
+export default widget;
+`;
+}
+
+const writing = {
+  name: "writing",
+  setup(build) {
+    build.onEnd(async ({ outputFiles, errors }) => {
+      if (errors.length) return;
+      const [{ text, contents }] = outputFiles;
+      const module = options.watch || options.plain ? text : packed(contents);
+      const file = join(options.outdir, "widget.js");
+      await mkdir(options.outdir, { recursive: true });
+      await writeFile(file, module);
+      const size = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+      console.log(`${file}: ${size(contents.length)} minified, ${size(module.length)} written`);
+    });
+  },
+};
+
+const context = await esbuild.context({
+  entryPoints: [join(here, "src/index.ts")],
+  outfile: join(options.outdir, "widget.js"),
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  charset: "utf8",
+  minify: !options.watch,
+  sourcemap: options.watch ? "inline" : false,
+  write: false,
+  plugins: [styles, writing],
+});
+if (options.watch) {
+  await context.watch();
+} else {
+  try {
+    await context.rebuild();
+  } finally {
+    await context.dispose();
+  }
+}
