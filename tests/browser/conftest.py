@@ -11,7 +11,7 @@ import pytest
 
 from chromium import NoBrowser
 from rig import ARTIFACTS, Host, LabHost, MarimoHost, Notebook7Host, Rig
-from stage import Stage, arguments_of
+from stage import Stage
 
 AnyHost = TypeVar("AnyHost", LabHost, Notebook7Host, MarimoHost)
 
@@ -93,7 +93,9 @@ def hosting(kind: type[AnyHost], rig: Rig, request: pytest.FixtureRequest) -> It
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     """Run the test where the pages live."""
-    pyfuncitem.funcargs["stage"].call(pyfuncitem.obj, **arguments_of(pyfuncitem))
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    pyfuncitem.funcargs["stage"].call(pyfuncitem.obj, **arguments)
     return True
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import CDPSession, ConsoleMessage, Error, Locator, Page
 
 from servers import JupyterServer, MarimoServer
 
@@ -53,8 +53,9 @@ class NotebookPage:
         self._artifacts = artifacts
         self._noise = [re.compile(pattern) for pattern in noise]
         self._errors: list[str] = []
+        self._devtools: CDPSession | None = None
         page.on("console", self._said)
-        page.on("pageerror", lambda error: self._errors.append(f"uncaught: {error}"))
+        page.on("pageerror", self._raised)
 
     @property
     def errors(self) -> list[str]:
@@ -68,6 +69,10 @@ class NotebookPage:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self._errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _raised(self, error: Error) -> None:
+        thrown_in = re.search(r"\w+://[^\s)]+", error.stack or "")
+        self._errors.append(f"uncaught: {error.message} ({thrown_in[0] if thrown_in else ''})")
 
     @property
     def widgets(self) -> Locator:
@@ -100,10 +105,10 @@ class NotebookPage:
 
     def throttle(self, rate: float) -> None:
         """Make the page's processor ``rate`` times slower; 1 is its own speed."""
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Emulation.setCPUThrottlingRate", {"rate": rate})
-        if rate == 1:
-            session.detach()
+        # It lasts as long as the session that asked for it.
+        if self._devtools is None:
+            self._devtools = self.page.context.new_cdp_session(self.page)
+        self._devtools.send("Emulation.setCPUThrottlingRate", {"rate": rate})
 
     def close(self) -> None:
         """Close the page, and end its kernel."""

@@ -35,6 +35,8 @@ LAB_NOISE: tuple[str, ...] = (
     r"^Comm not found for comm id",
     # A kernel is restarted while Lab's debugger asks it something.
     r"Canceled future for \w+ message before replies were done",
+    # ipywidgets' own extension, in a notebook without a kernel.
+    r"Cannot read properties of null \(reading 'kernel'\) \(\S+/jupyterlab-manager/static/",
 )
 NOTEBOOK_NOISE = (
     *LAB_NOISE,

@@ -47,11 +47,6 @@ auto_instantiate = true
 
 [save]
 autosave = "off"
-
-[display]
-dataframes = "plain"
-
-[ai]
 """
 
 
@@ -149,8 +144,18 @@ class MarimoServer(Server):
         config.parent.mkdir(parents=True)
         config.write_text(MARIMO_CONFIG, "utf-8")
         port = _free_port()
-        arguments = ["edit", ".", "--headless", "--no-token", "--skip-update-check", "--no-sandbox"]
-        super().__init__(home, "marimo", [*arguments, f"--port={port}"], "/health", port)
+        arguments = [
+            "edit",
+            ".",
+            f"--port={port}",
+            "--headless",
+            "--no-token",
+            "--no-sandbox",
+            "--skip-update-check",
+            # A kernel goes so many seconds after its page.
+            "--session-ttl=10",
+        ]
+        super().__init__(home, "marimo", arguments, "/health", port)
 
 
 def _free_port() -> int:

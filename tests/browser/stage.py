@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import psutil
 from playwright.sync_api import Playwright, sync_playwright
@@ -62,8 +62,3 @@ class Stage:
         """Have Playwright's own process close its browsers: what is under way then raises."""
         if self._driver is not None and self._driver.is_running():
             self._driver.send_signal(signal.SIGINT)
-
-
-def arguments_of(item: Any) -> dict[str, Any]:
-    """What pytest passes to the function of a test."""
-    return {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
