@@ -113,6 +113,15 @@ it("shows a sample that was looked at before at once", () => {
   expect(looks()).toEqual([]);
 });
 
+it("does not take a sample for known that something became of since", () => {
+  five();
+  tell(4, { fate: "waiting", row: null, text: "" });
+  ticks(page, 4, "result");
+  page.session.select(4);
+  vi.advanceTimersByTime(100);
+  expect(looks()).toEqual([4]);
+});
+
 it("asks again when something became of the sample", () => {
   five();
   page.session.select(4);

@@ -94,6 +94,7 @@ describe("the mark of a sample", () => {
     page.welcome();
     await picture(page, { sample: 1 });
     await picture(page);
+    await picture(page);
     vi.advanceTimersByTime(200);
     await picture(page, { sample: 2 });
     vi.advanceTimersByTime(200);
@@ -144,6 +145,7 @@ describe("a page that comes after the end", () => {
   it("shows the newest sample that was not dropped", async () => {
     page.welcome();
     ticks(page, 0, "result", "result", "drop");
+    page.status({ state: "ended" });
     page.status({ state: "ended" });
     expect(page.last("look").sample).toBe(1);
     page.say(
