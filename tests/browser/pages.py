@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ class NotebookPage:
 
     def close(self) -> None:
         """Close the page, and end its kernel."""
-        self.page.close()
+        with suppress(Error):  # It may have gone already, with an interrupted browser.
+            self.page.close()
 
 
 class JupyterNotebook(NotebookPage):

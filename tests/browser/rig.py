@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -100,9 +101,8 @@ class Rig:
         """End the servers that were started, and the browser."""
         try:
             if self._browser is not None:
-                self._browser.close()
-        except Error:
-            pass  # It went away with an interrupt.
+                with suppress(Error):  # It may have gone already, with an interrupt.
+                    self._browser.close()
         finally:
             for server in self._servers.values():
                 server.close()
