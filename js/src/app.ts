@@ -25,7 +25,12 @@ export function mount(session: Session, el: HTMLElement): () => void {
   const live = h("div", { class: "ov-spoken", attrs: { "aria-live": "polite" } });
   const root = h("section", {
     class: "ov",
-    attrs: { "aria-label": `Video stream: ${session.model.get("source")}`, tabindex: -1 },
+    attrs: {
+      "aria-label": `Video stream: ${session.model.get("source")}`,
+      tabindex: -1,
+      // Jupyter looks for its shortcuts before any listener here could keep a key from it.
+      "data-lm-suppress-shortcuts": true,
+    },
   });
   const view: View = {
     session,

@@ -58,6 +58,11 @@ function watchStream({ session, signal, notices }: View): void {
           advice: ANEW,
         };
   session.on("status", look, signal);
+  session.on(
+    "refused",
+    (problem) => notices.put("refused", { level: "error", problem, dismissable: true }),
+    signal,
+  );
   look();
 }
 

@@ -50,6 +50,8 @@ export interface Topics {
   models: { models: ModelInfo[]; error: string | null };
   selected: number | null;
   caption: boolean;
+  /** A change that was made in Python, by a trait, could not be carried out. */
+  refused: Problem;
 }
 
 /** What the kernel made of a request. */
@@ -327,6 +329,8 @@ export class Session {
         if (message.page === this.page) {
           const { problem, restart } = message;
           this.#requests.get(message.request)?.({ ok: false, problem, restart });
+        } else if (message.page === "") {
+          this.#emit("refused", message.problem);
         }
         return;
     }

@@ -80,7 +80,7 @@ export function plan(
 export function rates({ values }: Plan, { total_tokens: tokens, results }: Figures): string {
   const seconds = values.interval_seconds ?? values.delay_seconds;
   if (!seconds) return "";
-  const parts = [`${rateText(1 / seconds)} requests/s`];
+  const parts = [`${rateText(1 / seconds)} request${seconds === 1 ? "" : "s"}/s`];
   const most = values.max_output_tokens;
   if (most) parts.push(`up to ${rateText(most / seconds)} output tokens/s`);
   if (tokens && results) {

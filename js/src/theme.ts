@@ -21,13 +21,27 @@ function isDark(el: HTMLElement): boolean {
   // Through shadow roots too: some hosts put each widget in one.
   for (let node: Node | null = el.parentNode; node !== null; node = parent(node)) {
     if (!(node instanceof Element)) continue;
-    const colour = getComputedStyle(node).backgroundColor;
-    const [r, g, b, alpha = 1] = (colour.match(/[\d.]+/g) ?? []).map(Number);
-    if (r !== undefined && g !== undefined && b !== undefined && alpha > 0.5) {
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
-    }
+    const [r, g, b, alpha] = rgba(getComputedStyle(node).backgroundColor);
+    if (alpha > 127) return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
   }
   return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+let pixel: CanvasRenderingContext2D | null = null;
+
+/** A colour as it is painted: hosts write theirs as oklch() or color-mix(), too. */
+function rgba(colour: string): [number, number, number, number] {
+  if (pixel === null) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 1;
+    pixel = canvas.getContext("2d", { willReadFrequently: true });
+  }
+  if (pixel === null) return [0, 0, 0, 0];
+  pixel.clearRect(0, 0, 1, 1);
+  pixel.fillStyle = colour;
+  pixel.fillRect(0, 0, 1, 1);
+  const [r = 0, g = 0, b = 0, a = 0] = pixel.getImageData(0, 0, 1, 1).data;
+  return [r, g, b, a];
 }
 
 function parent(node: Node): Node | null {
