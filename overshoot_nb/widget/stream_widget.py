@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,8 @@ class StreamWidget(anywidget.AnyWidget):
             return
         if message.get("kind") == "ack":
             # What makes room for the next picture does not wait for its turn on a busy loop.
-            self._pages.ack(str(message.get("page")), int(message.get("seq", -1)))
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                self._pages.ack(str(message["page"]), int(message["seq"]))
             return
         get_runtime().loop.call_soon_threadsafe(self._steering.receive, message)
 
