@@ -22,15 +22,12 @@ import type { View } from "./view";
 export function mount(session: Session, el: HTMLElement): () => void {
   const ending = new AbortController();
   const { signal } = ending;
-  const live = h("div", { class: "ov-spoken", attrs: { "aria-live": "polite" } });
+  const live = h("div", { class: "ov-spoken", "aria-live": "polite" });
   const root = h("section", {
     class: "ov",
-    attrs: {
-      "aria-label": `Video stream: ${session.model.get("source")}`,
-      tabindex: -1,
-      // Jupyter looks for its shortcuts before any listener here could keep a key from it.
-      "data-lm-suppress-shortcuts": true,
-    },
+    "aria-label": `Video stream: ${session.model.get("source")}`,
+    tabindex: -1,
+    "data-lm-suppress-shortcuts": true,
   });
   const view: View = {
     session,
@@ -46,11 +43,11 @@ export function mount(session: Session, el: HTMLElement): () => void {
     banner(view),
     h(
       "div",
-      { class: "ov-main" },
-      h("div", { class: "ov-stage" }, video(view), timeline(view)),
+      "ov-main",
+      h("div", "ov-stage", video(view), timeline(view)),
       h(
         "div",
-        { class: "ov-side" },
+        "ov-side",
         tabs("Steer the stream", [
           { name: "Prompt", body: promptEditor(view) },
           { name: "Settings", body: settingsForm(view) },
@@ -58,7 +55,7 @@ export function mount(session: Session, el: HTMLElement): () => void {
       ),
     ),
     strip(view),
-    h("div", { class: "ov-below" }, results(view), detail(view)),
+    h("div", "ov-below", results(view), detail(view)),
     live,
   );
   const style = h("style", { text: styles }); // beside it: a host may put each widget in a shadow root

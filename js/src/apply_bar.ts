@@ -47,7 +47,7 @@ export function applyBar(of: Applied): ApplyBar {
   let refused = "";
 
   const id = uniqueId();
-  const line = h("span", { class: "ov-line", attrs: { id, role: "status", dir: "auto" } });
+  const line = h("span", { class: "ov-line", id, role: "status", dir: "auto" });
   const revert = button("Revert", () => {
     draft.revert();
     refused = "";
@@ -67,9 +67,9 @@ export function applyBar(of: Applied): ApplyBar {
   const bar: ApplyBar = {
     el: h(
       "div",
-      { class: "ov-apply" },
+      "ov-apply",
       line,
-      h("div", { class: "ov-value" }, ...(of.extra ?? []), revert, apply),
+      h("div", "ov-value", ...(of.extra ?? []), revert, apply),
     ),
     needsRestart: () => !changesLive(session, of.setting),
     edited: () => {

@@ -1,6 +1,6 @@
 /** What must be known now, between header and picture: failures, offers, a silent kernel. */
 
-import { button, h, icon, iconButton } from "./dom";
+import { button, focused, h, icon, iconButton } from "./dom";
 import { currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Problem } from "./messages";
 import type { Notice } from "./notices";
@@ -13,15 +13,14 @@ const ANEW = "Run the cell again to start it anew.";
 export const banner: Part = (view) => {
   const { notices, signal, root } = view;
   // Both are there from the start: a screen reader tells what is added to them.
-  const alerts = h("div", { attrs: { role: "alert" } });
-  const notes = h("div", { attrs: { role: "status" } });
+  const alerts = h("div", { role: "alert" });
+  const notes = h("div", { role: "status" });
   const shown = new Map<string, { notice: Notice; line: HTMLElement }>();
 
   const render = () => {
     for (const [about, { notice, line }] of shown) {
       if (notices.all.get(about) === notice) continue;
-      const { activeElement } = root.getRootNode() as Document | ShadowRoot;
-      if (line.contains(activeElement)) root.focus({ preventScroll: true });
+      if (line.contains(focused(root))) root.focus({ preventScroll: true });
       line.remove();
       shown.delete(about);
     }
@@ -36,7 +35,7 @@ export const banner: Part = (view) => {
   watchStream(view);
   watchConnection(view);
   render();
-  return h("div", { class: "ov-banner" }, alerts, notes);
+  return h("div", "ov-banner", alerts, notes);
 };
 
 /** The stream's own problem, for as long as it has it. */
@@ -58,11 +57,7 @@ function watchStream({ session, signal, notices }: View): void {
           advice: ANEW,
         };
   session.on("status", look, signal);
-  session.on(
-    "refused",
-    (problem) => notices.put("refused", { level: "error", problem, dismissable: true }),
-    signal,
-  );
+  session.on("refused", (problem) => notices.fail("refused", problem), signal);
   look();
 }
 
@@ -95,11 +90,11 @@ function watchConnection(view: View): void {
 function lineOf({ level, problem, action, dismissable }: Notice, done: () => void): HTMLElement {
   return h(
     "div",
-    { class: "ov-notice", data: { level } },
+    { class: "ov-notice", "data-level": level },
     level === "error" && icon("warning"),
     h(
       "div",
-      { class: "ov-notice-text", attrs: { dir: "auto" } },
+      { class: "ov-notice-text", dir: "auto" },
       h("strong", { text: problem.message.slice(0, LONGEST) }),
       problem.advice && " ",
       problem.advice && h("span", { text: problem.advice.slice(0, LONGEST) }),

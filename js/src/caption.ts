@@ -17,9 +17,9 @@ export interface Caption {
 }
 
 export function caption({ session, signal }: View): Caption {
-  const text = h("div", { class: "ov-clamped", attrs: { dir: "auto" } });
-  const age = h("span", { class: "ov-label" });
-  const box = h("div", { class: "ov-over ov-caption" }, text, age);
+  const text = h("div", { class: "ov-clamped", dir: "auto" });
+  const age = h("span", "ov-label");
+  const box = h("div", "ov-over ov-caption", text, age);
   const button = iconButton("caption", "Show the latest answer over the video (c)", () =>
     session.showCaption(!session.caption),
   );
@@ -63,7 +63,7 @@ function captionOf(row: Row): (Node | string)[] {
     .map(([name, value]) =>
       h(
         "span",
-        { class: "ov-caption-field" },
+        "ov-caption-field",
         h("span", { class: "ov-label", text: cut(name, 40) }),
         h("bdi", { text: cut(value, 80) }),
       ),

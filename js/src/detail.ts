@@ -1,12 +1,13 @@
 /** The selected sample as a whole: its picture, its answer, and how that came about. */
 
 import { copyText } from "./clipboard";
-import { detailsOf, type SampleDetail } from "./detail_cache";
 import { h, fill, iconButton, setText } from "./dom";
 import { clock, count, latency } from "./format";
+import { Later } from "./later";
 import type { Fate, Row } from "./messages";
 import { setLongText } from "./long_text";
-import { FATE_WORDS, stepSample } from "./samples";
+import { fateWord, stepSample } from "./samples";
+import type { SampleDetail } from "./session";
 import { drawStill } from "./still";
 import type { Part, View } from "./view";
 
@@ -16,16 +17,15 @@ const ELSEWHERE = "The picture is with the kernel, which does not answer.";
 
 export const detail: Part = (view) => {
   const { session, signal } = view;
-  const details = detailsOf(session);
   const title = h("strong");
-  const fate = h("span", { class: "ov-fate" });
-  const canvas = h("canvas", { attrs: { role: "img" } });
-  const missing = h("p", { class: "ov-missing" });
-  const problem = h("p", { class: "ov-sample-problem", attrs: { dir: "auto" } });
-  const chips = h("table", { class: "ov-fields", attrs: { "aria-label": "Fields" } });
+  const fate = fateWord();
+  const canvas = h("canvas", { role: "img" });
+  const missing = h("p", "ov-missing");
+  const problem = h("p", { class: "ov-sample-problem", dir: "auto" });
+  const chips = h("table", { class: "ov-fields", "aria-label": "Fields" });
   const answer = scroller("Answer", "ov-answer");
-  const facts = h("dl", { class: "ov-facts" });
-  const version = h("div", { class: "ov-label" });
+  const facts = h("dl", "ov-facts");
+  const version = h("div", "ov-label");
   const prompt = scroller("Prompt", "ov-asked");
   const copy = iconButton("copy", "Copy the answer", () => {
     const { selected } = session;
@@ -39,15 +39,15 @@ export const detail: Part = (view) => {
   );
   const next = iconButton("next", "Next sample (right arrow)", () => stepSample(session, 1));
   const close = iconButton("close", "Close (escape)", () => session.select(null));
-  const picture = h("div", { class: "ov-sample-picture" }, canvas, missing);
+  const picture = h("div", "ov-sample-picture", canvas, missing);
   const element = h(
     "section",
-    { class: "ov-detail", attrs: { "aria-label": "Selected sample", hidden: true } },
-    h("div", { class: "ov-detail-head" }, title, fate, previous, next, copy, close),
+    { class: "ov-detail", "aria-label": "Selected sample", hidden: true },
+    h("div", "ov-detail-head", title, fate.el, previous, next, copy, close),
     h(
       "div",
-      { class: "ov-detail-body" },
-      h("div", { class: "ov-detail-top" }, picture, facts),
+      "ov-detail-body",
+      h("div", "ov-detail-top", picture, facts),
       problem,
       chips,
       answer,
@@ -59,7 +59,7 @@ export const detail: Part = (view) => {
   let shown: number | null = null;
   let latest: SampleDetail | undefined;
   let shownFate: Fate | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const rest = new Later(signal);
 
   const render = () => {
     if (shown === null) return;
@@ -67,9 +67,7 @@ export const detail: Part = (view) => {
     const pending = latest === undefined && session.connection === "live";
     const time = known.time === null ? "" : ` · ${clock(known.time)}`;
     setText(title, `Sample ${shown}${time}`);
-    fate.hidden = known.fate === null;
-    setText(fate, FATE_WORDS[known.fate ?? "waiting"]);
-    fate.dataset.fate = known.fate ?? "waiting";
+    fate.show(known.fate);
     element.classList.toggle("ov-stale", pending);
     if (!pending) void drawStill(canvas, latest?.jpeg ?? null);
     canvas.setAttribute("aria-label", `Picture of sample ${shown}`);
@@ -87,18 +85,17 @@ export const detail: Part = (view) => {
     next.disabled = shown >= session.timeline.length - 1;
   };
   const ask = () => {
-    clearTimeout(timer);
     const sample = shown;
-    if (sample !== null) timer = setTimeout(() => session.look(sample), REST);
+    if (sample !== null) rest.set(REST, () => session.look(sample));
   };
   const select = () => {
     const { selected } = session;
     if (selected === shown) return;
     shown = selected;
     element.hidden = selected === null;
-    clearTimeout(timer);
+    rest.cancel();
     if (selected === null) return;
-    latest = details.get(selected);
+    latest = session.details.get(selected);
     shownFate = session.timeline.fate(selected);
     element.lastElementChild?.scrollTo({ top: 0 });
     render();
@@ -128,9 +125,15 @@ export const detail: Part = (view) => {
     signal,
   );
   // What could not be had without a kernel is asked for when one is there.
-  session.on("connection", () => (latest === undefined ? (render(), ask()) : undefined), signal);
-  session.on("welcome", () => (latest === undefined ? ask() : undefined), signal);
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  session.on(
+    ["connection", "welcome"],
+    () => {
+      if (latest !== undefined) return;
+      render();
+      ask();
+    },
+    signal,
+  );
   select();
   return element;
 };
@@ -182,7 +185,7 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
 function scroller(label: string, name: string): HTMLElement {
   return h("div", {
     class: `ov-scroller ${name}`,
-    attrs: { dir: "auto", tabindex: 0, role: "group", "aria-label": label },
+    dir: "auto", tabindex: 0, role: "group", "aria-label": label,
   });
 }
 
@@ -194,12 +197,12 @@ function fillFields(table: HTMLElement, chips: [string, string][] | null): void 
       h(
         "tr",
         {},
-        h("th", { text: name, attrs: { scope: "row", dir: "auto" } }),
-        h("td", { text: value, attrs: { dir: "auto" } }),
+        h("th", { text: name, scope: "row", dir: "auto" }),
+        h("td", { text: value, dir: "auto" }),
       ),
     ),
   );
 }
 
 const term = (text: string) => h("dt", { class: "ov-label", text });
-const described = (text: string) => h("dd", { text, attrs: { dir: "auto" } });
+const described = (text: string) => h("dd", { text, dir: "auto" });

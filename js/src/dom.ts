@@ -2,62 +2,71 @@
  * Elements without HTML text: whatever a model, a prompt or an error says ends in a text node.
  */
 
-export type Child = Node | string | number | null | undefined | false;
+export type Child = Node | string | null | undefined | false;
 
+type Attribute = string | number | boolean | null | undefined;
+type Listeners = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
+
+/** Attributes by name (`true` sets one empty, `false` and null leave it out), and besides: */
 export interface Props {
-  class?: string;
-  title?: string;
   text?: string;
-  /** Any attribute; `true` sets it empty, `false` and null leave it out. */
-  attrs?: Record<string, string | number | boolean | null>;
-  data?: Record<string, string>;
-  on?: { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
+  on?: Listeners;
+  [attribute: string]: Attribute | Listeners;
 }
 
-/** A new element. */
+/** A new element; `props` may be its class alone. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  props: Props = {},
+  props: Props | string = {},
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const el = document.createElement(tag);
-  if (props.class) el.className = props.class;
-  if (props.title) el.title = props.title;
-  if (props.text !== undefined) el.textContent = props.text;
-  for (const [name, value] of Object.entries(props.attrs ?? {})) setAttr(el, name, value);
-  for (const [name, value] of Object.entries(props.data ?? {})) el.dataset[name] = value;
-  for (const [name, listener] of Object.entries(props.on ?? {})) {
+  const { text, on, ...attributes } = typeof props === "string" ? { class: props } : props;
+  setAttrs(el, attributes as Record<string, Attribute>);
+  for (const [name, listener] of Object.entries(on ?? {})) {
     el.addEventListener(name, listener as EventListener);
   }
-  append(el, children);
+  fill(el, text, ...children);
+  return el;
+}
+
+/** A new SVG element. */
+export function svg(
+  tag: string,
+  attributes: Record<string, Attribute>,
+  ...children: Node[]
+): SVGElement {
+  const el = document.createElementNS("http://www.w3.org/2000/svg", tag) as SVGElement;
+  setAttrs(el, attributes);
+  el.append(...children);
   return el;
 }
 
 /** Set an attribute, only when it changes; `false` and null take it away. */
-export function setAttr(el: Element, name: string, value: string | number | boolean | null): void {
-  if (value === null || value === false) el.removeAttribute(name);
-  else {
-    const text = value === true ? "" : String(value);
-    if (el.getAttribute(name) !== text) el.setAttribute(name, text);
-  }
+export function setAttr(el: Element, name: string, value: Attribute): void {
+  const text = value === true ? "" : String(value);
+  if (value === null || value === undefined || value === false) el.removeAttribute(name);
+  else if (el.getAttribute(name) !== text) el.setAttribute(name, text);
 }
 
-export function append(el: Element, children: Child[]): void {
-  for (const child of children) {
-    if (child === null || child === undefined || child === false) continue;
-    el.append(typeof child === "number" ? String(child) : child);
-  }
+function setAttrs(el: Element, attributes: Record<string, Attribute>): void {
+  for (const [name, value] of Object.entries(attributes)) setAttr(el, name, value);
 }
 
 /** Replace what an element holds. */
 export function fill(el: Element, ...children: Child[]): void {
-  el.replaceChildren();
-  append(el, children);
+  const isNode = (child: Child): child is Node | string => (child ?? false) !== false;
+  el.replaceChildren(...children.filter(isNode));
 }
 
 /** Set text only when it changed, so that a screen reader is not told again. */
 export function setText(el: Element, text: string): void {
   if (el.textContent !== text) el.textContent = text;
+}
+
+/** What has the focus where `el` is: in the page, or in the shadow root around the widget. */
+export function focused(el: Element): Element | null {
+  return (el.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
 /** 16 x 16 line icons, drawn in the text's colour. */
@@ -76,46 +85,50 @@ const ICONS = {
 } as const;
 export type IconName = keyof typeof ICONS;
 
-export function icon(name: IconName): SVGSVGElement {
-  const ns = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(ns, "svg");
-  for (const [key, value] of [
-    ["viewBox", "0 0 16 16"],
-    ["width", "16"],
-    ["height", "16"],
-    ["fill", "currentColor"],
-    ["fill-rule", "evenodd"],
-    ["aria-hidden", "true"],
-  ] as const) {
-    svg.setAttribute(key, value);
-  }
-  const path = document.createElementNS(ns, "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+export function icon(name: IconName): SVGElement {
+  return svg(
+    "svg",
+    {
+      viewBox: "0 0 16 16",
+      width: 16,
+      height: 16,
+      fill: "currentColor",
+      "fill-rule": "evenodd",
+      "aria-hidden": "true",
+    },
+    svg("path", { d: ICONS[name] }),
+  );
 }
 
 /** A button with an icon; its label is its accessible name and its tooltip. */
 export function iconButton(name: IconName, label: string, press: () => void): HTMLButtonElement {
-  const button = h("button", {
-    class: "ov-icon-button",
-    title: label,
-    attrs: { type: "button", "aria-label": label },
-    on: { click: press },
-  });
-  button.append(icon(name));
-  return button;
+  return h(
+    "button",
+    {
+      class: "ov-icon-button",
+      type: "button",
+      title: label,
+      "aria-label": label,
+      on: { click: press },
+    },
+    icon(name),
+  );
 }
 
 /** A button with a text. */
 export function button(text: string, press: () => void, look = "ov-button"): HTMLButtonElement {
-  return h("button", { class: look, text, attrs: { type: "button" }, on: { click: press } });
+  return h("button", { class: look, text, type: "button", on: { click: press } });
+}
+
+/** A name that chance does not give twice. */
+export function randomName(): string {
+  return Math.random().toString(36).slice(2, 12);
 }
 
 let ids = 0;
-const page = Math.random().toString(36).slice(2, 8);
+const copy = randomName();
 
 /** An id that no other element has, of this module's copy or of another's. */
 export function uniqueId(): string {
-  return `ov-${page}-${ids++}`;
+  return `ov-${copy}-${ids++}`;
 }

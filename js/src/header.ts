@@ -58,19 +58,19 @@ export const header: Part = (view) => {
   stop.title = "Stop: no more samples; the rows stay";
   restart.title = "Restart from the beginning; the rows stay";
 
-  const dot = h("span", { class: "ov-dot" });
-  const word = h("span", { class: "ov-state" });
-  const why = h("span", { class: "ov-reason", attrs: { dir: "auto" } });
-  const model = h("span", { class: "ov-model", attrs: { dir: "auto" } });
+  const dot = h("span", "ov-dot");
+  const word = h("span", "ov-state");
+  const why = h("span", { class: "ov-reason", dir: "auto" });
+  const model = h("span", { class: "ov-model", dir: "auto" });
   const el = h(
     "div",
-    { class: "ov-header" },
+    "ov-header",
     dot,
     word,
     source(session.model.get("source")),
     model,
     why,
-    h("div", { class: "ov-controls" }, toggle, stop, restart),
+    h("div", "ov-controls", toggle, stop, restart),
   );
 
   const render = () => {
@@ -123,7 +123,7 @@ function source(text: string): HTMLElement {
   const cut = letters.length > 2 * TAIL ? letters.length - TAIL : letters.length;
   return h(
     "span",
-    { class: "ov-source", title: text, attrs: { dir: "auto" } },
+    { class: "ov-source", title: text, dir: "auto" },
     h("span", { text: letters.slice(0, cut).join("") }),
     h("span", { text: letters.slice(cut).join("") }),
   );

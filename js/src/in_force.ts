@@ -1,5 +1,6 @@
 /** What holds now: by the kernel's last word or, before its first, by what the notebook kept. */
 
+import { Later } from "./later";
 import type { PromptVersion, Settings, State } from "./messages";
 import type { Session } from "./session";
 import type { View } from "./view";
@@ -44,10 +45,10 @@ export function onUnanswered(
   listener: (unanswered: boolean) => void,
 ): void {
   if (session.connection !== "waiting") return;
-  const timer = setTimeout(() => listener(true), UNANSWERED);
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  const patience = new Later(signal);
+  patience.set(UNANSWERED, () => listener(true));
   const heard = () => {
-    clearTimeout(timer);
+    patience.cancel();
     listener(false);
   };
   session.on("welcome", heard, signal);

@@ -23,12 +23,12 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
   const askOnce = () => wanted || ask();
   const select = h("select", {
     class: "ov-field",
-    attrs: { id },
+    id,
     on: { focus: askOnce, change: () => choose(select.value) },
   });
   const name = h("input", {
     class: "ov-field",
-    attrs: { "aria-label": "Name of the model", spellcheck: "false" },
+    "aria-label": "Name of the model", spellcheck: "false",
     on: {
       change: () => choose(name.value),
       keydown: ({ key }) => {
@@ -36,7 +36,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
       },
     },
   });
-  const error = h("span", { class: "ov-wrong", attrs: { role: "status" } });
+  const error = h("span", { class: "ov-wrong", role: "status" });
 
   const render = () => {
     const { models } = session;
@@ -44,7 +44,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
       select,
       !models.some(({ model }) => model === shown) && h("option", { text: shown }),
       ...models.map(({ model, status }) =>
-        h("option", { text: `${model} · ${status}`, attrs: { value: model } }),
+        h("option", { text: `${model} · ${status}`, value: model }),
       ),
     );
     select.value = shown;

@@ -1,5 +1,6 @@
 /** What a view has to tell its user, put by any part and shown by the banner. */
 
+import { atEnd } from "./later";
 import type { Problem } from "./messages";
 
 export interface Notice {
@@ -27,8 +28,13 @@ export class Notices {
     for (const listener of this.#listeners) listener();
   }
 
+  /** Tells of something that was tried and did not succeed. */
+  fail(about: string, problem: Problem): void {
+    this.put(about, { level: "error", problem, dismissable: true });
+  }
+
   onChange(listener: () => void, signal: AbortSignal): void {
     this.#listeners.add(listener);
-    signal.addEventListener("abort", () => this.#listeners.delete(listener));
+    atEnd(signal, () => this.#listeners.delete(listener));
   }
 }

@@ -23,9 +23,9 @@ export interface NumberActions {
 export function numberField(of: NumberActions): NumberField {
   const id = uniqueId();
   const hint = `${id}-hint`;
-  const range = h("span", { class: "ov-label", attrs: { id: hint } });
-  const error = h("span", { class: "ov-wrong", attrs: { id: `${id}-error`, role: "status" } });
-  const done = h("span", { class: "ov-done", text: "✓ applied", attrs: { "aria-hidden": "true" } });
+  const range = h("span", { class: "ov-label", id: hint });
+  const error = h("span", { class: "ov-wrong", id: `${id}-error`, role: "status" });
+  const done = h("span", { class: "ov-done", text: "✓ applied", "aria-hidden": "true" });
   /** Half a number is not yet wrong; one that is being corrected is, until it is right. */
   let typing = false;
   const commit = () => {
@@ -34,14 +34,12 @@ export function numberField(of: NumberActions): NumberField {
   };
   const input = h("input", {
     class: "ov-field ov-number",
-    attrs: {
-      id,
-      type: "number",
-      step: of.step,
-      min: 0,
-      placeholder: of.empty,
-      "aria-describedby": `${hint} ${id}-error`,
-    },
+    id,
+    type: "number",
+    step: of.step,
+    min: 0,
+    placeholder: of.empty,
+    "aria-describedby": `${hint} ${id}-error`,
     on: {
       // A field that cannot be read has no value: told apart from an empty one.
       input: () => {
@@ -81,9 +79,9 @@ export function settingRow(
 ): HTMLElement {
   return h(
     "div",
-    { class: "ov-setting" },
-    h("label", { class: "ov-label", text: label, attrs: { for: id } }),
-    h("div", { class: "ov-value" }, ...value),
+    "ov-setting",
+    h("label", { class: "ov-label", text: label, for: id }),
+    h("div", "ov-value", ...value),
     error,
   );
 }

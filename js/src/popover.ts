@@ -1,9 +1,10 @@
 /** A sample's picture and answer, above the timeline where the pointer is. */
 
-import { detailsOf, type SampleDetail } from "./detail_cache";
 import { h, setText } from "./dom";
 import { clock } from "./format";
-import { FATE_WORDS } from "./samples";
+import { atEnd, Later } from "./later";
+import { fateWord } from "./samples";
+import type { SampleDetail } from "./session";
 import { drawStill } from "./still";
 import type { View } from "./view";
 
@@ -20,29 +21,26 @@ export interface Popover {
 }
 
 export function popover({ session, signal }: View): Popover {
-  const details = detailsOf(session);
   const canvas = h("canvas");
-  const frame = h("div", { class: "ov-popover-frame" }, canvas);
+  const frame = h("div", "ov-popover-frame", canvas);
   const name = h("span");
-  const fate = h("span", { class: "ov-fate" });
-  const text = h("div", { class: "ov-clamped", attrs: { dir: "auto" } });
+  const fate = fateWord();
+  const text = h("div", { class: "ov-clamped", dir: "auto" });
   const element = h(
     "div",
-    { class: "ov-popover", attrs: { hidden: true, "aria-hidden": "true" } },
+    { class: "ov-popover", hidden: true, "aria-hidden": "true" },
     frame,
-    h("div", { class: "ov-popover-head" }, name, fate),
+    h("div", "ov-popover-head", name, fate.el),
     text,
   );
   let shown: number | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const rest = new Later(signal);
 
   const render = (sample: number, detail: SampleDetail | undefined) => {
     const { timeline, welcome } = session;
-    const code = timeline.fate(sample);
     const row = detail?.message.row ?? session.rows.ofSample(sample);
     setText(name, `${sample} · ${clock(timeline.times[sample] ?? 0)}`);
-    setText(fate, FATE_WORDS[code]);
-    fate.dataset.fate = code;
+    fate.show(timeline.fate(sample));
     const answer = row?.error ?? (row && (row.chips ? fields(row.chips) : row.text));
     setText(text, (answer ?? detail?.message.reason ?? "").slice(0, LETTERS));
     text.hidden = text.textContent === "";
@@ -55,7 +53,7 @@ export function popover({ session, signal }: View): Popover {
   const hide = () => {
     shown = null;
     element.hidden = true;
-    clearTimeout(timer);
+    rest.cancel();
   };
   session.on(
     "detail",
@@ -68,24 +66,24 @@ export function popover({ session, signal }: View): Popover {
     "ticks",
     (timeline) => {
       // What one looks at may be answered meanwhile.
-      if (shown === null || timeline.fate(shown) === fate.dataset.fate) return;
-      render(shown, details.get(shown));
+      if (shown === null || timeline.fate(shown) === fate.el.dataset.fate) return;
+      render(shown, session.details.get(shown));
       session.look(shown);
     },
     signal,
   );
-  signal.addEventListener("abort", hide);
+  atEnd(signal, hide);
   return {
     element,
     hide,
     show(sample, x, width) {
       if (sample !== shown) {
-        clearTimeout(timer);
+        rest.cancel();
         shown = sample;
         element.hidden = false;
-        const known = details.get(sample);
+        const known = session.details.get(sample);
         render(sample, known);
-        if (known === undefined) timer = setTimeout(() => session.look(sample), REST);
+        if (known === undefined) rest.set(REST, () => session.look(sample));
       }
       const left = x - element.offsetWidth / 2;
       element.style.left = `${Math.max(0, Math.min(width - element.offsetWidth, left))}px`;

@@ -91,5 +91,5 @@ export const promptEditor: Part = (view) => {
   // Whether it is over decides what the button does; figures do not concern the prompt.
   session.on("status", bar.render, signal);
   follow();
-  return h("div", { class: "ov-pane" }, area.el, bar.el, disclose, versions.el);
+  return h("div", "ov-pane", area.el, bar.el, disclose, versions.el);
 };

@@ -31,7 +31,7 @@ export function when(at: number, now = new Date()): string {
 
 export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): void } {
   const { session } = of.view;
-  const el = h("ol", { class: "ov-versions", attrs: { "aria-label": "Versions of the prompt" } });
+  const el = h("ol", { class: "ov-versions", "aria-label": "Versions of the prompt" });
   /** The author's own text, kept while another's is in the editor. */
   let kept: string | null = null;
 
@@ -44,7 +44,7 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
     const choose = button("", load(text, version), "ov-version");
     choose.append(
       h("b", { text: tag }),
-      h("span", { text: firstLine(text), attrs: { dir: "auto" } }),
+      h("span", { text: firstLine(text), dir: "auto" }),
       h("small", { text: meta }),
     );
     return h("li", {}, choose, end);

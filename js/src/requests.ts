@@ -8,7 +8,7 @@ import type { View } from "./view";
 export async function control(view: View, action: Control["action"]): Promise<Outcome> {
   view.notices.put("control", null);
   const outcome = await view.session.control(action);
-  if (!outcome.ok) fail(view, "control", outcome.problem);
+  if (!outcome.ok) view.notices.fail("control", outcome.problem);
   return outcome;
 }
 
@@ -21,7 +21,7 @@ export async function update(view: View, changes: Changes, restart = false): Pro
   const outcome = await view.session.update(changes, restart);
   if (outcome.ok) return outcome;
   if (restart) {
-    fail(view, "update", outcome.problem);
+    view.notices.fail("update", outcome.problem);
   } else if (outcome.restart) {
     view.notices.put("update", {
       level: "info",
@@ -36,8 +36,4 @@ export async function update(view: View, changes: Changes, restart = false): Pro
 /** A failure in one line. */
 export function inWords({ message, advice }: Problem): string {
   return advice ? `${message.replace(/\.?$/, ".")} ${advice}` : message;
-}
-
-function fail(view: View, about: string, problem: Problem): void {
-  view.notices.put(about, { level: "error", problem, dismissable: true });
 }

@@ -36,19 +36,19 @@ export const results: Part = ({ session, signal, announce }) => {
   let frame = 0;
 
   const list = new VirtualList({ label: "Results, newest first", signal, slot, rendered });
-  const tally = h("span", { class: "ov-tally" });
+  const tally = h("span", "ov-tally");
   const filter = filterField(session, signal);
-  const nothing = h("div", { class: "ov-nothing" });
+  const nothing = h("div", "ov-nothing");
   const pill = h("button", {
     class: "ov-pill",
-    attrs: { type: "button", hidden: true },
+    type: "button", hidden: true,
     on: { click: toTop },
   });
   const el = h(
     "section",
-    { class: "ov-results", attrs: { "aria-label": "Results" } },
-    h("div", { class: "ov-results-bar" }, filter, tally),
-    h("div", { class: "ov-list-frame" }, list.el, nothing, pill),
+    { class: "ov-results", "aria-label": "Results" },
+    h("div", "ov-results-bar", filter, tally),
+    h("div", "ov-list-frame", list.el, nothing, pill),
   );
 
   function slot() {

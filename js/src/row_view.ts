@@ -46,12 +46,12 @@ function shorten(text: string, cut = false): string {
 }
 
 const cell = (name: string, ...children: Child[]) =>
-  h("span", { class: `ov-result-${name}`, attrs: { role: "gridcell" } }, ...children);
+  h("span", { class: `ov-result-${name}`, role: "gridcell" }, ...children);
 
 export class RowView {
   readonly el: HTMLElement;
   #time = cell("time");
-  #text = h("span", { class: "ov-result-text", attrs: { dir: "auto" } });
+  #text = h("span", { class: "ov-result-text", dir: "auto" });
   #latency = cell("latency");
   #tokens = cell("tokens");
   #version = cell("version");
@@ -60,7 +60,7 @@ export class RowView {
   constructor(id: string) {
     this.el = h(
       "div",
-      { class: "ov-result", attrs: { role: "row", id, "aria-busy": "true" } },
+      { class: "ov-result", role: "row", id, "aria-busy": "true" },
       this.#time,
       cell("answer", icon("warning"), this.#text),
       this.#latency,
@@ -102,7 +102,7 @@ export class RowView {
         class: value === "null" ? "ov-pair-null" : "ov-pair-value",
         text: shorten(value),
       });
-      return [h("span", { class: "ov-pair" }, `${shorten(key)} `, shown), " "];
+      return [h("span", "ov-pair", `${shorten(key)} `, shown), " "];
     });
     fill(this.#text, ...pairs);
   }

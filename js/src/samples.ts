@@ -1,16 +1,30 @@
 /** What is known of a sample without asking the kernel, and steps from one to the next. */
 
+import { h, setAttr, setText } from "./dom";
 import { clock } from "./format";
 import type { Fate } from "./messages";
 import type { Session } from "./session";
 
 /** What a fate is called on the screen. */
-export const FATE_WORDS: Record<Fate, string> = {
+const FATE_WORDS: Record<Fate, string> = {
   waiting: "waiting",
   result: "result",
   error: "error",
   drop: "dropped",
 };
+
+/** A fate in its word, with a mark of its colour and form; hidden where none is known. */
+export function fateWord(): { el: HTMLElement; show(fate: Fate | null): void } {
+  const el = h("span", "ov-fate");
+  return {
+    el,
+    show(fate) {
+      el.hidden = fate === null;
+      setText(el, fate ? FATE_WORDS[fate] : "");
+      setAttr(el, "data-fate", fate);
+    },
+  };
+}
 
 /**
  * Selects the sample so many steps away. The first step of all leads to the newest: that is what

@@ -25,7 +25,7 @@ export const schemaEditor: Part = (view) => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Tab leaves instead of indenting: after Escape, and for who only passes through. */
   let leaving = true;
-  const hint = h("span", { class: "ov-spoken", text: HINT, attrs: { id: uniqueId() } });
+  const hint = h("span", { class: "ov-spoken", text: HINT, id: uniqueId() });
 
   const area = textArea(
     "Output schema",
@@ -139,8 +139,8 @@ export const schemaEditor: Part = (view) => {
   render();
   return h(
     "div",
-    { class: "ov-schema-editor" },
-    h("span", { class: "ov-label", text: "Output schema", attrs: { "aria-hidden": true } }),
+    "ov-schema-editor",
+    h("span", { class: "ov-label", text: "Output schema", "aria-hidden": true }),
     area.el,
     hint,
     bar.el,

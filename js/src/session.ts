@@ -12,6 +12,7 @@ import {
   bytes,
   parse,
   type Changes,
+  type CheckSchema,
   type Control,
   type Detail,
   type FromPage,
@@ -21,9 +22,13 @@ import {
   type Problem,
   type PromptVersion,
   type Status,
+  type Update,
   type Welcome,
 } from "./messages";
 import type { Traits } from "./model";
+import { DetailCache } from "./detail_cache";
+import { randomName } from "./dom";
+import { atEnd } from "./later";
 import { RowCache } from "./row_cache";
 import { TimelineStore } from "./timeline_store";
 
@@ -37,6 +42,12 @@ const REQUEST = 20_000;
 /** waiting: no welcome yet. silent: there was one, but the kernel no longer answers. */
 export type Connection = "waiting" | "live" | "silent";
 
+/** A sample as a whole, with its picture where that is kept. */
+export interface SampleDetail {
+  message: Detail;
+  jpeg: Blob | null;
+}
+
 export interface Topics {
   connection: Connection;
   welcome: Welcome;
@@ -45,7 +56,7 @@ export interface Topics {
   ticks: TimelineStore;
   rows: RowCache;
   matches: Uint32Array | null;
-  detail: { message: Detail; jpeg: Blob | null };
+  detail: SampleDetail;
   prompts: PromptVersion[];
   models: { models: ModelInfo[]; error: string | null };
   selected: number | null;
@@ -57,11 +68,19 @@ export interface Topics {
 /** What the kernel made of a request. */
 export type Outcome = { ok: true } | { ok: false; problem: Problem; restart: boolean };
 
+const UNHEARD: Problem = {
+  message: "The kernel did not answer.",
+  advice: "It may be busy with a cell, or gone.",
+};
+
 type Listener<T> = (value: T) => void;
+/** A message without what each request carries. */
+type Unaddressed<M> = M extends FromPage ? Omit<M, "page" | "request"> : never;
 
 export class Session {
-  readonly page = Math.random().toString(36).slice(2, 12);
+  readonly page = randomName();
   readonly timeline = new TimelineStore();
+  readonly details = new DetailCache(this.timeline);
   readonly rows = new RowCache((rows) => this.#send({ kind: "want_rows", rows }));
   connection: Connection = "waiting";
   welcome: Welcome | null = null;
@@ -108,13 +127,17 @@ export class Session {
 
   // ---- for views -------------------------------------------------------------------------------
 
-  /** Call `listener` for each value of a topic until `signal` is aborted. */
-  on<T extends keyof Topics>(topic: T, listener: Listener<Topics[T]>, signal: AbortSignal): void {
-    let listeners = this.#listeners.get(topic);
-    if (listeners === undefined) this.#listeners.set(topic, (listeners = new Set()));
-    const added = listener as Listener<never>;
-    listeners.add(added);
-    signal.addEventListener("abort", () => listeners.delete(added));
+  /** Call `listener` for each value of a topic, or of several, until `signal` is aborted. */
+  on<T extends keyof Topics>(
+    topics: T | readonly T[],
+    listener: Listener<Topics[T]>,
+    signal: AbortSignal,
+  ): void {
+    for (const topic of [topics].flat() as T[]) {
+      const listeners = this.#listeners.get(topic) ?? new Set();
+      this.#listeners.set(topic, listeners.add(listener as Listener<never>));
+      atEnd(signal, () => listeners.delete(listener as Listener<never>));
+    }
   }
 
   get limits(): Limits | null {
@@ -161,21 +184,15 @@ export class Session {
   }
 
   control(action: Control["action"]): Promise<Outcome> {
-    return this.#request((request) => ({ kind: "control", page: this.page, request, action }));
+    return this.#request({ kind: "control", action });
   }
 
   update(changes: Changes, restart = false): Promise<Outcome> {
-    return this.#request((request) => ({
-      kind: "update",
-      page: this.page,
-      request,
-      changes,
-      restart,
-    }));
+    return this.#request({ kind: "update", changes, restart });
   }
 
   checkSchema(schema: string): Promise<Outcome> {
-    return this.#request((request) => ({ kind: "check_schema", page: this.page, request, schema }));
+    return this.#request({ kind: "check_schema", schema });
   }
 
   /** A view says whether it can be seen; pictures come while one can. */
@@ -240,26 +257,17 @@ export class Session {
     this.#emit("connection", connection);
   }
 
-  #request(make: (request: number) => FromPage): Promise<Outcome> {
+  #request(message: Unaddressed<Control | Update | CheckSchema>): Promise<Outcome> {
     const request = this.#nextRequest++;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        settle({
-          ok: false,
-          problem: {
-            message: "The kernel did not answer.",
-            advice: "It may be busy with a cell, or gone.",
-          },
-          restart: false,
-        });
-      }, REQUEST);
       const settle = (outcome: Outcome) => {
         clearTimeout(timer);
         this.#requests.delete(request);
         resolve(outcome);
       };
+      const timer = setTimeout(settle, REQUEST, { ok: false, problem: UNHEARD, restart: false });
       this.#requests.set(request, settle);
-      this.#send(make(request));
+      this.#send({ ...message, page: this.page, request });
     });
   }
 
@@ -271,9 +279,10 @@ export class Session {
       this.#offset = Math.min(this.#offset, Date.now() / 1000 - message.sent_at);
     }
     if (this.connection === "silent") this.#connect("live");
+    // Words for another page; "" is for all.
+    if ("page" in message && message.page !== this.page && message.page !== "") return;
     switch (message.kind) {
       case "welcome":
-        if (message.page !== this.page) return;
         this.welcome = message;
         this.prompts = message.prompts;
         this.#connect("live");
@@ -301,17 +310,17 @@ export class Session {
         this.rows.total = Math.max(this.rows.total, message.total);
         this.#emit("rows", this.rows);
         return;
-      case "matches":
-        if (message.page !== this.page || message.query !== this.query) return;
-        this.matches = message.append
-          ? concat(this.matches ?? new Uint32Array(0), decodeMatches(buffers))
-          : decodeMatches(buffers);
+      case "matches": {
+        if (message.query !== this.query) return;
+        const found = decodeMatches(buffers);
+        this.matches = this.matches && message.append ? concat(this.matches, found) : found;
         this.#emit("matches", this.matches);
         return;
+      }
       case "detail": {
-        const [jpeg] = buffers;
-        const blob = jpeg ? new Blob([bytes(jpeg)], { type: "image/jpeg" }) : null;
-        this.#emit("detail", { message, jpeg: blob });
+        const detail = { message, jpeg: buffers.length > 0 ? jpegOf(buffers) : null };
+        this.details.put(detail);
+        this.#emit("detail", detail);
         return;
       }
       case "prompts":
@@ -323,23 +332,20 @@ export class Session {
         this.#emit("models", { models: message.models, error: message.error });
         return;
       case "done":
-        if (message.page === this.page) this.#requests.get(message.request)?.({ ok: true });
+        this.#requests.get(message.request)?.({ ok: true });
         return;
-      case "refused":
-        if (message.page === this.page) {
-          const { problem, restart } = message;
-          this.#requests.get(message.request)?.({ ok: false, problem, restart });
-        } else if (message.page === "") {
-          this.#emit("refused", message.problem);
-        }
+      case "refused": {
+        const { page, request, problem, restart } = message;
+        if (page === "") this.#emit("refused", problem);
+        else this.#requests.get(request)?.({ ok: false, problem, restart });
         return;
+      }
     }
   }
 
   async #show(message: Picture, buffers: DataView[]): Promise<void> {
     try {
-      const blob = new Blob([bytes(buffers[0])], { type: "image/jpeg" });
-      const bitmap = await createImageBitmap(blob);
+      const bitmap = await createImageBitmap(jpegOf(buffers));
       this.#emit("picture", { message, bitmap });
       bitmap.close();
     } finally {
@@ -347,6 +353,10 @@ export class Session {
       this.#send({ kind: "ack", page: this.page, seq: message.seq });
     }
   }
+}
+
+function jpegOf(buffers: DataView[]): Blob {
+  return new Blob([bytes(buffers[0])], { type: "image/jpeg" });
 }
 
 function concat(a: Uint32Array, b: Uint32Array): Uint32Array {

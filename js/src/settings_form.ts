@@ -94,11 +94,11 @@ export const settingsForm: Part = (view) => {
       void commit("mode");
     };
     const attrs = { type: "radio", name: group, value: mode };
-    return h("input", { attrs, on: { change: choose } });
+    return h("input", { ...attrs, on: { change: choose } });
   });
   const modes = h(
     "div",
-    { class: "ov-segments", attrs: { id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" } },
+    { class: "ov-segments", id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" },
     ...radios.map((radio) => h("label", {}, radio, h("span", { text: radio.value }))),
   );
   const fields = {} as Record<NumberName, NumberField>;
@@ -116,20 +116,20 @@ export const settingsForm: Part = (view) => {
       },
     });
   }
-  const rate = h("p", { class: "ov-label ov-rates" });
-  const waiting = h("span", { class: "ov-line", attrs: { role: "status" } });
+  const rate = h("p", "ov-label ov-rates");
+  const waiting = h("span", { class: "ov-line", role: "status" });
   const go = button("Restart", () => void restart(), "ov-button ov-primary");
   const discard = button("Discard", () => {
     edits = {};
     refused = {};
     render();
   });
-  const pending = h("div", { class: "ov-apply ov-pending" }, waiting, discard, go);
+  const pending = h("div", "ov-apply ov-pending", waiting, discard, go);
   const form = h(
     "fieldset",
     {
       class: "ov-pane",
-      attrs: { "aria-label": "Settings" },
+      "aria-label": "Settings",
       on: {
         // Keys typed into fields are not the notebook's commands.
         keydown: (event) => {

@@ -27,13 +27,13 @@ export function dropsOf(figures: Figures): { total: number; reasons: [string, nu
 
 /** One figure: its name and its value. */
 function figure(name: string, kind: string | null = null) {
-  const value = h("span", { class: "ov-figure-value" });
+  const value = h("span", "ov-figure-value");
   const label = h("span", { class: "ov-label", text: name });
   const attrs = { "data-kind": kind };
-  return { el: h("span", { class: "ov-figure", attrs }, label, " ", value), value };
+  return { el: h("span", { class: "ov-figure", ...attrs }, label, " ", value), value };
 }
 
-const group = (...figures: Node[]) => h("div", { class: "ov-figure-group" }, ...figures);
+const group = (...figures: Node[]) => h("div", "ov-figure-group", ...figures);
 
 export const strip: Part = ({ session, signal }) => {
   const results = figure("Results", "result");
@@ -50,7 +50,7 @@ export const strip: Part = ({ session, signal }) => {
   const spark = sparkline(LATENCIES);
   const el = h(
     "div",
-    { class: "ov-strip", attrs: { role: "group", "aria-label": "Figures" } },
+    { class: "ov-strip", role: "group", "aria-label": "Figures" },
     group(results.el, errors.el, drops.el, inFlight.el, waiting.el),
     group(p50.el, p95.el, spark.el),
     group(tokens.el, cost.el),
@@ -88,8 +88,8 @@ export const strip: Part = ({ session, signal }) => {
 /** Drops, which open to tell their reasons. */
 function dropFigure() {
   const { el: words, value } = figure("Drops", "drop");
-  const list = h("div", { class: "ov-reasons" });
-  const el = h("details", { class: "ov-drops" }, h("summary", {}, words), list);
+  const list = h("div", "ov-reasons");
+  const el = h("details", "ov-drops", h("summary", {}, words), list);
   let shown = "";
   const close = () => {
     el.open = false;

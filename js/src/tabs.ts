@@ -13,7 +13,7 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
     h("button", {
       class: "ov-tab",
       text: name,
-      attrs: { type: "button", role: "tab", id: `${id}-tab-${i}`, "aria-controls": `${id}-${i}` },
+      type: "button", role: "tab", id: `${id}-tab-${i}`, "aria-controls": `${id}-${i}`,
       on: { click: () => choose(i) },
     }),
   );
@@ -22,7 +22,7 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
       "div",
       {
         class: "ov-tab-panel",
-        attrs: { role: "tabpanel", id: `${id}-${i}`, "aria-labelledby": `${id}-tab-${i}` },
+        role: "tabpanel", id: `${id}-${i}`, "aria-labelledby": `${id}-tab-${i}`,
       },
       body,
     ),
@@ -38,7 +38,7 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
   };
   const list = h("div", {
     class: "ov-tab-list",
-    attrs: { role: "tablist", "aria-label": label },
+    role: "tablist", "aria-label": label,
     on: {
       keydown: (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -54,5 +54,5 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
   });
   list.append(...buttons);
   choose(0);
-  return h("div", { class: "ov-tabs" }, list, ...panels);
+  return h("div", "ov-tabs", list, ...panels);
 }

@@ -26,7 +26,7 @@ export function textArea(
 ): TextArea {
   const el = h("textarea", {
     class: `ov-field ${props.class}`,
-    attrs: { "aria-label": label, rows: props.rows, ...props.attrs },
+    "aria-label": label, rows: props.rows, ...props.attrs,
     on: {
       input: () => {
         grow();

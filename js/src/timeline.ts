@@ -15,15 +15,15 @@ const STEPS: Record<string, number> = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, P
 
 export const timeline: Part = (view) => {
   const { session, signal, root } = view;
-  const canvas = h("canvas", { attrs: { "aria-hidden": "true" } });
-  const playhead = h("i", { class: "ov-playhead" });
-  const chosen = h("i", { class: "ov-chosen" });
-  const aim = h("i", { class: "ov-aim" });
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const playhead = h("i", "ov-playhead");
+  const chosen = h("i", "ov-chosen");
+  const aim = h("i", "ov-aim");
   const track = h(
     "div",
     {
       class: "ov-track",
-      attrs: { role: "slider", tabindex: 0, "aria-label": "Samples", "aria-valuemin": 0 },
+      role: "slider", tabindex: 0, "aria-label": "Samples", "aria-valuemin": 0,
     },
     canvas,
     aim,
@@ -33,7 +33,7 @@ export const timeline: Part = (view) => {
   const look = popover(view);
   const span = h("button", {
     class: "ov-button ov-span",
-    attrs: { type: "button" },
+    type: "button",
     on: {
       click: () => {
         whole = !isWhole();
@@ -41,7 +41,7 @@ export const timeline: Part = (view) => {
       },
     },
   });
-  const element = h("div", { class: "ov-timeline" }, track, span, look.element);
+  const element = h("div", "ov-timeline", track, span, look.element);
 
   /** What was asked for with the button; until then, all of a file and the end of a live run. */
   let whole: boolean | null = null;

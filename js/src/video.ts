@@ -19,15 +19,15 @@ const PATIENCE = 2500;
 
 export const video: Part = (view) => {
   const { session, signal } = view;
-  const canvas = h("canvas", { attrs: { role: "img", "aria-label": "Video", hidden: true } });
+  const canvas = h("canvas", { role: "img", "aria-label": "Video", hidden: true });
   const lagChip = h("span");
   const timeChip = h("span");
-  const chips = h("div", { class: "ov-over ov-clock" }, lagChip, timeChip);
+  const chips = h("div", "ov-over ov-clock", lagChip, timeChip);
   const mark = sampleMark(view);
   const answer = caption(view);
   const veil = veilOver(view);
-  const corner = h("div", { class: "ov-corner" }, mark.element, chips);
-  const stage = h("div", { class: "ov-video" }, canvas, veil.element, corner);
+  const corner = h("div", "ov-corner", mark.element, chips);
+  const stage = h("div", "ov-video", canvas, veil.element, corner);
   stage.append(answer.box, answer.button);
 
   const lag = new Lag();
@@ -110,7 +110,7 @@ export const video: Part = (view) => {
 /** Says which picture went to the model, until a moment after the one that follows it. */
 function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
   const text = h("span");
-  const element = h("div", { class: "ov-over ov-sent", attrs: { "aria-hidden": "true" } }, text);
+  const element = h("div", { class: "ov-over ov-sent", "aria-hidden": "true" }, text);
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer));
   return {
@@ -130,20 +130,20 @@ function sampleMark({ signal }: View): { element: HTMLElement; see(sample: numbe
 
 /** Words over the picture or instead of it, and a way on where there is one. */
 function veilOver(view: View) {
-  const text = h("span", { class: "ov-over" });
+  const text = h("span", "ov-over");
   const resume = h(
     "button",
     {
       class: "ov-over ov-resume",
       title: "Resume (space)",
-      attrs: { type: "button", "aria-label": "Resume" },
+      type: "button", "aria-label": "Resume",
       on: {
         click: () => void togglePlayback(view),
       },
     },
     icon("play"),
   );
-  const element = h("div", { class: "ov-veil" }, resume, text);
+  const element = h("div", "ov-veil", resume, text);
   return {
     element,
     show(note: ReturnType<typeof stageNote>) {

@@ -68,7 +68,7 @@ interface Placed {
 export class VirtualList {
   readonly el: HTMLElement;
   count = 0;
-  #space = h("div", { class: "ov-list-space", attrs: { role: "presentation" } });
+  #space = h("div", { class: "ov-list-space", role: "presentation" });
   #free: Placed[] = [];
   #placed = new Map<number, Placed>();
   #top = 0;
@@ -81,7 +81,7 @@ export class VirtualList {
     const { label, signal } = options;
     this.el = h(
       "div",
-      { class: "ov-list", attrs: { role: "grid", tabindex: 0, "aria-label": label } },
+      { class: "ov-list", role: "grid", tabindex: 0, "aria-label": label },
       this.#space,
     );
     this.el.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal });
