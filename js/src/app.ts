@@ -5,6 +5,7 @@ import { detail } from "./detail";
 import { h } from "./dom";
 import { header } from "./header";
 import { listenToKeys } from "./keyboard";
+import { atEnd } from "./later";
 import { Notices } from "./notices";
 import { promptEditor } from "./prompt_editor";
 import { results } from "./results";
@@ -81,8 +82,7 @@ function hideSnapshot(session: Session, signal: AbortSignal): void {
       if (el.dataset.key === session.model.get("key")) el.hidden = true;
     }
   };
-  session.on("welcome", hide, signal);
-  session.on("status", hide, signal); // the snapshot may come after the view
+  session.on(["welcome", "status"], hide, signal); // the snapshot may come after the view
 }
 
 /** Pictures are wanted while the widget is in the window and the window is looked at. */
@@ -95,7 +95,7 @@ function followVisibility({ session, signal, root }: View): void {
   });
   observer.observe(root);
   document.addEventListener("visibilitychange", tell, { signal });
-  signal.addEventListener("abort", () => {
+  atEnd(signal, () => {
     observer.disconnect();
     session.setVisible(root, null);
   });

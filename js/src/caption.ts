@@ -1,7 +1,7 @@
 /** The newest answer over the video, with its age, and the button that switches it off. */
 
 import { h, fill, iconButton, setText } from "./dom";
-import { clock } from "./format";
+import { clock, shorten } from "./format";
 import type { Row } from "./messages";
 import type { View } from "./view";
 
@@ -48,30 +48,24 @@ export function caption({ session, signal }: View): Caption {
     button.setAttribute("aria-pressed", String(session.caption));
     tick();
   };
-  session.on("rows", update, signal);
-  session.on("status", update, signal);
-  session.on("caption", update, signal);
+  session.on(["rows", "status", "caption"], update, signal);
   update();
   return { box, button, tick };
 }
 
 function captionOf(row: Row): (Node | string)[] {
-  if (!row.ok) return [cut(row.error ?? "error", 120)];
-  if (row.chips === null) return [cut(row.text, LETTERS)];
+  if (!row.ok) return [shorten(row.error ?? "error", 120)];
+  if (row.chips === null) return [shorten(row.text, LETTERS)];
   return row.chips
     .slice(0, FIELDS)
     .map(([name, value]) =>
       h(
         "span",
         "ov-caption-field",
-        h("span", { class: "ov-label", text: cut(name, 40) }),
-        h("bdi", { text: cut(value, 80) }),
+        h("span", { class: "ov-label", text: shorten(name, 40) }),
+        h("bdi", { text: shorten(value, 80) }),
       ),
     );
-}
-
-function cut(text: string, letters: number): string {
-  return text.length > letters ? `${text.slice(0, letters)}…` : text;
 }
 
 /** 0.6 s ago, 2 min ago. */

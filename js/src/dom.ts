@@ -69,6 +69,17 @@ export function focused(el: Element): Element | null {
   return (el.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
+/** Whether a key is pressed for the browser or the host rather than for the widget. */
+export function modified({ ctrlKey, metaKey, altKey }: KeyboardEvent): boolean {
+  return ctrlKey || metaKey || altKey;
+}
+
+/** Marks a key as dealt with: neither browser nor host acts on it. */
+export function taken(event: Event): void {
+  event.preventDefault();
+  event.stopPropagation();
+}
+
 /** 16 x 16 line icons, drawn in the text's colour. */
 const ICONS = {
   play: "M5 3.2v9.6l8-4.8z",

@@ -17,15 +17,9 @@ export function count(n: number): string {
 
 /** 1.2k, 3.4M: where room is short. */
 export function short(n: number): string {
-  if (n < 1000) return String(Math.round(n));
-  for (const [size, unit] of [
-    [1e9, "B"],
-    [1e6, "M"],
-    [1e3, "k"],
-  ] as const) {
-    if (n >= size) return `${trim(n / size)}${unit}`;
-  }
-  return String(n);
+  if (n < 1e3) return String(Math.round(n));
+  if (n < 1e6) return `${trim(n / 1e3)}k`;
+  return n < 1e9 ? `${trim(n / 1e6)}M` : `${trim(n / 1e9)}B`;
 }
 
 /** 310 ms, 1.25 s. */
@@ -36,6 +30,11 @@ export function latency(ms: number): string {
 /** "1 result", "2 results". */
 export function plural(n: number, word: string): string {
   return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+}
+
+/** The beginning of a text that is longer than can be of use. */
+export function shorten(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 /** A number with at most so many decimals, without trailing zeros. */

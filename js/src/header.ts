@@ -1,13 +1,7 @@
 /** The stream in one line: its state, what is watched, who answers, and the buttons that steer. */
 
-import { h, icon, iconButton, setAttr, setText } from "./dom";
-import {
-  currentSettings,
-  currentState,
-  currentStatus,
-  isActive,
-  onUnanswered,
-} from "./in_force";
+import { focused, h, icon, iconButton, setAttr, setText } from "./dom";
+import { currentSettings, currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Control, State } from "./messages";
 import { control } from "./requests";
 import type { Connection } from "./session";
@@ -102,13 +96,12 @@ export const header: Part = (view) => {
       // A request is short: a button that is waiting keeps the focus.
       setAttr(button, "aria-disabled", busy ? "true" : null);
       if (button.disabled === !free) continue;
-      const focused = (root.getRootNode() as Document | ShadowRoot).activeElement === button;
+      const leaves = !free && focused(root) === button;
       button.disabled = !free;
-      if (focused && !free) (may.restart ? restart : root).focus({ preventScroll: true });
+      if (leaves) (may.restart ? restart : root).focus({ preventScroll: true });
     }
   };
-  session.on("status", render, signal);
-  session.on("connection", render, signal);
+  session.on(["status", "connection"], render, signal);
   onUnanswered(view, (is) => {
     unanswered = is;
     render();

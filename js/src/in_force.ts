@@ -1,7 +1,7 @@
 /** What holds now: by the kernel's last word or, before its first, by what the notebook kept. */
 
 import { Later } from "./later";
-import type { PromptVersion, Settings, State } from "./messages";
+import type { Figures, PromptVersion, Settings, State } from "./messages";
 import type { Session } from "./session";
 import type { View } from "./view";
 
@@ -19,6 +19,10 @@ export function currentStatus({ status, model }: Session): string {
 
 export function currentSettings({ status, model }: Session): Settings {
   return status?.settings ?? model.get("settings");
+}
+
+export function currentFigures({ status, model }: Session): Figures {
+  return status?.figures ?? model.get("figures");
 }
 
 export function currentPrompt({

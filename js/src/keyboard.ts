@@ -1,6 +1,7 @@
 /** Keys that work wherever the focus is in the widget, but for where they mean something else. */
 
-import { togglePlayback } from "./playback";
+import { modified, taken } from "./dom";
+import { togglePlayback } from "./requests";
 import { describe, endSample, stepSample } from "./samples";
 import type { View } from "./view";
 
@@ -19,13 +20,11 @@ export function listenToKeys(view: View): void {
     "keydown",
     (event) => {
       if (event.defaultPrevented || event.isComposing) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (modified(event)) return;
       const target = event.target as Element;
       if (target.closest(EDITABLE) !== null) return;
       if (event.key === " " && target.closest(PRESSABLE) !== null) return;
-      if (!press(view, event)) return;
-      event.preventDefault();
-      event.stopPropagation();
+      if (press(view, event)) taken(event);
     },
     { signal },
   );

@@ -1,6 +1,7 @@
 /** Which rows the results list holds, in order: all, those that fit the filter, or those kept. */
 
 import type { Session } from "./session";
+import { lowerBound } from "./timeline_layout";
 
 export interface Listing {
   /** Tells this list from one of other rows; the same while rows are only added. */
@@ -33,14 +34,8 @@ export function some(key: string, numbers: ArrayLike<number>): Listing {
 
 /** Index of `value` in ascending `numbers`, or -1. */
 export function search(numbers: ArrayLike<number>, value: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((numbers[middle] ?? 0) < value) low = middle + 1;
-    else high = middle;
-  }
-  return numbers[low] === value ? low : -1;
+  const index = lowerBound(numbers, value);
+  return numbers[index] === value ? index : -1;
 }
 
 /** What there is to list now. `matched`: the query that `session.matches` answers. */

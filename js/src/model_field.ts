@@ -1,6 +1,7 @@
 /** The model: chosen from the server's list with its status, or named where there is none. */
 
 import { fill, h, iconButton, setText, uniqueId } from "./dom";
+import { atEnd } from "./later";
 import { settingRow } from "./number_field";
 import type { View } from "./view";
 
@@ -65,7 +66,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
     if (seen.some(({ isIntersecting }) => isIntersecting)) askOnce();
   });
   observer.observe(select);
-  signal.addEventListener("abort", () => observer.disconnect());
+  atEnd(signal, () => observer.disconnect());
   return {
     row: settingRow(
       id,

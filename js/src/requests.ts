@@ -1,15 +1,32 @@
 /** Requests of a view to the kernel; what they fail with is told where the eye is. */
 
 import type { Changes, Control, Problem } from "./messages";
-import type { Outcome } from "./session";
+import type { Outcome, Session } from "./session";
 import type { View } from "./view";
 
-/** Pauses, resumes, stops or restarts; a failure goes to the banner. */
-export async function control(view: View, action: Control["action"]): Promise<Outcome> {
-  view.notices.put("control", null);
-  const outcome = await view.session.control(action);
-  if (!outcome.ok) view.notices.fail("control", outcome.problem);
-  return outcome;
+const busy = new WeakSet<Session>();
+
+/** Pauses, resumes, stops or restarts, one at a time; a failure goes to the banner. */
+export async function control(
+  { session, notices }: View,
+  action: Control["action"],
+): Promise<void> {
+  if (busy.has(session)) return;
+  busy.add(session);
+  notices.put("control", null);
+  const outcome = await session.control(action);
+  busy.delete(session);
+  if (!outcome.ok) notices.fail("control", outcome.problem);
+}
+
+/** Pauses or resumes, whichever there is to do. False: neither. */
+export function togglePlayback(view: View): boolean {
+  const { connection, status } = view.session;
+  const action = { running: "pause", paused: "resume" } as const;
+  const due = action[status?.state as keyof typeof action];
+  if (connection !== "live" || due === undefined) return false;
+  void control(view, due);
+  return true;
 }
 
 /**

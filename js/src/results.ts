@@ -1,8 +1,10 @@
 /** The answers, newest on top: a filter and a list in which any of them can be found. */
 
-import { h, setText } from "./dom";
+import { button, h, modified, setAttr, setText, taken } from "./dom";
 import { filterField } from "./filter_field";
-import { count, plural } from "./format";
+import { count, plural, shorten } from "./format";
+import { currentState } from "./in_force";
+import { atEnd } from "./later";
 import { listingOf, rowNear, type Listing } from "./listing";
 import { RowView, type Look } from "./row_view";
 import type { Part } from "./view";
@@ -22,7 +24,6 @@ const NO_ROWS: Record<string, string> = {
 export const results: Part = ({ session, signal, announce }) => {
   const { rows } = session;
   const views = new WeakMap<HTMLElement, RowView>();
-  const id = `ov-rows-${Math.random().toString(36).slice(2, 8)}`;
   /** The query that `session.matches` answers; another one is on its way. */
   let matched = session.matches === null ? "" : session.query;
   let listing: Listing = listingOf(session, matched);
@@ -32,18 +33,13 @@ export const results: Part = ({ session, signal, announce }) => {
   let sought: number | null = null;
   const near = new Set<number>();
   let unseen = 0;
-  let slots = 0;
   let frame = 0;
 
   const list = new VirtualList({ label: "Results, newest first", signal, slot, rendered });
   const tally = h("span", "ov-tally");
   const filter = filterField(session, signal);
   const nothing = h("div", "ov-nothing");
-  const pill = h("button", {
-    class: "ov-pill",
-    type: "button", hidden: true,
-    on: { click: toTop },
-  });
+  const pill = button("", toTop, "ov-pill");
   const el = h(
     "section",
     { class: "ov-results", "aria-label": "Results" },
@@ -52,7 +48,7 @@ export const results: Part = ({ session, signal, announce }) => {
   );
 
   function slot() {
-    const view = new RowView(`${id}-${slots++}`);
+    const view = new RowView();
     views.set(view.el, view);
     return {
       el: view.el,
@@ -84,8 +80,7 @@ export const results: Part = ({ session, signal, announce }) => {
       rows.watch(list, wanted);
     }
     const at = current === null ? undefined : list.element(listing.ordinalOf(current));
-    if (at) list.el.setAttribute("aria-activedescendant", at.id);
-    else list.el.removeAttribute("aria-activedescendant");
+    setAttr(list.el, "aria-activedescendant", at?.id);
     unseen = Math.min(unseen, list.top > 0 ? list.firstInView : 0);
     pill.hidden = unseen === 0;
     if (unseen > 0) setText(pill, `↑ ${count(unseen)} new`);
@@ -122,12 +117,11 @@ export const results: Part = ({ session, signal, announce }) => {
     else setText(tally, plural(rows.total, "row"));
     nothing.hidden = listing.count > 0;
     if (listing.count > 0) return;
-    const state = session.status?.state ?? session.model.get("state");
     setText(
       nothing,
       query !== "" && !waits
-        ? `No row fits “${query.length > 60 ? `${query.slice(0, 60)}…` : query}”.`
-        : (NO_ROWS[state] ?? "No rows: the stream was over before an answer came."),
+        ? `No row fits “${shorten(query, 60)}”.`
+        : (NO_ROWS[currentState(session)] ?? "No rows: the stream was over before an answer came."),
     );
   }
 
@@ -182,9 +176,8 @@ export const results: Part = ({ session, signal, announce }) => {
   }
 
   function keys(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const last = listing.count - 1;
-    if (last < 0) return;
+    if (last < 0 || modified(event)) return;
     const ordinal = current === null ? -1 : listing.ordinalOf(current);
     const index = ordinal < 0 ? list.firstInView - 1 : last - ordinal;
     const to = {
@@ -201,8 +194,7 @@ export const results: Part = ({ session, signal, announce }) => {
       list.reveal(place);
     } else if (event.key === "Enter" && ordinal >= 0) toggle(rows.peek(listing.numberOf(ordinal)));
     else return;
-    event.preventDefault();
-    event.stopPropagation();
+    taken(event);
   }
 
   list.el.addEventListener("click", press);
@@ -212,9 +204,7 @@ export const results: Part = ({ session, signal, announce }) => {
     current = listing.count > 0 ? listing.numberOf(listing.count - 1 - list.firstInView) : null;
     list.render();
   });
-  session.on("rows", schedule, signal);
-  session.on("status", schedule, signal);
-  session.on("connection", schedule, signal);
+  session.on(["rows", "status", "connection"], schedule, signal);
   session.on("selected", selected, signal);
   session.on(
     "matches",
@@ -227,7 +217,7 @@ export const results: Part = ({ session, signal, announce }) => {
     },
     signal,
   );
-  signal.addEventListener("abort", () => {
+  atEnd(signal, () => {
     cancelAnimationFrame(frame);
     rows.watch(list, []);
     rows.watch(near, []);

@@ -1,7 +1,7 @@
 /** One row of the results: an element that is filled anew for each row that it shows. */
 
-import { fill, h, icon, setAttr, setText, type Child } from "./dom";
-import { clock, count, latency } from "./format";
+import { fill, h, icon, setAttr, setText, uniqueId, type Child } from "./dom";
+import { clock, count, latency, shorten } from "./format";
 import type { Row } from "./messages";
 
 /** Fields of a structured answer that a row shows; two lines never hold more. */
@@ -30,19 +30,18 @@ export interface Cells {
   version: string;
 }
 
+const EMPTY: Cells = { time: "", answer: "", chips: null, latency: "", tokens: "", version: "" };
+
 export function cellsOf(row: Row): Cells {
+  const answer = shorten(row.ok ? row.text : (row.error ?? "failed"), MAX_TEXT);
   return {
     time: clock(row.media_time),
-    answer: shorten(row.ok ? row.text : (row.error ?? "failed"), row.cut),
+    answer: answer + (row.cut && answer.length <= MAX_TEXT ? "…" : ""),
     chips: row.ok && row.chips !== null && row.chips.length > 0 ? row.chips : null,
     latency: latency(row.latency_ms),
     tokens: row.tokens === null ? "" : `${count(row.tokens)} tok`,
     version: `v${row.version}`,
   };
-}
-
-function shorten(text: string, cut = false): string {
-  return text.length <= MAX_TEXT ? text + (cut ? "…" : "") : `${text.slice(0, MAX_TEXT)}…`;
 }
 
 const cell = (name: string, ...children: Child[]) =>
@@ -57,10 +56,10 @@ export class RowView {
   #version = cell("version");
   #row: Row | undefined;
 
-  constructor(id: string) {
+  constructor() {
     this.el = h(
       "div",
-      { class: "ov-result", role: "row", id, "aria-busy": "true" },
+      { class: "ov-result", role: "row", id: uniqueId(), "aria-busy": "true" },
       this.#time,
       cell("answer", icon("warning"), this.#text),
       this.#latency,
@@ -84,25 +83,26 @@ export class RowView {
 
   #fill(row: Row | undefined): void {
     this.#row = row;
-    const cells = row && cellsOf(row);
+    const cells = row ? cellsOf(row) : EMPTY;
     setAttr(this.el, "aria-busy", row ? null : "true");
     setAttr(this.el, "data-error", row?.ok === false);
-    setText(this.#time, cells?.time ?? "");
-    setText(this.#latency, cells?.latency ?? "");
-    setText(this.#tokens, cells?.tokens ?? "");
-    setText(this.#version, cells?.version ?? "");
-    setAttr(this.#text, "data-empty", cells?.answer === "");
-    if (cells?.chips) this.#showChips(cells.chips);
-    else this.#text.textContent = cells ? cells.answer || "(empty answer)" : "";
+    setText(this.#time, cells.time);
+    setText(this.#latency, cells.latency);
+    setText(this.#tokens, cells.tokens);
+    setText(this.#version, cells.version);
+    const empty = row !== undefined && cells.answer === "";
+    setAttr(this.#text, "data-empty", empty);
+    if (cells.chips) this.#showChips(cells.chips);
+    else this.#text.textContent = empty ? "(empty answer)" : cells.answer;
   }
 
   #showChips(chips: readonly [string, string][]): void {
     const pairs = chips.slice(0, MAX_CHIPS).flatMap(([key, value]) => {
       const shown = h("span", {
         class: value === "null" ? "ov-pair-null" : "ov-pair-value",
-        text: shorten(value),
+        text: shorten(value, MAX_TEXT),
       });
-      return [h("span", "ov-pair", `${shorten(key)} `, shown), " "];
+      return [h("span", "ov-pair", `${shorten(key, MAX_TEXT)} `, shown), " "];
     });
     fill(this.#text, ...pairs);
   }

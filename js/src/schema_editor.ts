@@ -5,6 +5,7 @@ import { button, h, uniqueId } from "./dom";
 import { Draft } from "./draft";
 import { plural } from "./format";
 import { currentSettings } from "./in_force";
+import { Later } from "./later";
 import { inWords } from "./requests";
 import { EXAMPLE, format, jsonProblem, sameJson, schemaFields } from "./schema_text";
 import { textArea } from "./text_area";
@@ -22,7 +23,7 @@ export const schemaEditor: Part = (view) => {
   let fields = "";
   /** The kernel's word on the text as it is. */
   let verdict: Outcome | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const pause = new Later(signal);
   /** Tab leaves instead of indenting: after Escape, and for who only passes through. */
   let leaving = true;
   const hint = h("span", { class: "ov-spoken", text: HINT, id: uniqueId() });
@@ -72,7 +73,7 @@ export const schemaEditor: Part = (view) => {
   const look = () => {
     const { text } = draft;
     const empty = text.trim() === "";
-    clearTimeout(timer);
+    pause.cancel();
     verdict = null;
     problem = empty ? null : jsonProblem(text);
     if (empty || problem) return;
@@ -81,13 +82,13 @@ export const schemaEditor: Part = (view) => {
       ? `${plural(names.length, "field")}: ${names.join(", ")}`
       : "no named fields";
     if (!draft.edited) return; // in force, so the kernel took it
-    timer = setTimeout(async () => {
+    pause.set(PAUSE, async () => {
       if (session.connection !== "live") return;
       const outcome = await session.checkSchema(text);
       if (draft.text !== text || signal.aborted) return;
       verdict = outcome;
       bar.render();
-    }, PAUSE);
+    });
   };
   const show = (text: string) => {
     draft.edit(text);
@@ -135,7 +136,6 @@ export const schemaEditor: Part = (view) => {
   };
   session.on("status", follow, signal);
   session.on("connection", bar.render, signal);
-  signal.addEventListener("abort", () => clearTimeout(timer));
   render();
   return h(
     "div",

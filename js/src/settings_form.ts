@@ -1,7 +1,7 @@
 /** What the stream is asked to do: model, mode, numbers, schema; at once where it can be. */
 
 import { button, h, setText, uniqueId } from "./dom";
-import { changesLive, currentSettings } from "./in_force";
+import { changesLive, currentFigures, currentSettings } from "./in_force";
 import type { Changes } from "./messages";
 import { modelField } from "./model_field";
 import { numberField, settingRow, type NumberField } from "./number_field";
@@ -93,8 +93,7 @@ export const settingsForm: Part = (view) => {
       edit({ mode });
       void commit("mode");
     };
-    const attrs = { type: "radio", name: group, value: mode };
-    return h("input", { ...attrs, on: { change: choose } });
+    return h("input", { type: "radio", name: group, value: mode, on: { change: choose } });
   });
   const modes = h(
     "div",
@@ -146,7 +145,7 @@ export const settingsForm: Part = (view) => {
   );
 
   const render = () => {
-    const { limits, status, welcome, connection } = session;
+    const { limits, welcome, connection } = session;
     const plan = planned();
     const wrong = { ...plan.errors, ...refused };
     form.disabled = welcome === null;
@@ -159,7 +158,7 @@ export const settingsForm: Part = (view) => {
       const range = limits ? rangeText(limits[name], unit) : unit;
       fields[name].show(text ?? "", range, wrong[name] ?? "");
     }
-    setText(rate, rates(plan, status?.figures ?? session.model.get("figures")));
+    setText(rate, rates(plan, currentFigures(session)));
     const later = Object.keys(plan.later) as EditName[];
     pending.hidden = !later.length;
     const what = plan.later.mode ? `${plan.mode} mode` : later.map(label).join(", ").toLowerCase();
@@ -175,8 +174,7 @@ export const settingsForm: Part = (view) => {
     },
     signal,
   );
-  session.on("welcome", render, signal);
-  session.on("connection", render, signal);
+  session.on(["welcome", "connection"], render, signal);
   render();
   return form;
 };

@@ -1,6 +1,6 @@
 /** A line of the newest latencies, with the usual and the worst as thin lines across it. */
 
-import { setAttr } from "./dom";
+import { setAttr, svg } from "./dom";
 import { latency } from "./format";
 
 export const WIDTH = 96;
@@ -56,19 +56,12 @@ export interface Sparkline {
 
 /** `room`: so many values fill the width. */
 export function sparkline(room: number): Sparkline {
-  const part = (tag: string, name: string) => {
-    const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    setAttr(el, "class", name);
-    return el as SVGElement;
-  };
-  const el = part("svg", "ov-spark");
-  const [p95Line, p50Line, line] = ["ov-spark-p95", "ov-spark-p50", "ov-spark-line"].map((name) =>
-    part("path", name),
-  ) as [SVGElement, SVGElement, SVGElement];
-  setAttr(el, "width", WIDTH);
-  setAttr(el, "height", HEIGHT);
-  setAttr(el, "role", "img");
-  el.append(p95Line, p50Line, line);
+  const path = (name: string) => svg("path", { class: name });
+  const p95Line = path("ov-spark-p95");
+  const p50Line = path("ov-spark-p50");
+  const line = path("ov-spark-line");
+  const look = { class: "ov-spark", width: WIDTH, height: HEIGHT, role: "img" };
+  const el = svg("svg", look, p95Line, p50Line, line);
   return {
     el,
     show(values, p50, p95) {

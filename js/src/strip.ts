@@ -2,6 +2,7 @@
 
 import { fill, h, setAttr, setText } from "./dom";
 import { count, latency, short } from "./format";
+import { currentFigures, isActive } from "./in_force";
 import type { Figures } from "./messages";
 import { sparkline } from "./sparkline";
 import type { Part } from "./view";
@@ -29,8 +30,7 @@ export function dropsOf(figures: Figures): { total: number; reasons: [string, nu
 function figure(name: string, kind: string | null = null) {
   const value = h("span", "ov-figure-value");
   const label = h("span", { class: "ov-label", text: name });
-  const attrs = { "data-kind": kind };
-  return { el: h("span", { class: "ov-figure", ...attrs }, label, " ", value), value };
+  return { el: h("span", { class: "ov-figure", "data-kind": kind }, label, " ", value), value };
 }
 
 const group = (...figures: Node[]) => h("div", "ov-figure-group", ...figures);
@@ -57,22 +57,20 @@ export const strip: Part = ({ session, signal }) => {
   );
 
   const show = () => {
-    const { status, model } = session;
-    const figures = status?.figures ?? model.get("figures");
+    const { status } = session;
+    const figures = currentFigures(session);
     setText(results.value, count(figures.results));
     setText(errors.value, count(figures.errors));
     setAttr(errors.el, "data-some", figures.errors > 0);
     drops.show(dropsOf(figures));
     // Of a stream that is over, or of another time, nothing is on its way.
-    const state = status?.state ?? "closed";
-    const active = state === "starting" || state === "running" || state === "paused";
-    inFlight.el.hidden = waiting.el.hidden = !active;
+    inFlight.el.hidden = waiting.el.hidden = !isActive(status?.state ?? "closed");
     setText(inFlight.value, count(figures.in_flight));
     setText(waiting.value, count(figures.waiting));
     const { latency_p50_ms: middle, latency_p95_ms: high } = figures;
     setText(p50.value, middle === null ? "–" : latency(middle));
     setText(p95.value, high === null ? "–" : latency(high));
-    const latencies = status?.latencies ?? model.get("recent").map((row) => row.latency_ms);
+    const latencies = status?.latencies ?? session.model.get("recent").map((row) => row.latency_ms);
     spark.show(latencies, middle, high);
     setText(tokens.value, short(figures.total_tokens));
     const all = count(figures.total_tokens);

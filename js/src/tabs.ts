@@ -1,6 +1,6 @@
 /** Tabs by the ARIA pattern: arrow keys move between them, only the chosen one takes focus. */
 
-import { h } from "./dom";
+import { button, h, setAttr, taken, uniqueId } from "./dom";
 
 export interface Tab {
   name: string;
@@ -8,51 +8,42 @@ export interface Tab {
 }
 
 export function tabs(label: string, all: Tab[]): HTMLElement {
-  const id = `ov-tabs-${Math.random().toString(36).slice(2, 8)}`;
-  const buttons = all.map(({ name }, i) =>
-    h("button", {
-      class: "ov-tab",
-      text: name,
-      type: "button", role: "tab", id: `${id}-tab-${i}`, "aria-controls": `${id}-${i}`,
-      on: { click: () => choose(i) },
-    }),
-  );
-  const panels = all.map(({ body }, i) =>
-    h(
-      "div",
-      {
-        class: "ov-tab-panel",
-        role: "tabpanel", id: `${id}-${i}`, "aria-labelledby": `${id}-tab-${i}`,
-      },
-      body,
-    ),
-  );
-  const choose = (chosen: number) => {
-    buttons.forEach((button, i) => {
-      button.setAttribute("aria-selected", String(i === chosen));
-      button.tabIndex = i === chosen ? 0 : -1;
-    });
-    panels.forEach((panel, i) => {
+  const parts = all.map(({ name, body }, i) => {
+    const tab = button(name, () => choose(i), "ov-tab");
+    const panel = h("div", { role: "tabpanel", id: uniqueId() }, body);
+    tab.role = "tab";
+    tab.id = uniqueId();
+    setAttr(tab, "aria-controls", panel.id);
+    setAttr(panel, "aria-labelledby", tab.id);
+    return { tab, panel };
+  });
+  let chosen = 0;
+  const choose = (next: number) => {
+    chosen = next;
+    parts.forEach(({ tab, panel }, i) => {
+      setAttr(tab, "aria-selected", String(i === chosen));
+      tab.tabIndex = i === chosen ? 0 : -1;
       panel.hidden = i !== chosen;
     });
   };
-  const list = h("div", {
-    class: "ov-tab-list",
-    role: "tablist", "aria-label": label,
-    on: {
-      keydown: (event) => {
-        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-        const now = buttons.findIndex((button) => button.tabIndex === 0);
-        if (step === undefined) return;
-        const next = (now + step + all.length) % all.length;
-        choose(next);
-        buttons[next]?.focus();
-        event.preventDefault();
-        event.stopPropagation();
+  const list = h(
+    "div",
+    {
+      class: "ov-tab-list",
+      role: "tablist",
+      "aria-label": label,
+      on: {
+        keydown: (event) => {
+          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+          if (step === undefined) return;
+          choose((chosen + step + all.length) % all.length);
+          parts[chosen]?.tab.focus();
+          taken(event);
+        },
       },
     },
-  });
-  list.append(...buttons);
+    ...parts.map(({ tab }) => tab),
+  );
   choose(0);
-  return h("div", "ov-tabs", list, ...panels);
+  return h("div", "ov-tabs", list, ...parts.map(({ panel }) => panel));
 }

@@ -1,5 +1,7 @@
 /** Light or dark: whatever the page around the widget is, in any host. */
 
+import { atEnd } from "./later";
+
 /** Keeps `data-theme` of an element in step with what is behind it until `signal` is aborted. */
 export function followTheme(el: HTMLElement, signal: AbortSignal): void {
   const apply = () => {
@@ -12,7 +14,7 @@ export function followTheme(el: HTMLElement, signal: AbortSignal): void {
   }
   const media = matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", apply, { signal });
-  signal.addEventListener("abort", () => observer.disconnect());
+  atEnd(signal, () => observer.disconnect());
   requestAnimationFrame(apply);
   apply();
 }

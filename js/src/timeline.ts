@@ -1,6 +1,7 @@
 /** One tick for each sample of the run: to see how it goes, to look into, to select. */
 
-import { h, setText } from "./dom";
+import { button, h, modified, setAttr, setText, taken } from "./dom";
+import { atEnd } from "./later";
 import { popover } from "./popover";
 import { describe, stepSample } from "./samples";
 import { drawTimeline } from "./timeline_canvas";
@@ -31,16 +32,11 @@ export const timeline: Part = (view) => {
     playhead,
   );
   const look = popover(view);
-  const span = h("button", {
-    class: "ov-button ov-span",
-    type: "button",
-    on: {
-      click: () => {
-        whole = !isWhole();
-        refresh(true);
-      },
-    },
-  });
+  const toggle = () => {
+    whole = !isWhole();
+    refresh(true);
+  };
+  const span = button("", toggle, "ov-button ov-span");
   const element = h("div", "ov-timeline", track, span, look.element);
 
   /** What was asked for with the button; until then, all of a file and the end of a live run. */
@@ -94,10 +90,10 @@ export const timeline: Part = (view) => {
     const { timeline, selected } = session;
     const newest = Math.max(0, timeline.length - 1);
     element.hidden = timeline.length === 0 && session.status === null;
-    keep(track, "aria-valuemax", String(newest));
-    keep(track, "aria-valuenow", String(Math.min(newest, selected ?? newest)));
+    setAttr(track, "aria-valuemax", newest);
+    setAttr(track, "aria-valuenow", Math.min(newest, selected ?? newest));
     const text = selected === null ? "no sample selected" : describe(session, selected);
-    keep(track, "aria-valuetext", text);
+    setAttr(track, "aria-valuetext", text);
   };
 
   const at = (event: MouseEvent, radius: number): number | null => {
@@ -125,10 +121,7 @@ export const timeline: Part = (view) => {
   });
   track.addEventListener("keydown", (event) => {
     const by = STEPS[event.key];
-    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!stepSample(session, by)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    if (by !== undefined && !modified(event) && stepSample(session, by)) taken(event);
   });
 
   session.on(
@@ -151,39 +144,20 @@ export const timeline: Part = (view) => {
     signal,
   );
   let runStart = 0;
-  for (const topic of ["ticks", "welcome"] as const) {
-    session.on(
-      topic,
-      () => {
-        tell();
-        refresh(true);
-      },
-      signal,
-    );
-  }
-  for (const topic of ["selected", "rows"] as const) {
-    session.on(
-      topic,
-      () => {
-        tell();
-        refresh(false);
-      },
-      signal,
-    );
-  }
+  const update = (redraw: boolean) => () => {
+    tell();
+    refresh(redraw);
+  };
+  session.on(["ticks", "welcome"], update(true), signal);
+  session.on(["selected", "rows"], update(false), signal);
   whenLooksChange(track, view, (now) => {
     width = now;
     refresh(true);
   });
-  signal.addEventListener("abort", () => cancelAnimationFrame(due));
+  atEnd(signal, () => cancelAnimationFrame(due));
   tell();
   return element;
 };
-
-/** Sets an attribute only when it changed: a screen reader tells each change. */
-function keep(el: Element, name: string, value: string): void {
-  if (el.getAttribute(name) !== value) el.setAttribute(name, value);
-}
 
 /** Calls back with the element's width: when it changes, and when the theme does. */
 function whenLooksChange(el: HTMLElement, view: View, call: (width: number) => void): void {
@@ -191,7 +165,7 @@ function whenLooksChange(el: HTMLElement, view: View, call: (width: number) => v
   resized.observe(el);
   const themed = new MutationObserver(() => call(el.clientWidth));
   themed.observe(view.root, { attributes: true, attributeFilter: ["data-theme"] });
-  view.signal.addEventListener("abort", () => {
+  atEnd(view.signal, () => {
     resized.disconnect();
     themed.disconnect();
   });

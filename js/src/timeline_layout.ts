@@ -22,13 +22,13 @@ const LEAST = 10;
 /** How much a fate asks for attention, by its code. */
 const SEVERITY = FATES.map((fate) => ({ result: 0, waiting: 1, drop: 2, error: 3 })[fate]);
 
-/** First index at or after `from` whose time is not before `time`. */
-export function lowerBound(times: Float64Array, time: number, from = 0): number {
+/** First index at or after `from` whose number, of ascending ones, is not below `least`. */
+export function lowerBound(numbers: ArrayLike<number>, least: number, from = 0): number {
   let low = from;
-  let high = times.length;
+  let high = numbers.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((times[middle] as number) < time) low = middle + 1;
+    if ((numbers[middle] as number) < least) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -1,11 +1,13 @@
 /** The stage: the newest picture, when it was, what was sent to the model, and what it answered. */
 
 import { caption } from "./caption";
-import { h, icon, setText } from "./dom";
+import { button, h, icon, setText } from "./dom";
 import { clock } from "./format";
+import { currentState, onUnanswered } from "./in_force";
 import { Lag, lagText } from "./lag";
+import { atEnd, Later } from "./later";
 import type { Picture } from "./messages";
-import { togglePlayback } from "./playback";
+import { togglePlayback } from "./requests";
 import { isOver, stageNote } from "./stage_note";
 import { drawBitmap } from "./still";
 import type { Part, View } from "./view";
@@ -14,8 +16,6 @@ import type { Part, View } from "./view";
 const TICK = 250;
 /** Milliseconds that the mark of a sample stays after the picture that follows it. */
 const MARK = 300;
-/** Milliseconds after which a page without a welcome says so. */
-const PATIENCE = 2500;
 
 export const video: Part = (view) => {
   const { session, signal } = view;
@@ -27,8 +27,7 @@ export const video: Part = (view) => {
   const answer = caption(view);
   const veil = veilOver(view);
   const corner = h("div", "ov-corner", mark.element, chips);
-  const stage = h("div", "ov-video", canvas, veil.element, corner);
-  stage.append(answer.box, answer.button);
+  const stage = h("div", "ov-video", canvas, veil.element, corner, answer.box, answer.button);
 
   const lag = new Lag();
   let newest: Picture | null = null;
@@ -53,8 +52,7 @@ export const video: Part = (view) => {
     if (time !== undefined) setText(timeChip, clock(time) + whole);
   };
   const update = () => {
-    const state = session.status?.state ?? session.model.get("state");
-    veil.show(stageNote(session.connection, state, !canvas.hidden, patient));
+    veil.show(stageNote(session.connection, currentState(session), !canvas.hidden, patient));
     showTime();
     tick();
   };
@@ -90,19 +88,15 @@ export const video: Part = (view) => {
     },
     signal,
   );
-  session.on("status", update, signal);
-  session.on("connection", update, signal);
+  session.on(["status", "connection"], update, signal);
+  onUnanswered(view, (unanswered) => {
+    patient = !unanswered;
+    update();
+  });
   lastPicture(view, () => canvas.hidden, draw);
 
   const timer = setInterval(tick, TICK);
-  const impatience = setTimeout(() => {
-    patient = false;
-    update();
-  }, PATIENCE);
-  signal.addEventListener("abort", () => {
-    clearInterval(timer);
-    clearTimeout(impatience);
-  });
+  atEnd(signal, () => clearInterval(timer));
   update();
   return stage;
 };
@@ -111,18 +105,16 @@ export const video: Part = (view) => {
 function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
   const text = h("span");
   const element = h("div", { class: "ov-over ov-sent", "aria-hidden": "true" }, text);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  const going = new Later(signal);
   return {
     element,
     see(sample) {
       if (sample !== null) {
-        clearTimeout(timer);
-        timer = undefined;
+        going.cancel();
         setText(text, `sample ${sample}`);
         element.classList.add("ov-on");
-      } else if (timer === undefined && element.classList.contains("ov-on")) {
-        timer = setTimeout(() => element.classList.remove("ov-on"), MARK);
+      } else if (!going.due) {
+        going.set(MARK, () => element.classList.remove("ov-on"));
       }
     },
   };
@@ -131,18 +123,10 @@ function sampleMark({ signal }: View): { element: HTMLElement; see(sample: numbe
 /** Words over the picture or instead of it, and a way on where there is one. */
 function veilOver(view: View) {
   const text = h("span", "ov-over");
-  const resume = h(
-    "button",
-    {
-      class: "ov-over ov-resume",
-      title: "Resume (space)",
-      type: "button", "aria-label": "Resume",
-      on: {
-        click: () => void togglePlayback(view),
-      },
-    },
-    icon("play"),
-  );
+  const resume = button("", () => void togglePlayback(view), "ov-over ov-resume");
+  resume.title = "Resume (space)";
+  resume.ariaLabel = "Resume";
+  resume.append(icon("play"));
   const element = h("div", "ov-veil", resume, text);
   return {
     element,
@@ -173,8 +157,7 @@ function lastPicture(
       return;
     }
   };
-  session.on("ticks", ask, signal);
-  session.on("status", ask, signal);
+  session.on(["ticks", "status"], ask, signal);
   session.on(
     "detail",
     ({ message, jpeg }) => {

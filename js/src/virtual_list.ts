@@ -6,7 +6,8 @@
  * so where each stands is arithmetic, and elements are recycled.
  */
 
-import { h } from "./dom";
+import { h, setAttr } from "./dom";
+import { atEnd } from "./later";
 
 /** Height of a row in CSS pixels; `results.css` has the same. */
 export const ROW_HEIGHT = 40;
@@ -87,7 +88,7 @@ export class VirtualList {
     this.el.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal });
     const observer = new ResizeObserver(() => this.#resized());
     observer.observe(this.el);
-    signal.addEventListener("abort", () => observer.disconnect());
+    atEnd(signal, () => observer.disconnect());
   }
 
   /** Pixels of the list above the view. 0: the newest row is in view, and new ones appear. */
@@ -114,7 +115,7 @@ export class VirtualList {
     this.count = count;
     this.#scale = scaleOf(count, this.#viewport);
     this.#space.style.height = `${this.#scale.height}px`;
-    this.el.setAttribute("aria-rowcount", String(count));
+    setAttr(this.el, "aria-rowcount", count);
     if (fresh) this.#free.push(...this.#placed.values());
     if (fresh) this.#placed.clear();
     const away = !fresh && this.#top > 0;

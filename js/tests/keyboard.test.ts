@@ -35,7 +35,7 @@ function samples(n: number, runStart = 0): void {
 }
 
 function inRoot<K extends keyof HTMLElementTagNameMap>(tag: K, attrs = {}) {
-  const el = h(tag, { attrs });
+  const el = h(tag, { ...attrs });
   page.view.root.append(el);
   return el;
 }

@@ -42,7 +42,7 @@ describe("the element", () => {
   let view: RowView;
   const answer = () => view.el.querySelector(".ov-result-text");
   beforeEach(() => {
-    view = new RowView("id");
+    view = new RowView();
   });
 
   it("shows markup as text", () => {
