@@ -2,10 +2,10 @@
 
 import { banner } from "./banner";
 import { detail } from "./detail";
-import { h } from "./dom";
+import { div, h } from "./dom";
 import { header } from "./header";
 import { listenToKeys } from "./keyboard";
-import { atEnd } from "./later";
+import { atEnd, watched } from "./later";
 import { Notices } from "./notices";
 import { promptEditor } from "./prompt_editor";
 import { results } from "./results";
@@ -23,7 +23,7 @@ import type { View } from "./view";
 export function mount(session: Session, el: HTMLElement): () => void {
   const ending = new AbortController();
   const { signal } = ending;
-  const live = h("div", { class: "ov-spoken", "aria-live": "polite" });
+  const live = div({ class: "ov-spoken", "aria-live": "polite" });
   const root = h("section", {
     class: "ov",
     "aria-label": `Video stream: ${session.model.get("source")}`,
@@ -42,13 +42,9 @@ export function mount(session: Session, el: HTMLElement): () => void {
   root.append(
     header(view),
     banner(view),
-    h(
-      "div",
-      "ov-main",
-      h("div", "ov-stage", video(view), timeline(view)),
-      h(
-        "div",
-        "ov-side",
+    div("ov-main",
+      div("ov-stage", video(view), timeline(view)),
+      div("ov-side",
         tabs("Steer the stream", [
           { name: "Prompt", body: promptEditor(view) },
           { name: "Settings", body: settingsForm(view) },
@@ -56,7 +52,7 @@ export function mount(session: Session, el: HTMLElement): () => void {
       ),
     ),
     strip(view),
-    h("div", "ov-below", results(view), detail(view)),
+    div("ov-below", results(view), detail(view)),
     live,
   );
   const style = h("style", { text: styles }); // beside it: a host may put each widget in a shadow root
@@ -93,10 +89,7 @@ function followVisibility({ session, signal, root }: View): void {
     inside = entries.at(-1)?.isIntersecting ?? false;
     tell();
   });
-  observer.observe(root);
+  watched(root, observer, signal);
   document.addEventListener("visibilitychange", tell, { signal });
-  atEnd(signal, () => {
-    observer.disconnect();
-    session.setVisible(root, null);
-  });
+  atEnd(signal, () => session.setVisible(root, null));
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Draft } from "./draft";
-import { button, h, setText, uniqueId } from "./dom";
+import { button, div, setText, span, uniqueId } from "./dom";
 import { changesLive } from "./in_force";
 import type { Changes } from "./messages";
 import { inWords, update } from "./requests";
@@ -47,7 +47,7 @@ export function applyBar(of: Applied): ApplyBar {
   let refused = "";
 
   const id = uniqueId();
-  const line = h("span", { class: "ov-line", id, role: "status", dir: "auto" });
+  const line = span({ class: "ov-line", id, role: "status", dir: "auto" });
   const revert = button("Revert", () => {
     draft.revert();
     refused = "";
@@ -65,11 +65,9 @@ export function applyBar(of: Applied): ApplyBar {
   });
 
   const bar: ApplyBar = {
-    el: h(
-      "div",
-      "ov-apply",
+    el: div("ov-apply",
       line,
-      h("div", "ov-value", ...(of.extra ?? []), revert, apply),
+      div("ov-value", ...(of.extra ?? []), revert, apply),
     ),
     needsRestart: () => !changesLive(session, of.setting),
     edited: () => {
@@ -77,7 +75,7 @@ export function applyBar(of: Applied): ApplyBar {
     },
     render: () => {
       const { text, error, may } = of.describe();
-      const live = session.connection === "live";
+      const live = session.connected;
       setText(line, busy ? "applying…" : refused || text);
       line.classList.toggle("ov-wrong", !busy && (refused !== "" || error === true));
       const restart = live && draft.edited && bar.needsRestart();
@@ -88,7 +86,7 @@ export function applyBar(of: Applied): ApplyBar {
       revert.hidden = !draft.edited || busy;
     },
     apply: async (text = draft.text) => {
-      if (busy || session.connection !== "live") return;
+      if (busy || !session.connected) return;
       busy = true;
       refused = "";
       bar.render();

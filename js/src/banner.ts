@@ -1,6 +1,6 @@
 /** What must be known now, between header and picture: failures, offers, a silent kernel. */
 
-import { button, focused, h, icon, iconButton } from "./dom";
+import { button, div, focused, h, icon, iconButton, span } from "./dom";
 import { currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Problem } from "./messages";
 import type { Notice } from "./notices";
@@ -13,8 +13,8 @@ const ANEW = "Run the cell again to start it anew.";
 export const banner: Part = (view) => {
   const { notices, signal, root } = view;
   // Both are there from the start: a screen reader tells what is added to them.
-  const alerts = h("div", { role: "alert" });
-  const notes = h("div", { role: "status" });
+  const alerts = div({ role: "alert" });
+  const notes = div({ role: "status" });
   const shown = new Map<string, { notice: Notice; line: HTMLElement }>();
 
   const render = () => {
@@ -35,7 +35,7 @@ export const banner: Part = (view) => {
   watchStream(view);
   watchConnection(view);
   render();
-  return h("div", "ov-banner", alerts, notes);
+  return div("ov-banner", alerts, notes);
 };
 
 /** The stream's own problem, for as long as it has it. */
@@ -88,16 +88,12 @@ function watchConnection(view: View): void {
 }
 
 function lineOf({ level, problem, action, dismissable }: Notice, done: () => void): HTMLElement {
-  return h(
-    "div",
-    { class: "ov-notice", "data-level": level },
+  return div({ class: "ov-notice", "data-level": level },
     level === "error" && icon("warning"),
-    h(
-      "div",
-      { class: "ov-notice-text", dir: "auto" },
+    div({ class: "ov-notice-text", dir: "auto" },
       h("strong", { text: problem.message.slice(0, LONGEST) }),
       problem.advice && " ",
-      problem.advice && h("span", { text: problem.advice.slice(0, LONGEST) }),
+      problem.advice && span({ text: problem.advice.slice(0, LONGEST) }),
     ),
     action &&
       button(action.label, () => {

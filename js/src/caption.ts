@@ -1,6 +1,6 @@
 /** The newest answer over the video, with its age, and the button that switches it off. */
 
-import { h, fill, iconButton, setText } from "./dom";
+import { div, fill, h, iconButton, setText, span } from "./dom";
 import { clock, shorten } from "./format";
 import type { Row } from "./messages";
 import type { View } from "./view";
@@ -17,9 +17,9 @@ export interface Caption {
 }
 
 export function caption({ session, signal }: View): Caption {
-  const text = h("div", { class: "ov-clamped", dir: "auto" });
-  const age = h("span", "ov-label");
-  const box = h("div", "ov-over ov-caption", text, age);
+  const text = div({ class: "ov-clamped", dir: "auto" });
+  const age = span("ov-label");
+  const box = div("ov-over ov-caption", text, age);
   const button = iconButton("caption", "Show the latest answer over the video (c)", () =>
     session.showCaption(!session.caption),
   );
@@ -59,10 +59,8 @@ function captionOf(row: Row): (Node | string)[] {
   return row.chips
     .slice(0, FIELDS)
     .map(([name, value]) =>
-      h(
-        "span",
-        "ov-caption-field",
-        h("span", { class: "ov-label", text: shorten(name, 40) }),
+      span("ov-caption-field",
+        span({ class: "ov-label", text: shorten(name, 40) }),
         h("bdi", { text: shorten(value, 80) }),
       ),
     );

@@ -1,7 +1,7 @@
 /** The selected sample as a whole: its picture, its answer, and how that came about. */
 
 import { copyText } from "./clipboard";
-import { h, fill, iconButton, setText } from "./dom";
+import { div, fill, h, iconButton, setText } from "./dom";
 import { clock, count, latency } from "./format";
 import { Later } from "./later";
 import type { Fate, Row } from "./messages";
@@ -25,7 +25,7 @@ export const detail: Part = (view) => {
   const chips = h("table", { class: "ov-fields", "aria-label": "Fields" });
   const answer = scroller("Answer", "ov-answer");
   const facts = h("dl", "ov-facts");
-  const version = h("div", "ov-label");
+  const version = div("ov-label");
   const prompt = scroller("Prompt", "ov-asked");
   const copy = iconButton("copy", "Copy the answer", () => {
     const { selected } = session;
@@ -39,15 +39,13 @@ export const detail: Part = (view) => {
   );
   const next = iconButton("next", "Next sample (right arrow)", () => stepSample(session, 1));
   const close = iconButton("close", "Close (escape)", () => session.select(null));
-  const picture = h("div", "ov-sample-picture", canvas, missing);
+  const picture = div("ov-sample-picture", canvas, missing);
   const element = h(
     "section",
     { class: "ov-detail", "aria-label": "Selected sample", hidden: true },
-    h("div", "ov-detail-head", title, fate.el, previous, next, copy, close),
-    h(
-      "div",
-      "ov-detail-body",
-      h("div", "ov-detail-top", picture, facts),
+    div("ov-detail-head", title, fate.el, previous, next, copy, close),
+    div("ov-detail-body",
+      div("ov-detail-top", picture, facts),
       problem,
       chips,
       answer,
@@ -64,7 +62,7 @@ export const detail: Part = (view) => {
   const render = () => {
     if (shown === null) return;
     const known = factsOf(view, shown, latest);
-    const pending = latest === undefined && session.connection === "live";
+    const pending = latest === undefined && session.connected;
     const time = known.time === null ? "" : ` · ${clock(known.time)}`;
     setText(title, `Sample ${shown}${time}`);
     fate.show(known.fate);
@@ -183,7 +181,7 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
 
 /** Text of any length that scrolls, by keys too. */
 function scroller(label: string, name: string): HTMLElement {
-  return h("div", {
+  return div({
     class: `ov-scroller ${name}`,
     dir: "auto", tabindex: 0, role: "group", "aria-label": label,
   });

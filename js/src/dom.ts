@@ -30,6 +30,11 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return el;
 }
 
+type Build<E> = (props?: Props | string, ...children: Child[]) => E;
+/** The two elements that most parts are made of. */
+export const div: Build<HTMLDivElement> = (...rest) => h("div", ...rest);
+export const span: Build<HTMLSpanElement> = (...rest) => h("span", ...rest);
+
 /** A new SVG element. */
 export function svg(
   tag: string,
@@ -112,11 +117,16 @@ export function icon(name: IconName): SVGElement {
 }
 
 /** A button with an icon; its label is its accessible name and its tooltip. */
-export function iconButton(name: IconName, label: string, press: () => void): HTMLButtonElement {
+export function iconButton(
+  name: IconName,
+  label: string,
+  press: () => void,
+  look = "ov-icon-button",
+): HTMLButtonElement {
   return h(
     "button",
     {
-      class: "ov-icon-button",
+      class: look,
       type: "button",
       title: label,
       "aria-label": label,

@@ -32,6 +32,11 @@ export function plural(n: number, word: string): string {
   return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 }
 
+/** The number nearest to `n` from `low` to `high`; `low` where there is none between. */
+export function clamp(n: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, n));
+}
+
 /** The beginning of a text that is longer than can be of use. */
 export function shorten(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most)}…` : text;

@@ -1,6 +1,6 @@
 /** The stream in one line: its state, what is watched, who answers, and the buttons that steer. */
 
-import { focused, h, icon, iconButton, setAttr, setText } from "./dom";
+import { div, fill, focused, icon, iconButton, setAttr, setText, span } from "./dom";
 import { currentSettings, currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Control, State } from "./messages";
 import { control } from "./requests";
@@ -44,27 +44,22 @@ export const header: Part = (view) => {
   const toggle = iconButton("pause", "Pause", () => {
     void press(currentState(session) === "paused" ? "resume" : "pause");
   });
-  const play = icon("play");
-  const [pause] = toggle.children;
-  toggle.append(play);
   const stop = iconButton("stop", "Stop", () => void press("stop"));
   const restart = iconButton("restart", "Restart", () => void press("restart"));
   stop.title = "Stop: no more samples; the rows stay";
   restart.title = "Restart from the beginning; the rows stay";
 
-  const dot = h("span", "ov-dot");
-  const word = h("span", "ov-state");
-  const why = h("span", { class: "ov-reason", dir: "auto" });
-  const model = h("span", { class: "ov-model", dir: "auto" });
-  const el = h(
-    "div",
-    "ov-header",
+  const dot = span("ov-dot");
+  const word = span("ov-state");
+  const why = span({ class: "ov-reason", dir: "auto" });
+  const model = span({ class: "ov-model", dir: "auto" });
+  const el = div("ov-header",
     dot,
     word,
     source(session.model.get("source")),
     model,
     why,
-    h("div", "ov-controls", toggle, stop, restart),
+    div("ov-controls", toggle, stop, restart),
   );
 
   const render = () => {
@@ -82,10 +77,11 @@ export const header: Part = (view) => {
 
     const paused = state === "paused";
     const label = paused ? "Resume" : "Pause";
-    setAttr(toggle, "aria-label", label);
-    toggle.title = label;
-    setAttr(play, "hidden", !paused);
-    if (pause) setAttr(pause, "hidden", paused);
+    if (toggle.title !== label) {
+      toggle.title = label;
+      setAttr(toggle, "aria-label", label);
+      fill(toggle, icon(paused ? "play" : "pause"));
+    }
 
     const may = allowed(state, session.connection);
     for (const [button, free] of [
@@ -114,10 +110,8 @@ export const header: Part = (view) => {
 function source(text: string): HTMLElement {
   const letters = Array.from(text); // whole code points
   const cut = letters.length > 2 * TAIL ? letters.length - TAIL : letters.length;
-  return h(
-    "span",
-    { class: "ov-source", title: text, dir: "auto" },
-    h("span", { text: letters.slice(0, cut).join("") }),
-    h("span", { text: letters.slice(cut).join("") }),
+  return span({ class: "ov-source", title: text, dir: "auto" },
+    span({ text: letters.slice(0, cut).join("") }),
+    span({ text: letters.slice(cut).join("") }),
   );
 }

@@ -46,7 +46,7 @@ function press(view: View, event: KeyboardEvent): boolean {
   const { session, root } = view;
   switch (event.key) {
     case " ":
-      return event.repeat ? session.connection === "live" : togglePlayback(view);
+      return event.repeat ? session.connected : togglePlayback(view);
     case "ArrowLeft":
       return heard(view, event, stepSample(session, -1));
     case "ArrowRight":

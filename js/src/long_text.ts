@@ -3,7 +3,7 @@
  * kilobytes in mixed directions would hold up the page for half a second otherwise.
  */
 
-import { fill, h, setText } from "./dom";
+import { div, fill, setText } from "./dom";
 
 /** Characters of a block. */
 const BLOCK = 6000;
@@ -12,7 +12,7 @@ const BLOCK = 6000;
 export function setLongText(el: Element, text: string): void {
   if (text.length <= BLOCK) setText(el, text);
   else if (el.textContent !== text) {
-    fill(el, ...blocks(text).map((block) => h("div", { class: "ov-block", text: block })));
+    fill(el, ...blocks(text).map((block) => div({ class: "ov-block", text: block })));
   }
 }
 

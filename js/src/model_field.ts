@@ -1,7 +1,7 @@
 /** The model: chosen from the server's list with its status, or named where there is none. */
 
-import { fill, h, iconButton, setText, uniqueId } from "./dom";
-import { atEnd } from "./later";
+import { fill, h, iconButton, setText, span, uniqueId } from "./dom";
+import { watched } from "./later";
 import { settingRow } from "./number_field";
 import type { View } from "./view";
 
@@ -18,7 +18,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
   let failure = "";
 
   const ask = () => {
-    wanted = session.connection === "live";
+    wanted = session.connected;
     if (wanted) session.wantModels();
   };
   const askOnce = () => wanted || ask();
@@ -37,7 +37,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
       },
     },
   });
-  const error = h("span", { class: "ov-wrong", role: "status" });
+  const error = span({ class: "ov-wrong", role: "status" });
 
   const render = () => {
     const { models } = session;
@@ -65,8 +65,7 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
   const observer = new IntersectionObserver((seen) => {
     if (seen.some(({ isIntersecting }) => isIntersecting)) askOnce();
   });
-  observer.observe(select);
-  atEnd(signal, () => observer.disconnect());
+  watched(select, observer, signal);
   return {
     row: settingRow(
       id,

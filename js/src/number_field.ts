@@ -1,6 +1,6 @@
 /** A labelled number with its allowed range beside it and its error under it. */
 
-import { h, setAttr, setText, uniqueId } from "./dom";
+import { div, h, setAttr, setText, span, uniqueId } from "./dom";
 
 export interface NumberField {
   row: HTMLElement;
@@ -23,9 +23,9 @@ export interface NumberActions {
 export function numberField(of: NumberActions): NumberField {
   const id = uniqueId();
   const hint = `${id}-hint`;
-  const range = h("span", { class: "ov-label", id: hint });
-  const error = h("span", { class: "ov-wrong", id: `${id}-error`, role: "status" });
-  const done = h("span", { class: "ov-done", text: "✓ applied", "aria-hidden": "true" });
+  const range = span({ class: "ov-label", id: hint });
+  const error = span({ class: "ov-wrong", id: `${id}-error`, role: "status" });
+  const done = span({ class: "ov-done", text: "✓ applied", "aria-hidden": "true" });
   /** Half a number is not yet wrong; one that is being corrected is, until it is right. */
   let typing = false;
   const commit = () => {
@@ -77,11 +77,9 @@ export function settingRow(
   value: HTMLElement[],
   error: HTMLElement | null = null,
 ): HTMLElement {
-  return h(
-    "div",
-    "ov-setting",
+  return div("ov-setting",
     h("label", { class: "ov-label", text: label, for: id }),
-    h("div", "ov-value", ...value),
+    div("ov-value", ...value),
     error,
   );
 }

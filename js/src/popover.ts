@@ -1,7 +1,7 @@
 /** A sample's picture and answer, above the timeline where the pointer is. */
 
-import { h, setText } from "./dom";
-import { clock } from "./format";
+import { div, h, setText, span } from "./dom";
+import { clamp, clock } from "./format";
 import { atEnd, Later } from "./later";
 import { fateWord } from "./samples";
 import type { SampleDetail } from "./session";
@@ -22,15 +22,13 @@ export interface Popover {
 
 export function popover({ session, signal }: View): Popover {
   const canvas = h("canvas");
-  const frame = h("div", "ov-popover-frame", canvas);
-  const name = h("span");
+  const frame = div("ov-popover-frame", canvas);
+  const name = span();
   const fate = fateWord();
-  const text = h("div", { class: "ov-clamped", dir: "auto" });
-  const element = h(
-    "div",
-    { class: "ov-popover", hidden: true, "aria-hidden": "true" },
+  const text = div({ class: "ov-clamped", dir: "auto" });
+  const element = div({ class: "ov-popover", hidden: true, "aria-hidden": "true" },
     frame,
-    h("div", "ov-popover-head", name, fate.el),
+    div("ov-popover-head", name, fate.el),
     text,
   );
   let shown: number | null = null;
@@ -86,7 +84,7 @@ export function popover({ session, signal }: View): Popover {
         if (known === undefined) rest.set(REST, () => session.look(sample));
       }
       const left = x - element.offsetWidth / 2;
-      element.style.left = `${Math.max(0, Math.min(width - element.offsetWidth, left))}px`;
+      element.style.left = `${clamp(left, 0, width - element.offsetWidth)}px`;
     },
   };
 }

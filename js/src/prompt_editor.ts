@@ -1,7 +1,7 @@
 /** The prompt: edited here, applied when its author says so, with all versions that ran. */
 
 import { applyBar, SHORTCUT } from "./apply_bar";
-import { button, h, setText } from "./dom";
+import { button, div, setText } from "./dom";
 import { Draft } from "./draft";
 import { plural } from "./format";
 import { currentPrompt } from "./in_force";
@@ -17,7 +17,7 @@ export const promptEditor: Part = (view) => {
 
   const area = textArea(
     "Prompt",
-    { class: "ov-prompt-text", rows: 3, most: 10, attrs: { dir: "auto" } },
+    { class: "ov-field ov-prompt-text", rows: 3, most: 10, dir: "auto" },
     (text) => {
       draft.edit(text);
       loaded = null;
@@ -91,5 +91,5 @@ export const promptEditor: Part = (view) => {
   // Whether it is over decides what the button does; figures do not concern the prompt.
   session.on("status", bar.render, signal);
   follow();
-  return h("div", "ov-pane", area.el, bar.el, disclose, versions.el);
+  return div("ov-pane", area.el, bar.el, disclose, versions.el);
 };

@@ -1,6 +1,6 @@
 /** Versions of the prompt, newest first: a click loads one's text, another applies it. */
 
-import { button, fill, h } from "./dom";
+import { button, fill, h, span } from "./dom";
 import { currentPrompt, currentSettings } from "./in_force";
 import type { PromptVersion } from "./messages";
 import type { View } from "./view";
@@ -44,7 +44,7 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
     const choose = button("", load(text, version), "ov-version");
     choose.append(
       h("b", { text: tag }),
-      h("span", { text: firstLine(text), dir: "auto" }),
+      span({ text: firstLine(text), dir: "auto" }),
       h("small", { text: meta }),
     );
     return h("li", {}, choose, end);

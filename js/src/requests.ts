@@ -21,10 +21,10 @@ export async function control(
 
 /** Pauses or resumes, whichever there is to do. False: neither. */
 export function togglePlayback(view: View): boolean {
-  const { connection, status } = view.session;
+  const { connected, status } = view.session;
   const action = { running: "pause", paused: "resume" } as const;
   const due = action[status?.state as keyof typeof action];
-  if (connection !== "live" || due === undefined) return false;
+  if (!connected || due === undefined) return false;
   void control(view, due);
   return true;
 }

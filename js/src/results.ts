@@ -1,10 +1,10 @@
 /** The answers, newest on top: a filter and a list in which any of them can be found. */
 
-import { button, h, modified, setAttr, setText, taken } from "./dom";
+import { button, div, h, modified, setAttr, setText, span, taken } from "./dom";
 import { filterField } from "./filter_field";
-import { count, plural, shorten } from "./format";
+import { clamp, count, plural, shorten } from "./format";
 import { currentState } from "./in_force";
-import { atEnd } from "./later";
+import { atEnd, onFrame } from "./later";
 import { listingOf, rowNear, type Listing } from "./listing";
 import { RowView, type Look } from "./row_view";
 import type { Part } from "./view";
@@ -23,7 +23,6 @@ const NO_ROWS: Record<string, string> = {
 
 export const results: Part = ({ session, signal, announce }) => {
   const { rows } = session;
-  const views = new WeakMap<HTMLElement, RowView>();
   /** The query that `session.matches` answers; another one is on its way. */
   let matched = session.matches === null ? "" : session.query;
   let listing: Listing = listingOf(session, matched);
@@ -33,23 +32,24 @@ export const results: Part = ({ session, signal, announce }) => {
   let sought: number | null = null;
   const near = new Set<number>();
   let unseen = 0;
-  let frame = 0;
+  /** At most once for each picture of the screen, however many messages come. */
+  const schedule = onFrame(signal, update);
 
   const list = new VirtualList({ label: "Results, newest first", signal, slot, rendered });
-  const tally = h("span", "ov-tally");
+  const tally = span("ov-tally");
   const filter = filterField(session, signal);
-  const nothing = h("div", "ov-nothing");
+  const nothing = div("ov-nothing");
   const pill = button("", toTop, "ov-pill");
   const el = h(
     "section",
     { class: "ov-results", "aria-label": "Results" },
-    h("div", "ov-results-bar", filter, tally),
-    h("div", "ov-list-frame", list.el, nothing, pill),
+    div("ov-results-bar", filter, tally),
+    div("ov-list-frame", list.el, nothing, pill),
   );
 
   function slot() {
     const view = new RowView();
-    views.set(view.el, view);
+    view.el.addEventListener("click", () => press(view.row));
     return {
       el: view.el,
       show(ordinal: number, index: number) {
@@ -88,7 +88,6 @@ export const results: Part = ({ session, signal, announce }) => {
 
   /** Follows the session: which rows there are, and what they say. */
   function update(): void {
-    frame = 0;
     const next = listingOf(session, matched);
     const more = next.count - listing.count;
     const fresh = next.key !== listing.key || more < 0;
@@ -99,11 +98,6 @@ export const results: Part = ({ session, signal, announce }) => {
     else list.render();
     seek();
     tell();
-  }
-
-  /** At most once for each picture of the screen, however many messages come. */
-  function schedule(): void {
-    frame ||= requestAnimationFrame(update);
   }
 
   function tell(): void {
@@ -163,9 +157,7 @@ export const results: Part = ({ session, signal, announce }) => {
     session.select(row.sample === session.selected ? null : row.sample);
   }
 
-  function press(event: MouseEvent): void {
-    const target = event.target instanceof Element ? event.target.closest(".ov-result") : null;
-    const row = target instanceof HTMLElement ? views.get(target)?.row : undefined;
+  function press(row: RowView["row"]): void {
     if (row === undefined) return;
     // The end of a drag over text, which is there to be copied.
     const marked = getSelection();
@@ -189,7 +181,7 @@ export const results: Part = ({ session, signal, announce }) => {
       End: last,
     }[event.key];
     if (to !== undefined) {
-      const place = Math.max(0, Math.min(last, to));
+      const place = clamp(to, 0, last);
       current = listing.numberOf(last - place);
       list.reveal(place);
     } else if (event.key === "Enter" && ordinal >= 0) toggle(rows.peek(listing.numberOf(ordinal)));
@@ -197,7 +189,6 @@ export const results: Part = ({ session, signal, announce }) => {
     taken(event);
   }
 
-  list.el.addEventListener("click", press);
   list.el.addEventListener("keydown", keys);
   list.el.addEventListener("focus", () => {
     if (current !== null && list.element(listing.ordinalOf(current))) return;
@@ -218,7 +209,6 @@ export const results: Part = ({ session, signal, announce }) => {
     signal,
   );
   atEnd(signal, () => {
-    cancelAnimationFrame(frame);
     rows.watch(list, []);
     rows.watch(near, []);
   });

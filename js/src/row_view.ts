@@ -1,6 +1,6 @@
 /** One row of the results: an element that is filled anew for each row that it shows. */
 
-import { fill, h, icon, setAttr, setText, uniqueId, type Child } from "./dom";
+import { div, fill, icon, setAttr, setText, span, uniqueId, type Child } from "./dom";
 import { clock, count, latency, shorten } from "./format";
 import type { Row } from "./messages";
 
@@ -45,21 +45,19 @@ export function cellsOf(row: Row): Cells {
 }
 
 const cell = (name: string, ...children: Child[]) =>
-  h("span", { class: `ov-result-${name}`, role: "gridcell" }, ...children);
+  span({ class: `ov-result-${name}`, role: "gridcell" }, ...children);
 
 export class RowView {
   readonly el: HTMLElement;
   #time = cell("time");
-  #text = h("span", { class: "ov-result-text", dir: "auto" });
+  #text = span({ class: "ov-result-text", dir: "auto" });
   #latency = cell("latency");
   #tokens = cell("tokens");
   #version = cell("version");
   #row: Row | undefined;
 
   constructor() {
-    this.el = h(
-      "div",
-      { class: "ov-result", role: "row", id: uniqueId(), "aria-busy": "true" },
+    this.el = div({ class: "ov-result", role: "row", id: uniqueId(), "aria-busy": "true" },
       this.#time,
       cell("answer", icon("warning"), this.#text),
       this.#latency,
@@ -98,11 +96,11 @@ export class RowView {
 
   #showChips(chips: readonly [string, string][]): void {
     const pairs = chips.slice(0, MAX_CHIPS).flatMap(([key, value]) => {
-      const shown = h("span", {
+      const shown = span({
         class: value === "null" ? "ov-pair-null" : "ov-pair-value",
         text: shorten(value, MAX_TEXT),
       });
-      return [h("span", "ov-pair", `${shorten(key, MAX_TEXT)} `, shown), " "];
+      return [span("ov-pair", `${shorten(key, MAX_TEXT)} `, shown), " "];
     });
     fill(this.#text, ...pairs);
   }

@@ -1,7 +1,7 @@
 /** What is known of a sample without asking the kernel, and steps from one to the next. */
 
-import { h, setAttr, setText } from "./dom";
-import { clock } from "./format";
+import { setAttr, setText, span } from "./dom";
+import { clamp, clock } from "./format";
 import type { Fate } from "./messages";
 import type { Session } from "./session";
 
@@ -15,7 +15,7 @@ const FATE_WORDS: Record<Fate, string> = {
 
 /** A fate in its word, with a mark of its colour and form; hidden where none is known. */
 export function fateWord(): { el: HTMLElement; show(fate: Fate | null): void } {
-  const el = h("span", "ov-fate");
+  const el = span("ov-fate");
   return {
     el,
     show(fate) {
@@ -34,7 +34,7 @@ export function stepSample(session: Session, by: number): boolean {
   const { selected, timeline } = session;
   if (timeline.length === 0) return false;
   const newest = timeline.length - 1;
-  session.select(selected === null ? newest : Math.min(newest, Math.max(0, selected + by)));
+  session.select(selected === null ? newest : clamp(selected + by, 0, newest));
   return true;
 }
 

@@ -1,7 +1,7 @@
 /** The output schema, checked while it is typed: its JSON here, the rest by the kernel. */
 
 import { applyBar } from "./apply_bar";
-import { button, h, uniqueId } from "./dom";
+import { button, div, span, uniqueId } from "./dom";
 import { Draft } from "./draft";
 import { plural } from "./format";
 import { currentSettings } from "./in_force";
@@ -26,22 +26,20 @@ export const schemaEditor: Part = (view) => {
   const pause = new Later(signal);
   /** Tab leaves instead of indenting: after Escape, and for who only passes through. */
   let leaving = true;
-  const hint = h("span", { class: "ov-spoken", text: HINT, id: uniqueId() });
+  const hint = span({ class: "ov-spoken", text: HINT, id: uniqueId() });
 
   const area = textArea(
     "Output schema",
     {
-      class: "ov-schema",
+      class: "ov-field ov-schema",
       rows: 3,
       most: 7,
-      attrs: {
-        dir: "ltr",
-        spellcheck: "false",
-        autocapitalize: "off",
-        placeholder: "JSON schema; none: answers are plain text",
-        title: HINT,
-        "aria-describedby": hint.id,
-      },
+      dir: "ltr",
+      spellcheck: "false",
+      autocapitalize: "off",
+      placeholder: "JSON schema; none: answers are plain text",
+      title: HINT,
+      "aria-describedby": hint.id,
     },
     (text) => {
       draft.edit(text);
@@ -83,7 +81,7 @@ export const schemaEditor: Part = (view) => {
       : "no named fields";
     if (!draft.edited) return; // in force, so the kernel took it
     pause.set(PAUSE, async () => {
-      if (session.connection !== "live") return;
+      if (!session.connected) return;
       const outcome = await session.checkSchema(text);
       if (draft.text !== text || signal.aborted) return;
       verdict = outcome;
@@ -137,10 +135,8 @@ export const schemaEditor: Part = (view) => {
   session.on("status", follow, signal);
   session.on("connection", bar.render, signal);
   render();
-  return h(
-    "div",
-    "ov-schema-editor",
-    h("span", { class: "ov-label", text: "Output schema", "aria-hidden": true }),
+  return div("ov-schema-editor",
+    span({ class: "ov-label", text: "Output schema", "aria-hidden": true }),
     area.el,
     hint,
     bar.el,

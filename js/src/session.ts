@@ -140,6 +140,11 @@ export class Session {
     }
   }
 
+  /** Whether the kernel answers. */
+  get connected(): boolean {
+    return this.connection === "live";
+  }
+
   get limits(): Limits | null {
     return this.welcome?.limits ?? null;
   }
@@ -233,7 +238,7 @@ export class Session {
       this.model.send(message);
     } catch {
       // Jupyter refuses to send where the kernel has gone.
-      if (this.connection === "live") this.#connect("silent");
+      if (this.connected) this.#connect("silent");
     }
   }
 
@@ -248,7 +253,7 @@ export class Session {
     // Silence counts only while an answer is due.
     if (!this.visible) this.#silentSince = now;
     const quiet = now - Math.max(this.#heardAt, this.#silentSince);
-    if (this.connection === "live" && quiet > SILENCE) this.#connect("silent");
+    if (this.connected && quiet > SILENCE) this.#connect("silent");
   }
 
   #connect(connection: Connection): void {
@@ -302,7 +307,7 @@ export class Session {
       case "ticks": {
         const { times, fates } = decodeTicks(buffers);
         if (this.timeline.put(message.first, times, fates)) this.#emit("ticks", this.timeline);
-        else if (this.connection === "live") this.#hello(); // some were lost on the way
+        else if (this.connected) this.#hello(); // some were lost on the way
         return;
       }
       case "rows":

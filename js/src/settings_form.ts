@@ -1,6 +1,6 @@
 /** What the stream is asked to do: model, mode, numbers, schema; at once where it can be. */
 
-import { button, h, setText, uniqueId } from "./dom";
+import { button, div, h, setText, span, uniqueId } from "./dom";
 import { changesLive, currentFigures, currentSettings } from "./in_force";
 import type { Changes } from "./messages";
 import { modelField } from "./model_field";
@@ -95,10 +95,8 @@ export const settingsForm: Part = (view) => {
     };
     return h("input", { type: "radio", name: group, value: mode, on: { change: choose } });
   });
-  const modes = h(
-    "div",
-    { class: "ov-segments", id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" },
-    ...radios.map((radio) => h("label", {}, radio, h("span", { text: radio.value }))),
+  const modes = div({ class: "ov-segments", id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" },
+    ...radios.map((radio) => h("label", {}, radio, span({ text: radio.value }))),
   );
   const fields = {} as Record<NumberName, NumberField>;
   for (const name of NUMBER_NAMES) {
@@ -116,14 +114,14 @@ export const settingsForm: Part = (view) => {
     });
   }
   const rate = h("p", "ov-label ov-rates");
-  const waiting = h("span", { class: "ov-line", role: "status" });
+  const waiting = span({ class: "ov-line", role: "status" });
   const go = button("Restart", () => void restart(), "ov-button ov-primary");
   const discard = button("Discard", () => {
     edits = {};
     refused = {};
     render();
   });
-  const pending = h("div", "ov-apply ov-pending", waiting, discard, go);
+  const pending = div("ov-apply ov-pending", waiting, discard, go);
   const form = h(
     "fieldset",
     {
@@ -145,7 +143,7 @@ export const settingsForm: Part = (view) => {
   );
 
   const render = () => {
-    const { limits, welcome, connection } = session;
+    const { limits, welcome, connected } = session;
     const plan = planned();
     const wrong = { ...plan.errors, ...refused };
     form.disabled = welcome === null;
@@ -163,7 +161,7 @@ export const settingsForm: Part = (view) => {
     pending.hidden = !later.length;
     const what = plan.later.mode ? `${plan.mode} mode` : later.map(label).join(", ").toLowerCase();
     setText(waiting, `Needs a restart, rows stay: ${what}`);
-    go.disabled = busy || connection !== "live" || Object.keys(plan.errors).length > 0;
+    go.disabled = busy || !connected || Object.keys(plan.errors).length > 0;
   };
   session.on(
     "status",

@@ -1,7 +1,7 @@
 /** A line of the newest latencies, with the usual and the worst as thin lines across it. */
 
 import { setAttr, svg } from "./dom";
-import { latency } from "./format";
+import { clamp, latency } from "./format";
 
 export const WIDTH = 96;
 export const HEIGHT = 24;
@@ -17,7 +17,7 @@ export function roundUp(value: number): number {
 
 /** Height of a value in the picture: 0 at its lower edge. */
 export function heightOf(value: number, top: number): number {
-  const share = Math.max(0, Math.min(1, value / top));
+  const share = clamp(value / top, 0, 1);
   return Number((HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE)).toFixed(1));
 }
 

@@ -1,6 +1,6 @@
 /** The figures of the stream in one calm line. */
 
-import { fill, h, setAttr, setText } from "./dom";
+import { div, fill, h, setAttr, setText, span } from "./dom";
 import { count, latency, short } from "./format";
 import { currentFigures, isActive } from "./in_force";
 import type { Figures } from "./messages";
@@ -28,12 +28,12 @@ export function dropsOf(figures: Figures): { total: number; reasons: [string, nu
 
 /** One figure: its name and its value. */
 function figure(name: string, kind: string | null = null) {
-  const value = h("span", "ov-figure-value");
-  const label = h("span", { class: "ov-label", text: name });
-  return { el: h("span", { class: "ov-figure", "data-kind": kind }, label, " ", value), value };
+  const value = span("ov-figure-value");
+  const label = span({ class: "ov-label", text: name });
+  return { el: span({ class: "ov-figure", "data-kind": kind }, label, " ", value), value };
 }
 
-const group = (...figures: Node[]) => h("div", "ov-figure-group", ...figures);
+const group = (...figures: Node[]) => div("ov-figure-group", ...figures);
 
 export const strip: Part = ({ session, signal }) => {
   const results = figure("Results", "result");
@@ -48,9 +48,7 @@ export const strip: Part = ({ session, signal }) => {
   const tokens = figure("Tokens");
   const cost = figure("Cost");
   const spark = sparkline(LATENCIES);
-  const el = h(
-    "div",
-    { class: "ov-strip", role: "group", "aria-label": "Figures" },
+  const el = div({ class: "ov-strip", role: "group", "aria-label": "Figures" },
     group(results.el, errors.el, drops.el, inFlight.el, waiting.el),
     group(p50.el, p95.el, spark.el),
     group(tokens.el, cost.el),
@@ -86,7 +84,7 @@ export const strip: Part = ({ session, signal }) => {
 /** Drops, which open to tell their reasons. */
 function dropFigure() {
   const { el: words, value } = figure("Drops", "drop");
-  const list = h("div", "ov-reasons");
+  const list = div("ov-reasons");
   const el = h("details", "ov-drops", h("summary", {}, words), list);
   let shown = "";
   const close = () => {
@@ -114,7 +112,7 @@ function dropFigure() {
       const now = JSON.stringify(reasons);
       if (now === shown) return;
       shown = now;
-      const lines = reasons.map(([reason, n]) => h("div", {}, reason, h("b", { text: count(n) })));
+      const lines = reasons.map(([reason, n]) => div({}, reason, h("b", { text: count(n) })));
       fill(list, ...(total ? lines : ["No sample was dropped."]));
     },
   };

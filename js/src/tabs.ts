@@ -1,6 +1,6 @@
 /** Tabs by the ARIA pattern: arrow keys move between them, only the chosen one takes focus. */
 
-import { button, h, setAttr, taken, uniqueId } from "./dom";
+import { button, div, setAttr, taken, uniqueId } from "./dom";
 
 export interface Tab {
   name: string;
@@ -10,8 +10,8 @@ export interface Tab {
 export function tabs(label: string, all: Tab[]): HTMLElement {
   const parts = all.map(({ name, body }, i) => {
     const tab = button(name, () => choose(i), "ov-tab");
-    const panel = h("div", { role: "tabpanel", id: uniqueId() }, body);
-    tab.role = "tab";
+    const panel = div({ role: "tabpanel", id: uniqueId() }, body);
+    setAttr(tab, "role", "tab");
     tab.id = uniqueId();
     setAttr(tab, "aria-controls", panel.id);
     setAttr(panel, "aria-labelledby", tab.id);
@@ -26,9 +26,7 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
       panel.hidden = i !== chosen;
     });
   };
-  const list = h(
-    "div",
-    {
+  const list = div({
       class: "ov-tab-list",
       role: "tablist",
       "aria-label": label,
@@ -45,5 +43,5 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
     ...parts.map(({ tab }) => tab),
   );
   choose(0);
-  return h("div", "ov-tabs", list, ...parts.map(({ panel }) => panel));
+  return div("ov-tabs", list, ...parts.map(({ panel }) => panel));
 }

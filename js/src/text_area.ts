@@ -21,12 +21,14 @@ export interface TextArea {
 
 export function textArea(
   label: string,
-  props: { class: string; rows: number; most: number; attrs: Record<string, string | boolean> },
+  /** It has `rows` lines at least and `most` at most. */
+  { rows, most, ...attributes }: { rows: number; most: number } & Record<string, string | number>,
   edit: (text: string) => void,
 ): TextArea {
   const el = h("textarea", {
-    class: `ov-field ${props.class}`,
-    "aria-label": label, rows: props.rows, ...props.attrs,
+    "aria-label": label,
+    rows,
+    ...attributes,
     on: {
       input: () => {
         grow();
@@ -37,13 +39,13 @@ export function textArea(
   // Counted, not measured: a field that is made small to be measured moves the page.
   const grow = () => {
     let lines = 1;
-    for (let at = -1; lines < props.most; lines += 1) {
+    for (let at = -1; lines < most; lines += 1) {
       at = el.value.indexOf("\n", at + 1);
       if (at < 0) break;
     }
-    if (props.attrs.dir === "auto" && el.dir !== direction(el.value)) el.dir = direction(el.value);
+    if (attributes.dir === "auto" && el.dir !== direction(el.value)) el.dir = direction(el.value);
     const wrapped = Math.ceil(el.value.length / 50);
-    el.rows = Math.min(props.most, Math.max(props.rows, lines, wrapped));
+    el.rows = Math.min(most, Math.max(rows, lines, wrapped));
   };
   return {
     el,

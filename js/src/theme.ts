@@ -1,21 +1,23 @@
 /** Light or dark: whatever the page around the widget is, in any host. */
 
-import { atEnd } from "./later";
+import { h } from "./dom";
+import { atEnd, onFrame } from "./later";
 
 /** Keeps `data-theme` of an element in step with what is behind it until `signal` is aborted. */
 export function followTheme(el: HTMLElement, signal: AbortSignal): void {
   const apply = () => {
     el.dataset.theme = isDark(el) ? "dark" : "light";
   };
-  const observer = new MutationObserver(() => requestAnimationFrame(apply));
-  const attributeFilter = ["class", "style", "data-jp-theme-light", "data-theme", "data-vscode-theme-kind"];
+  const later = onFrame(signal, apply);
+  // Each host tells its theme by an attribute of its own.
+  const observer = new MutationObserver(later);
   for (const target of [document.documentElement, document.body]) {
-    observer.observe(target, { attributes: true, attributeFilter });
+    observer.observe(target, { attributes: true });
   }
   const media = matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", apply, { signal });
   atEnd(signal, () => observer.disconnect());
-  requestAnimationFrame(apply);
+  later();
   apply();
 }
 
@@ -34,8 +36,7 @@ let pixel: CanvasRenderingContext2D | null = null;
 /** A colour as it is painted: hosts write theirs as oklch() or color-mix(), too. */
 function rgba(colour: string): [number, number, number, number] {
   if (pixel === null) {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 1;
+    const canvas = h("canvas", { width: 1, height: 1 });
     pixel = canvas.getContext("2d", { willReadFrequently: true });
   }
   if (pixel === null) return [0, 0, 0, 0];

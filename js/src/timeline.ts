@@ -1,7 +1,7 @@
 /** One tick for each sample of the run: to see how it goes, to look into, to select. */
 
-import { button, h, modified, setAttr, setText, taken } from "./dom";
-import { atEnd } from "./later";
+import { button, div, h, modified, setAttr, setText, taken } from "./dom";
+import { atEnd, onFrame, watched } from "./later";
 import { popover } from "./popover";
 import { describe, stepSample } from "./samples";
 import { drawTimeline } from "./timeline_canvas";
@@ -20,9 +20,7 @@ export const timeline: Part = (view) => {
   const playhead = h("i", "ov-playhead");
   const chosen = h("i", "ov-chosen");
   const aim = h("i", "ov-aim");
-  const track = h(
-    "div",
-    {
+  const track = div({
       class: "ov-track",
       role: "slider", tabindex: 0, "aria-label": "Samples", "aria-valuemin": 0,
     },
@@ -36,8 +34,8 @@ export const timeline: Part = (view) => {
     whole = !isWhole();
     refresh(true);
   };
-  const span = button("", toggle, "ov-button ov-span");
-  const element = h("div", "ov-timeline", track, span, look.element);
+  const zoom = button("", toggle, "ov-button ov-span");
+  const element = div("ov-timeline", track, zoom, look.element);
 
   /** What was asked for with the button; until then, all of a file and the end of a live run. */
   let whole: boolean | null = null;
@@ -45,7 +43,6 @@ export const timeline: Part = (view) => {
   let width = 0;
   let hovered: number | null = null;
   let mediaTime = 0;
-  let due = 0;
   let stale = true;
 
   const isWhole = () => whole ?? Boolean(session.welcome?.duration);
@@ -62,7 +59,6 @@ export const timeline: Part = (view) => {
     if (!mark.hidden) mark.style.transform = `translateX(${Math.round(x)}px)`;
   };
   const draw = () => {
-    due = 0;
     const duration = session.welcome?.duration ?? null;
     const all = wholeRun(duration, latest());
     const next = isWhole() ? all : slide(domain, latest(), hovered !== null, focus());
@@ -78,13 +74,14 @@ export const timeline: Part = (view) => {
     place(playhead, session.status === null ? null : mediaTime);
     place(chosen, focus());
     place(aim, hovered === null ? null : (session.timeline.times[hovered] ?? null));
-    span.hidden = all.end <= WINDOW;
-    setText(span, isWhole() ? "2 min" : "All");
-    span.title = isWhole() ? "Show two minutes" : "Show the whole run";
+    zoom.hidden = all.end <= WINDOW;
+    setText(zoom, isWhole() ? "2 min" : "All");
+    zoom.title = isWhole() ? "Show two minutes" : "Show the whole run";
   };
+  const schedule = onFrame(signal, draw);
   const refresh = (redraw: boolean) => {
     stale ||= redraw;
-    due ||= requestAnimationFrame(draw);
+    schedule();
   };
   const tell = () => {
     const { timeline, selected } = session;
@@ -154,19 +151,14 @@ export const timeline: Part = (view) => {
     width = now;
     refresh(true);
   });
-  atEnd(signal, () => cancelAnimationFrame(due));
   tell();
   return element;
 };
 
 /** Calls back with the element's width: when it changes, and when the theme does. */
 function whenLooksChange(el: HTMLElement, view: View, call: (width: number) => void): void {
-  const resized = new ResizeObserver(() => call(el.clientWidth));
-  resized.observe(el);
+  watched(el, new ResizeObserver(() => call(el.clientWidth)), view.signal);
   const themed = new MutationObserver(() => call(el.clientWidth));
   themed.observe(view.root, { attributes: true, attributeFilter: ["data-theme"] });
-  atEnd(view.signal, () => {
-    resized.disconnect();
-    themed.disconnect();
-  });
+  atEnd(view.signal, () => themed.disconnect());
 }

@@ -1,5 +1,6 @@
 /** Draws the timeline's ticks and its axis. A fate is told by height and form, then by colour. */
 
+import { clamp } from "./format";
 import { FATES, type Fate } from "./messages";
 import { axis, barsOf, bins, type Bar, type Domain } from "./timeline_layout";
 import type { TimelineStore } from "./timeline_store";
@@ -57,7 +58,7 @@ export function drawTimeline(
   for (const [fate, bars] of drawn) {
     context.fillStyle = context.strokeStyle = colour(COLOURS[fate]);
     for (const [column, { low, high }] of bars) {
-      const left = Math.min(columns - bar, Math.max(0, column - (bar >> 1)));
+      const left = clamp(column - (bar >> 1), 0, columns - bar);
       if (fate === "waiting" && bar > 2) {
         context.strokeRect(left + 0.5, GROUND - high + 0.5, bar - 1, high - 0.5);
       } else {

@@ -5,7 +5,7 @@
  * is shown; `x` are CSS pixels from the left edge of the track.
  */
 
-import { clock } from "./format";
+import { clamp, clock } from "./format";
 import { FATES, type Fate } from "./messages";
 
 /** The stretch of media time that the track shows, in seconds. */
@@ -58,7 +58,7 @@ export function slide(
   const stays = before?.end === (before?.start ?? 0) + WINDOW ? before : null;
   const now = stays ?? { start, end: start + WINDOW };
   if (focus === null || (focus >= now.start && focus <= now.end)) return now;
-  const centred = Math.min(start, Math.max(0, focus - WINDOW / 2));
+  const centred = clamp(focus - WINDOW / 2, 0, start);
   return { start: centred, end: centred + WINDOW };
 }
 
@@ -148,11 +148,12 @@ export function nearest(
   }
   if (best === null) return null;
   const pixel = (i: number) => Math.floor(((times[i] as number) - domain.start) / perPixel);
+  const severity = (i: number) => SEVERITY[fates[i] as number] as number;
   const here = pixel(best);
   let chosen = best;
   for (const step of [-1, 1]) {
     for (let i = best + step; i >= from && i < times.length && pixel(i) === here; i += step) {
-      if (severity(fates[i] as number) > severity(fates[chosen] as number)) chosen = i;
+      if (severity(i) > severity(chosen)) chosen = i;
     }
   }
   return chosen;
@@ -196,11 +197,8 @@ export function axis(
     const x = timeToX(k * step, domain, width);
     const half = measure(text) / 2;
     if (2 * half > width) continue;
-    marks.push({ x, label: Math.min(width - half, Math.max(half, x)), text });
+    marks.push({ x, label: clamp(x, half, width - half), text });
   }
   return marks;
 }
 
-function severity(code: number): number {
-  return SEVERITY[code] ?? 0;
-}

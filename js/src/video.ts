@@ -1,7 +1,7 @@
 /** The stage: the newest picture, when it was, what was sent to the model, and what it answered. */
 
 import { caption } from "./caption";
-import { button, h, icon, setText } from "./dom";
+import { div, h, iconButton, setText, span } from "./dom";
 import { clock } from "./format";
 import { currentState, onUnanswered } from "./in_force";
 import { Lag, lagText } from "./lag";
@@ -20,14 +20,14 @@ const MARK = 300;
 export const video: Part = (view) => {
   const { session, signal } = view;
   const canvas = h("canvas", { role: "img", "aria-label": "Video", hidden: true });
-  const lagChip = h("span");
-  const timeChip = h("span");
-  const chips = h("div", "ov-over ov-clock", lagChip, timeChip);
+  const lagChip = span();
+  const timeChip = span();
+  const chips = div("ov-over ov-clock", lagChip, timeChip);
   const mark = sampleMark(view);
   const answer = caption(view);
   const veil = veilOver(view);
-  const corner = h("div", "ov-corner", mark.element, chips);
-  const stage = h("div", "ov-video", canvas, veil.element, corner, answer.box, answer.button);
+  const corner = div("ov-corner", mark.element, chips);
+  const stage = div("ov-video", canvas, veil.element, corner, answer.box, answer.button);
 
   const lag = new Lag();
   let newest: Picture | null = null;
@@ -37,7 +37,7 @@ export const video: Part = (view) => {
     answer.tick(!canvas.hidden);
     const { welcome, status } = session;
     if (!session.visible) lag.reset(); // pictures stop then, and nothing is late for it
-    const moves = status?.state === "running" && session.connection === "live";
+    const moves = status?.state === "running" && session.connected;
     const late = moves && newest !== null ? lag.value(session.since(newest.shown_at)) : null;
     const live = welcome?.live === true && !isOver(status?.state ?? "ended");
     setText(lagChip, lagText(late, live));
@@ -103,8 +103,8 @@ export const video: Part = (view) => {
 
 /** Says which picture went to the model, until a moment after the one that follows it. */
 function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
-  const text = h("span");
-  const element = h("div", { class: "ov-over ov-sent", "aria-hidden": "true" }, text);
+  const text = span();
+  const element = div({ class: "ov-over ov-sent", "aria-hidden": "true" }, text);
   const going = new Later(signal);
   return {
     element,
@@ -122,12 +122,10 @@ function sampleMark({ signal }: View): { element: HTMLElement; see(sample: numbe
 
 /** Words over the picture or instead of it, and a way on where there is one. */
 function veilOver(view: View) {
-  const text = h("span", "ov-over");
-  const resume = button("", () => void togglePlayback(view), "ov-over ov-resume");
-  resume.title = "Resume (space)";
-  resume.ariaLabel = "Resume";
-  resume.append(icon("play"));
-  const element = h("div", "ov-veil", resume, text);
+  const text = span("ov-over");
+  const press = () => void togglePlayback(view);
+  const resume = iconButton("play", "Resume (space)", press, "ov-over ov-resume");
+  const element = div("ov-veil", resume, text);
   return {
     element,
     show(note: ReturnType<typeof stageNote>) {

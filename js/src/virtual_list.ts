@@ -6,8 +6,9 @@
  * so where each stands is arithmetic, and elements are recycled.
  */
 
-import { h, setAttr } from "./dom";
-import { atEnd } from "./later";
+import { div, setAttr } from "./dom";
+import { clamp } from "./format";
+import { watched } from "./later";
 
 /** Height of a row in CSS pixels; `results.css` has the same. */
 export const ROW_HEIGHT = 40;
@@ -35,7 +36,7 @@ export function windowOf(
   count: number,
 ): { first: number; end: number } {
   const end = Math.min(count, Math.ceil((top + viewport) / ROW_HEIGHT) + OVERSCAN);
-  const first = Math.max(0, Math.min(end, Math.floor(top / ROW_HEIGHT) - OVERSCAN));
+  const first = clamp(Math.floor(top / ROW_HEIGHT) - OVERSCAN, 0, end);
   return { first, end };
 }
 
@@ -69,7 +70,7 @@ interface Placed {
 export class VirtualList {
   readonly el: HTMLElement;
   count = 0;
-  #space = h("div", { class: "ov-list-space", role: "presentation" });
+  #space = div({ class: "ov-list-space", role: "presentation" });
   #free: Placed[] = [];
   #placed = new Map<number, Placed>();
   #top = 0;
@@ -80,15 +81,11 @@ export class VirtualList {
 
   constructor(private readonly options: ListOptions) {
     const { label, signal } = options;
-    this.el = h(
-      "div",
-      { class: "ov-list", role: "grid", tabindex: 0, "aria-label": label },
+    this.el = div({ class: "ov-list", role: "grid", tabindex: 0, "aria-label": label },
       this.#space,
     );
     this.el.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal });
-    const observer = new ResizeObserver(() => this.#resized());
-    observer.observe(this.el);
-    atEnd(signal, () => observer.disconnect());
+    watched(this.el, new ResizeObserver(() => this.#resized()), signal);
   }
 
   /** Pixels of the list above the view. 0: the newest row is in view, and new ones appear. */
@@ -129,8 +126,7 @@ export class VirtualList {
   }
 
   scrollTo(top: number): void {
-    const max = Math.max(0, this.count * ROW_HEIGHT - this.#viewport);
-    this.#top = Math.max(0, Math.min(top, max));
+    this.#top = clamp(top, 0, this.count * ROW_HEIGHT - this.#viewport);
     const scrolled = this.#top / this.#scale.ratio;
     if (this.el.scrollTop !== scrolled) this.el.scrollTop = scrolled;
     this.render();
