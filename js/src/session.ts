@@ -39,6 +39,11 @@ const SILENCE = 7000;
 /** Milliseconds for the kernel's answer to a request. */
 const REQUEST = 20_000;
 
+/** Pictures that one acknowledgement stands for. */
+const ACK_EVERY = 2;
+/** Milliseconds after which one picture alone is acknowledged. */
+const ACK_DELAY = 150;
+
 /** waiting: no welcome yet. silent: there was one, but the kernel no longer answers. */
 export type Connection = "waiting" | "live" | "silent";
 
@@ -100,6 +105,8 @@ export class Session {
   #silentSince = 0;
   #timer: ReturnType<typeof setInterval>;
   #off: (() => void)[] = [];
+  #acked = -1;
+  #ackTimer: ReturnType<typeof setTimeout> | undefined;
   /** Smallest difference seen between this clock and the kernel's, in seconds. */
   #offset = Infinity;
 
@@ -120,6 +127,7 @@ export class Session {
   /** Leaves the kernel and the model: the last view of this page is gone. */
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#ackTimer);
     this.#send({ kind: "bye", page: this.page });
     for (const off of this.#off) off();
     this.#listeners.clear();
@@ -355,8 +363,19 @@ export class Session {
       bitmap.close();
     } finally {
       // Also a picture that could not be drawn makes room for the next.
-      this.#send({ kind: "ack", page: this.page, seq: message.seq });
+      this.#acknowledge(message.seq);
     }
+  }
+
+  /** Every other picture at once, a single one soon: each message costs the kernel. */
+  #acknowledge(seq: number): void {
+    clearTimeout(this.#ackTimer);
+    const send = () => {
+      this.#acked = seq;
+      this.#send({ kind: "ack", page: this.page, seq });
+    };
+    if (seq - this.#acked >= ACK_EVERY) send();
+    else this.#ackTimer = setTimeout(send, ACK_DELAY);
   }
 }
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import anywidget
 
 __all__ = ["KernelLink"]
+
+#: A loop that does not turn for so long is blocked.
+DEAF_SECONDS = 0.4
 
 
 class KernelLink:
@@ -29,6 +33,7 @@ class KernelLink:
         self._loop = _kernel_loop()
         self._lock = threading.Lock()
         self._waiting: Callable[[], object] | None = None
+        self._asked_at: float | None = None  # when the loop was asked to show that it turns
 
     def heard(self) -> None:
         """A message came from the page; call it where it is received.
@@ -41,6 +46,24 @@ class KernelLink:
     def send(self, content: Mapping[str, Any], *buffers: bytes) -> None:
         """Send a message to every page; from any thread."""
         self._context.copy().run(self._widget.send, content, list(buffers))
+
+    def deaf(self) -> bool:
+        """Whether something (a cell) keeps the kernel's loop from turning; from any thread.
+
+        The first question only begins to find out.
+        """
+        if self._loop is None:
+            return False
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._turned)
+            return False
+        return now - self._asked_at > DEAF_SECONDS
+
+    def _turned(self) -> None:
+        self._asked_at = None
 
     def on_kernel(self, call: Callable[[], object]) -> None:
         """Run ``call()`` on the kernel's loop; one that still waits is replaced."""

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 
 __all__ = ["GONE_SECONDS", "Pages"]
 
-#: Pictures that a page may have before it says that it drew them.
-WINDOW = 2
-#: A page that acknowledges nothing gets one picture in so many seconds.
+#: Pictures that a page may have before it says that it drew them. A page answers for two at a
+#: time, because each message of a page costs the kernel more than a picture does.
+WINDOW = 4
+#: A page that acknowledges nothing gets one picture in so many seconds ...
 STALE_SECONDS = 0.5
-#: A page that was not heard of for so long is gone. With a closed tab the server would otherwise
-#: keep every message.
+#: ... until so many wait. With a closed tab the server would otherwise keep every message.
+MOST = 6
+#: A page that was not heard of for so long is gone.
 GONE_SECONDS = 5.0
+#: Both while a cell keeps the kernel from hearing any page: half a minute of that.
+MOST_DEAF = 60
+GONE_DEAF_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -33,10 +38,16 @@ class Pages:
     answers slows it down for ``GONE_SECONDS`` at most.
 
     Args:
+        deaf: whether the kernel cannot hear the pages now.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        deaf: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._deaf = deaf
         self._clock = clock
         self._lock = threading.Lock()
         self._pages: dict[str, _Page] = {}
@@ -110,9 +121,12 @@ class Pages:
             seen = [page for page in self._pages.values() if page.visible]
             if not seen:
                 return False
-            if all(self._next - page.acked < WINDOW for page in seen):
+            waiting = self._next - min(page.acked for page in seen)
+            if waiting < WINDOW:
                 return True
-            return self._clock() - self._sent_at >= STALE_SECONDS
+            if self._clock() - self._sent_at < STALE_SECONDS:
+                return False
+            return waiting < MOST or (waiting < MOST_DEAF and self._deaf())
 
     def send(self) -> int:
         """The number of a picture that is sent now."""
@@ -122,6 +136,9 @@ class Pages:
             return self._next - 1
 
     def _forget(self) -> None:
-        limit = self._clock() - GONE_SECONDS
-        for name in [name for name, page in self._pages.items() if page.heard_at < limit]:
+        now = self._clock()
+        silent = [name for name, page in self._pages.items() if now - page.heard_at > GONE_SECONDS]
+        if silent and self._deaf():
+            silent = [n for n in silent if now - self._pages[n].heard_at > GONE_DEAF_SECONDS]
+        for name in silent:
             del self._pages[name]

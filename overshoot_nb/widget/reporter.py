@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Reporter"]
 
 #: Seconds between two reports.
-REPORT_SECONDS = 0.1
+REPORT_SECONDS = 0.15
 #: Seconds between two updates of the traits: these are for observers and saved notebooks.
-TRAITS_SECONDS = 0.5
+TRAITS_SECONDS = 1.0
 #: Rows that are sent unasked; a page asks for others when it scrolls to them.
 PUSHED_ROWS = 100
 

@@ -44,7 +44,6 @@ class StreamWidget(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
 
     key = traitlets.Unicode(
         read_only=True, help="Tells this model from others; the same for all views of it."
@@ -79,9 +78,9 @@ class StreamWidget(anywidget.AnyWidget):
         self._syncing = False
         self._snapshot = Snapshot(stream, self.key)
         self._link = KernelLink(self)
-        self._pages = Pages()
-        screen = Screen(stream, self._link, self._pages)
-        reporter = Reporter(stream, self._link, self._pages, screen, self._sync)
+        self._pages = Pages(self._link.deaf)
+        self._screen = Screen(stream, self._link, self._pages)
+        reporter = Reporter(stream, self._link, self._pages, self._screen, self._sync)
         self._steering = Steering(stream, self._link, self._pages, reporter)
         self.on_msg(self._receive)
         self.observe(self._select, "selected")

@@ -1,6 +1,13 @@
 """How many pictures a page is sent, and when it counts as gone."""
 
-from overshoot_nb.widget.pages import GONE_SECONDS, STALE_SECONDS, WINDOW, Pages
+from overshoot_nb.widget.pages import (
+    GONE_DEAF_SECONDS,
+    GONE_SECONDS,
+    MOST,
+    STALE_SECONDS,
+    WINDOW,
+    Pages,
+)
 
 
 class Clock:
@@ -10,9 +17,9 @@ class Clock:
         return self.now
 
 
-def pages() -> tuple[Pages, Clock]:
+def pages(*, deaf: bool = False) -> tuple[Pages, Clock]:
     clock = Clock()
-    return Pages(clock), clock
+    return Pages(lambda: deaf, clock), clock
 
 
 def sent_within(pages: Pages, clock: Clock, seconds: float, step: float = 1 / 15) -> int:
@@ -52,8 +59,32 @@ def test_the_window_closes_without_acks_and_opens_with_them():
 def test_a_page_that_does_not_answer_gets_a_picture_now_and_then_and_then_none():
     there, clock = pages()
     there.hello("a", visible=True)
-    expected = WINDOW + int(GONE_SECONDS / STALE_SECONDS)
-    assert WINDOW < sent_within(there, clock, GONE_SECONDS) <= expected
+    assert sent_within(there, clock, GONE_SECONDS) == MOST
+    assert sent_within(there, clock, 60) == 0
+    assert not there.any
+
+
+def test_a_slow_page_never_has_many_waiting():
+    there, clock = pages()
+    there.hello("slow", visible=True)
+    drawn = sent = 0
+    for _ in range(60):
+        sent += sent_within(there, clock, 1)
+        there.beat("slow", visible=True)
+        if drawn < sent:
+            there.ack("slow", drawn)  # one picture a second
+            drawn += 1
+        assert sent - drawn <= MOST
+    assert drawn == 60
+
+
+def test_while_no_page_can_be_heard_the_video_goes_on_for_a_while():
+    there, clock = pages(deaf=True)
+    there.hello("a", visible=True)
+    sent = sent_within(there, clock, GONE_DEAF_SECONDS)
+    assert (
+        GONE_DEAF_SECONDS / STALE_SECONDS * 0.8 < sent <= WINDOW + GONE_DEAF_SECONDS / STALE_SECONDS
+    )
     assert sent_within(there, clock, 60) <= 1
     assert not there.any
 
