@@ -28,6 +28,7 @@ def report(endpoint: config.Endpoint) -> int:
     _line("FFmpeg", _ffmpeg())
     _line("local engine", _versions(LOCAL) + _missing(LOCAL, "local"))
     _line("front ends", _versions(FRONT_ENDS) or "none: pip install jupyterlab")
+    _line("widget", _widget())
     key = config.find_api_key()
     _line("API key", f"found ({key.origin})" if key else "none; the embedded engine is the default")
     return _server(endpoint)
@@ -69,6 +70,15 @@ def _missing(packages: tuple[str, ...], extra: str) -> str:
     if not missing:
         return ""
     return f" missing {', '.join(missing)}: pip install 'overshoot-nb[{extra}]'"
+
+
+def _widget() -> str:
+    try:
+        from .widget.stream_widget import FRONT_END
+    except ImportError as error:
+        return str(error)
+    size = FRONT_END.stat().st_size
+    return f"anywidget {_version('anywidget')}, front end built ({size:,} bytes)"
 
 
 def _ffmpeg() -> str:

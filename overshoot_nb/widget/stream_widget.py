@@ -24,11 +24,11 @@ from .steering import Steering
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream
 
-__all__ = ["StreamWidget"]
+__all__ = ["FRONT_END", "StreamWidget"]
 
-STATIC = Path(__file__).parent / "static"
+FRONT_END = Path(__file__).parent / "static" / "widget.js"
 
-if not (STATIC / "widget.js").is_file():
+if not FRONT_END.is_file():
     raise MissingDependencyError(
         "the widget's front end was not built: install Node.js 20 or newer, then run "
         "`pip install -e .` again (an installed wheel has it built in)"
@@ -43,7 +43,7 @@ class StreamWidget(anywidget.AnyWidget):
     no key is ever in a trait.
     """
 
-    _esm = STATIC / "widget.js"
+    _esm = FRONT_END
 
     key = traitlets.Unicode(
         read_only=True, help="Tells this model from others; the same for all views of it."
