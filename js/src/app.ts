@@ -42,9 +42,11 @@ export function mount(session: Session, el: HTMLElement): () => void {
   root.append(
     header(view),
     banner(view),
-    div("ov-main",
+    div(
+      "ov-main",
       div("ov-stage", video(view), timeline(view)),
-      div("ov-side",
+      div(
+        "ov-side",
         tabs("Steer the stream", [
           { name: "Prompt", body: promptEditor(view) },
           { name: "Settings", body: settingsForm(view) },

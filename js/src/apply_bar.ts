@@ -55,6 +55,7 @@ export function applyBar(of: Applied): ApplyBar {
     area.focus();
   });
   const apply = button("Apply", () => void bar.apply());
+  apply.title = `Apply (${SHORTCUT})`;
   const described = area.getAttribute("aria-describedby") ?? "";
   area.setAttribute("aria-describedby", `${id} ${described}`.trim());
   area.addEventListener("keydown", (event) => {
@@ -65,10 +66,7 @@ export function applyBar(of: Applied): ApplyBar {
   });
 
   const bar: ApplyBar = {
-    el: div("ov-apply",
-      line,
-      div("ov-value", ...(of.extra ?? []), revert, apply),
-    ),
+    el: div("ov-apply", line, div("ov-value", ...(of.extra ?? []), revert, apply)),
     needsRestart: () => !changesLive(session, of.setting),
     edited: () => {
       refused = "";
@@ -80,7 +78,6 @@ export function applyBar(of: Applied): ApplyBar {
       line.classList.toggle("ov-wrong", !busy && (refused !== "" || error === true));
       const restart = live && draft.edited && bar.needsRestart();
       setText(apply, restart ? `Restart with this ${of.noun}` : "Apply");
-      apply.title = `Apply (${SHORTCUT})`;
       apply.disabled = !(live && may && draft.edited) || busy;
       apply.classList.toggle("ov-primary", !apply.disabled);
       revert.hidden = !draft.edited || busy;

@@ -1,6 +1,6 @@
 /** What must be known now, between header and picture: failures, offers, a silent kernel. */
 
-import { button, div, focused, h, icon, iconButton, span } from "./dom";
+import { button, div, focused, focusOn, h, icon, iconButton, span } from "./dom";
 import { currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Problem } from "./messages";
 import type { Notice } from "./notices";
@@ -20,7 +20,7 @@ export const banner: Part = (view) => {
   const render = () => {
     for (const [about, { notice, line }] of shown) {
       if (notices.all.get(about) === notice) continue;
-      if (line.contains(focused(root))) root.focus({ preventScroll: true });
+      if (line.contains(focused(root))) focusOn(root);
       line.remove();
       shown.delete(about);
     }
@@ -88,9 +88,11 @@ function watchConnection(view: View): void {
 }
 
 function lineOf({ level, problem, action, dismissable }: Notice, done: () => void): HTMLElement {
-  return div({ class: "ov-notice", "data-level": level },
+  return div(
+    { class: "ov-notice", "data-level": level },
     level === "error" && icon("warning"),
-    div({ class: "ov-notice-text", dir: "auto" },
+    div(
+      { class: "ov-notice-text", dir: "auto" },
       h("strong", { text: problem.message.slice(0, LONGEST) }),
       problem.advice && " ",
       problem.advice && span({ text: problem.advice.slice(0, LONGEST) }),

@@ -59,7 +59,8 @@ function captionOf(row: Row): (Node | string)[] {
   return row.chips
     .slice(0, FIELDS)
     .map(([name, value]) =>
-      span("ov-caption-field",
+      span(
+        "ov-caption-field",
         span({ class: "ov-label", text: shorten(name, 40) }),
         h("bdi", { text: shorten(value, 80) }),
       ),

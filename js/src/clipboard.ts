@@ -1,5 +1,7 @@
 /** Copying: by the browser's clipboard, or the old way where a page is not trusted with that. */
 
+import { h } from "./dom";
+
 /** Copies a text. False: this page cannot. */
 export async function copyText(text: string): Promise<boolean> {
   try {
@@ -11,10 +13,7 @@ export async function copyText(text: string): Promise<boolean> {
 }
 
 function copyBySelection(text: string): boolean {
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.style.position = "fixed";
-  area.style.opacity = "0";
+  const area = h("textarea", { text, style: "position: fixed; opacity: 0" });
   document.body.append(area);
   area.select();
   const copied = document.execCommand("copy");

@@ -44,7 +44,8 @@ export const detail: Part = (view) => {
     "section",
     { class: "ov-detail", "aria-label": "Selected sample", hidden: true },
     div("ov-detail-head", title, fate.el, previous, next, copy, close),
-    div("ov-detail-body",
+    div(
+      "ov-detail-body",
       div("ov-detail-top", picture, facts),
       problem,
       chips,
@@ -74,7 +75,13 @@ export const detail: Part = (view) => {
     problem.classList.toggle("ov-dropped", known.fate === "drop");
     fillFields(chips, known.row?.chips ?? null);
     setLongText(answer, known.answer);
-    fill(facts, ...known.facts.flatMap(([name, value]) => [term(name), described(value)]));
+    fill(
+      facts,
+      ...Object.entries(known.facts).flatMap(([name, value]) => [
+        h("dt", { class: "ov-label", text: name }),
+        h("dd", { text: value, dir: "auto" }),
+      ]),
+    );
     setLongText(prompt, known.prompt);
     setText(version, known.prompt && `Prompt${known.row ? ` v${known.row.version}` : ""}`);
     for (const part of [missing, problem, answer, prompt]) part.hidden = part.textContent === "";
@@ -144,7 +151,7 @@ interface Facts {
   problem: string;
   missing: string;
   prompt: string;
-  facts: [string, string][];
+  facts: Record<string, string>;
   copy: string;
 }
 
@@ -158,14 +165,14 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
   const onTimeline = sample < timeline.length ? timeline.fate(sample) : null;
   const fate = onTimeline ?? (row === null ? null : row.ok ? "result" : "error");
   const answer = told?.text || row?.text || "";
-  const facts: [string, string][] = [];
+  const facts: Record<string, string> = {};
   if (row !== null) {
-    facts.push(["Latency", latency(row.latency_ms)]);
-    if (row.tokens !== null) facts.push(["Tokens", count(row.tokens)]);
+    facts.Latency = latency(row.latency_ms);
+    if (row.tokens !== null) facts.Tokens = count(row.tokens);
   }
   const asked = told?.model || version?.model;
-  if (asked) facts.push(["Model", asked]);
-  if (told !== undefined && told.frames > 1) facts.push(["Clip", `${told.frames} frames`]);
+  if (asked) facts.Model = asked;
+  if (told !== undefined && told.frames > 1) facts.Clip = `${told.frames} frames`;
   return {
     time: told?.media_time ?? timeline.times[sample] ?? row?.media_time ?? null,
     fate,
@@ -183,7 +190,10 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
 function scroller(label: string, name: string): HTMLElement {
   return div({
     class: `ov-scroller ${name}`,
-    dir: "auto", tabindex: 0, role: "group", "aria-label": label,
+    dir: "auto",
+    tabindex: 0,
+    role: "group",
+    "aria-label": label,
   });
 }
 
@@ -201,6 +211,3 @@ function fillFields(table: HTMLElement, chips: [string, string][] | null): void 
     ),
   );
 }
-
-const term = (text: string) => h("dt", { class: "ov-label", text });
-const described = (text: string) => h("dd", { text, dir: "auto" });

@@ -74,6 +74,11 @@ export function focused(el: Element): Element | null {
   return (el.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
+/** Gives an element the focus, and leaves the page where it is. */
+export function focusOn(el: HTMLElement): void {
+  el.focus({ preventScroll: true });
+}
+
 /** Whether a key is pressed for the browser or the host rather than for the widget. */
 export function modified({ ctrlKey, metaKey, altKey }: KeyboardEvent): boolean {
   return ctrlKey || metaKey || altKey;
@@ -90,10 +95,12 @@ const ICONS = {
   play: "M5 3.2v9.6l8-4.8z",
   pause: "M4.5 3h2.5v10H4.5zM9 3h2.5v10H9z",
   stop: "M4 4h8v8H4z",
-  restart: "M8 3a5 5 0 1 0 4.9 6h-1.6A3.5 3.5 0 1 1 8 4.5c.9 0 1.7.35 2.3.9L8.5 7.2H13V2.7l-1.6 1.6A5 5 0 0 0 8 3z",
+  restart:
+    "M8 3a5 5 0 1 0 4.9 6h-1.6A3.5 3.5 0 1 1 8 4.5c.9 0 1.7.35 2.3.9L8.5 7.2H13V2.7l-1.6 1.6A5 5 0 0 0 8 3z",
   caption: "M2 3.5h12v9H2zM4 9.5h5v1.2H4zM10 9.5h2v1.2h-2z",
   close: "M4.2 3.2 8 7l3.8-3.8 1 1L9 8l3.8 3.8-1 1L8 9l-3.8 3.8-1-1L7 8 3.2 4.2z",
-  search: "M7 2.5a4.5 4.5 0 1 0 2.7 8.1l3 3 1-1-3-3A4.5 4.5 0 0 0 7 2.5zM7 4a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+  search:
+    "M7 2.5a4.5 4.5 0 1 0 2.7 8.1l3 3 1-1-3-3A4.5 4.5 0 0 0 7 2.5zM7 4a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
   previous: "M10.3 2.6 11.4 3.7 7.1 8l4.3 4.3-1.1 1.1L4.9 8z",
   next: "M5.7 2.6 4.6 3.7 8.9 8l-4.3 4.3 1.1 1.1L11.1 8z",
   copy: "M5.5 2h7v8.5h-7zM7 3.5V9h4V3.5zM3.5 5v7.5H10V14H2V5z",

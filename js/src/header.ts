@@ -1,6 +1,6 @@
 /** The stream in one line: its state, what is watched, who answers, and the buttons that steer. */
 
-import { div, fill, focused, icon, iconButton, setAttr, setText, span } from "./dom";
+import { div, fill, focused, focusOn, icon, iconButton, setAttr, setText, span } from "./dom";
 import { currentSettings, currentState, currentStatus, isActive, onUnanswered } from "./in_force";
 import type { Control, State } from "./messages";
 import { control } from "./requests";
@@ -53,7 +53,8 @@ export const header: Part = (view) => {
   const word = span("ov-state");
   const why = span({ class: "ov-reason", dir: "auto" });
   const model = span({ class: "ov-model", dir: "auto" });
-  const el = div("ov-header",
+  const el = div(
+    "ov-header",
     dot,
     word,
     source(session.model.get("source")),
@@ -94,7 +95,7 @@ export const header: Part = (view) => {
       if (button.disabled === !free) continue;
       const leaves = !free && focused(root) === button;
       button.disabled = !free;
-      if (leaves) (may.restart ? restart : root).focus({ preventScroll: true });
+      if (leaves) focusOn(may.restart ? restart : root);
     }
   };
   session.on(["status", "connection"], render, signal);
@@ -110,7 +111,8 @@ export const header: Part = (view) => {
 function source(text: string): HTMLElement {
   const letters = Array.from(text); // whole code points
   const cut = letters.length > 2 * TAIL ? letters.length - TAIL : letters.length;
-  return span({ class: "ov-source", title: text, dir: "auto" },
+  return span(
+    { class: "ov-source", title: text, dir: "auto" },
     span({ text: letters.slice(0, cut).join("") }),
     span({ text: letters.slice(cut).join("") }),
   );

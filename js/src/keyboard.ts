@@ -1,15 +1,14 @@
 /** Keys that work wherever the focus is in the widget, but for where they mean something else. */
 
-import { modified, taken } from "./dom";
+import { focusOn, modified, taken } from "./dom";
 import { togglePlayback } from "./requests";
 import { describe, endSample, stepSample } from "./samples";
 import type { View } from "./view";
 
 /** Where letters are written, and no key is ours. */
-const EDITABLE = "input, textarea, select, [contenteditable]:not([contenteditable='false'])";
+const EDITABLE = "input, textarea, select";
 /** What space presses. */
-const PRESSABLE =
-  "button, a[href], summary, [role=button], [role=tab], [role=option], [role=switch]";
+const PRESSABLE = "button, summary";
 /** What does something of its own when it is clicked. */
 const INTERACTIVE = `${EDITABLE}, ${PRESSABLE}, label, [tabindex]`;
 
@@ -35,7 +34,7 @@ export function listenToKeys(view: View): void {
       const selecting = document.getSelection()?.isCollapsed === false;
       const within = (event.target as Element).closest(INTERACTIVE);
       if (selecting || (within !== null && within !== root)) return;
-      root.focus({ preventScroll: true });
+      focusOn(root);
     },
     { signal },
   );

@@ -19,7 +19,7 @@ export function setLongText(el: Element, text: string): void {
 /** The text in parts that end with a line where they can, else with a word. */
 export function blocks(text: string, size = BLOCK): string[] {
   const parts: string[] = [];
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     let to = from + size;
     if (to < text.length) {
       const line = text.lastIndexOf("\n", to - 1);

@@ -206,17 +206,7 @@ export interface Refused {
 }
 
 export type FromKernel =
-  | Welcome
-  | Status
-  | Picture
-  | Ticks
-  | Rows
-  | Matches
-  | Detail
-  | Prompts
-  | Models
-  | Done
-  | Refused;
+  Welcome | Status | Picture | Ticks | Rows | Matches | Detail | Prompts | Models | Done | Refused;
 
 // ---- to the kernel -----------------------------------------------------------------------------
 
@@ -291,17 +281,7 @@ export interface WantModels {
 }
 
 export type FromPage =
-  | Hello
-  | Beat
-  | Bye
-  | Ack
-  | WantRows
-  | Filter
-  | Look
-  | Control
-  | Update
-  | CheckSchema
-  | WantModels;
+  Hello | Beat | Bye | Ack | WantRows | Filter | Look | Control | Update | CheckSchema | WantModels;
 
 /** `output_schema` is JSON text; `null` takes a setting away. */
 export interface Changes {
@@ -338,17 +318,17 @@ export function parse(content: unknown): FromKernel | null {
 }
 
 /** A copy of a buffer as bytes: hosts hand over a DataView that may begin anywhere. */
-export function bytes(buffer: DataView | ArrayBuffer | undefined): Uint8Array<ArrayBuffer> {
-  if (buffer === undefined) return new Uint8Array(0);
-  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer.slice(0));
-  const view = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  return new Uint8Array(view); // aligned, so that wider arrays can be laid over it
+export function bytes(view: DataView | undefined): Uint8Array<ArrayBuffer> {
+  if (view === undefined) return new Uint8Array(0);
+  // A copy is aligned, so that wider arrays can be laid over it.
+  return new Uint8Array(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
 }
 
 /** The numbers of a `ticks` message: media times and fates of `first`, `first + 1`, ... */
-export function decodeTicks(
-  buffers: readonly (DataView | ArrayBuffer)[],
-): { times: Float64Array; fates: Uint8Array } {
+export function decodeTicks(buffers: readonly DataView[]): {
+  times: Float64Array;
+  fates: Uint8Array;
+} {
   const times = new Float64Array(bytes(buffers[0]).buffer);
   const fates = bytes(buffers[1]);
   if (times.length !== fates.length) {
@@ -358,6 +338,6 @@ export function decodeTicks(
 }
 
 /** The row numbers of a `matches` message. */
-export function decodeMatches(buffers: readonly (DataView | ArrayBuffer)[]): Uint32Array {
+export function decodeMatches(buffers: readonly DataView[]): Uint32Array {
   return new Uint32Array(bytes(buffers[0]).buffer);
 }

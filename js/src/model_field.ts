@@ -29,7 +29,8 @@ export function modelField(view: View, choose: (model: string) => void): ModelFi
   });
   const name = h("input", {
     class: "ov-field",
-    "aria-label": "Name of the model", spellcheck: "false",
+    "aria-label": "Name of the model",
+    spellcheck: "false",
     on: {
       change: () => choose(name.value),
       keydown: ({ key }) => {

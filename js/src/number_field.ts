@@ -77,7 +77,8 @@ export function settingRow(
   value: HTMLElement[],
   error: HTMLElement | null = null,
 ): HTMLElement {
-  return div("ov-setting",
+  return div(
+    "ov-setting",
     h("label", { class: "ov-label", text: label, for: id }),
     div("ov-value", ...value),
     error,

@@ -26,7 +26,8 @@ export function popover({ session, signal }: View): Popover {
   const name = span();
   const fate = fateWord();
   const text = div({ class: "ov-clamped", dir: "auto" });
-  const element = div({ class: "ov-popover", hidden: true, "aria-hidden": "true" },
+  const element = div(
+    { class: "ov-popover", hidden: true, "aria-hidden": "true" },
     frame,
     div("ov-popover-head", name, fate.el),
     text,

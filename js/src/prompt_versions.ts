@@ -62,9 +62,7 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
       text,
       version,
       other + when(at),
-      inForce
-        ? h("small", { text: "in force" })
-        : applying(version, text),
+      inForce ? h("small", { text: "in force" }) : applying(version, text),
     );
   };
   const render = () => {

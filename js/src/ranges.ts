@@ -6,9 +6,7 @@ import type { Range } from "./messages";
 /** A range as people read it: "0 < x ≤ 60 s", "1–30 fps", "≥ 1". */
 export function rangeText({ low, high, open }: Range, unit = ""): string {
   const text =
-    high === null
-      ? `${open ? ">" : "≥"} ${low}`
-      : low + (open ? " < x ≤ " : "–") + count(high);
+    high === null ? `${open ? ">" : "≥"} ${low}` : low + (open ? " < x ≤ " : "–") + count(high);
   return `${text} ${unit}`.trim();
 }
 

@@ -1,6 +1,6 @@
 /** The answers, newest on top: a filter and a list in which any of them can be found. */
 
-import { button, div, h, modified, setAttr, setText, span, taken } from "./dom";
+import { button, div, focusOn, h, modified, setAttr, setText, span, taken } from "./dom";
 import { filterField } from "./filter_field";
 import { clamp, count, plural, shorten } from "./format";
 import { currentState } from "./in_force";
@@ -36,7 +36,7 @@ export const results: Part = ({ session, signal, announce }) => {
   const schedule = onFrame(signal, update);
 
   const list = new VirtualList({ label: "Results, newest first", signal, slot, rendered });
-  const tally = span("ov-tally");
+  const tally = span("ov-label ov-tally");
   const filter = filterField(session, signal);
   const nothing = div("ov-nothing");
   const pill = button("", toTop, "ov-pill");
@@ -121,7 +121,7 @@ export const results: Part = ({ session, signal, announce }) => {
 
   function toTop(): void {
     list.scrollTo(0);
-    list.el.focus({ preventScroll: true });
+    focusOn(list.el);
   }
 
   // ---- selection -------------------------------------------------------------------------------

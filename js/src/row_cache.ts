@@ -67,8 +67,7 @@ export class RowCache {
     const idle = this.#timer === undefined;
     if (this.#watched.size === 0) this.#stop();
     else if (idle || this.#patient) {
-      const due = (number: number) =>
-        !this.#rows.has(number) && (idle || !this.#asked.has(number));
+      const due = (number: number) => !this.#rows.has(number) && (idle || !this.#asked.has(number));
       if (numbers.some(due)) this.#look(PAUSE);
     }
   }

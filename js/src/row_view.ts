@@ -57,7 +57,8 @@ export class RowView {
   #row: Row | undefined;
 
   constructor() {
-    this.el = div({ class: "ov-result", role: "row", id: uniqueId(), "aria-busy": "true" },
+    this.el = div(
+      { class: "ov-result", role: "row", id: uniqueId(), "aria-busy": "true" },
       this.#time,
       cell("answer", icon("warning"), this.#text),
       this.#latency,

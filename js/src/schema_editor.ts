@@ -135,7 +135,8 @@ export const schemaEditor: Part = (view) => {
   session.on("status", follow, signal);
   session.on("connection", bar.render, signal);
   render();
-  return div("ov-schema-editor",
+  return div(
+    "ov-schema-editor",
     span({ class: "ov-label", text: "Output schema", "aria-hidden": true }),
     area.el,
     hint,

@@ -43,7 +43,7 @@ export function jsonProblem(text: string): string | null {
 function firstFault(text: string): { at: number; expected: string } {
   const open: string[] = [];
   let need: Need = "v";
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     TOKEN.lastIndex = at;
     const [all = "", token = ""] = TOKEN.exec(text) ?? [];
     at += all.length - token.length;

@@ -95,7 +95,8 @@ export const settingsForm: Part = (view) => {
     };
     return h("input", { type: "radio", name: group, value: mode, on: { change: choose } });
   });
-  const modes = div({ class: "ov-segments", id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" },
+  const modes = div(
+    { class: "ov-segments", id: `${group}-s`, role: "radiogroup", "aria-label": "Mode" },
     ...radios.map((radio) => h("label", {}, radio, span({ text: radio.value }))),
   );
   const fields = {} as Record<NumberName, NumberField>;

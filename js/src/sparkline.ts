@@ -11,8 +11,7 @@ const EDGE = 1.5;
 export function roundUp(value: number): number {
   if (!(value > 0) || !Number.isFinite(value)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 2, 5]) if (value <= step * power) return step * power;
-  return 10 * power;
+  return power * ([1, 2, 5].find((step) => value <= step * power) ?? 10);
 }
 
 /** Height of a value in the picture: 0 at its lower edge. */
@@ -34,10 +33,9 @@ export function pathOf(values: readonly number[], top: number, room: number): st
 
 export function median(values: readonly number[]): number | null {
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle];
-  if (upper === undefined) return null;
-  return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+  const middle = (sorted.length - 1) / 2;
+  const [low, high] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)]];
+  return low === undefined || high === undefined ? null : (low + high) / 2;
 }
 
 /** What the picture shows, in words. */

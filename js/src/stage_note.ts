@@ -15,10 +15,6 @@ const OVER: Partial<Record<State, string>> = {
   closed: "Stopped",
 };
 
-export function isOver(state: State): boolean {
-  return state in OVER;
-}
-
 /** `patient`: the kernel may still be about to answer for the first time. */
 export function stageNote(
   connection: Connection,

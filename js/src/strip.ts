@@ -48,7 +48,8 @@ export const strip: Part = ({ session, signal }) => {
   const tokens = figure("Tokens");
   const cost = figure("Cost");
   const spark = sparkline(LATENCIES);
-  const el = div({ class: "ov-strip", role: "group", "aria-label": "Figures" },
+  const el = div(
+    { class: "ov-strip", role: "group", "aria-label": "Figures" },
     group(results.el, errors.el, drops.el, inFlight.el, waiting.el),
     group(p50.el, p95.el, spark.el),
     group(tokens.el, cost.el),

@@ -26,7 +26,8 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
       panel.hidden = i !== chosen;
     });
   };
-  const list = div({
+  const list = div(
+    {
       class: "ov-tab-list",
       role: "tablist",
       "aria-label": label,

@@ -23,7 +23,7 @@ export function followTheme(el: HTMLElement, signal: AbortSignal): void {
 
 function isDark(el: HTMLElement): boolean {
   // Through shadow roots too: some hosts put each widget in one.
-  for (let node: Node | null = el.parentNode; node !== null; node = parent(node)) {
+  for (let node = around(el); node !== null; node = around(node)) {
     if (!(node instanceof Element)) continue;
     const [r, g, b, alpha] = rgba(getComputedStyle(node).backgroundColor);
     if (alpha > 127) return 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
@@ -47,6 +47,6 @@ function rgba(colour: string): [number, number, number, number] {
   return [r, g, b, a];
 }
 
-function parent(node: Node): Node | null {
+function around(node: Node): Node | null {
   return node instanceof ShadowRoot ? node.host : node.parentNode;
 }

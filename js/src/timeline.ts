@@ -20,9 +20,13 @@ export const timeline: Part = (view) => {
   const playhead = h("i", "ov-playhead");
   const chosen = h("i", "ov-chosen");
   const aim = h("i", "ov-aim");
-  const track = div({
+  const track = div(
+    {
       class: "ov-track",
-      role: "slider", tabindex: 0, "aria-label": "Samples", "aria-valuemin": 0,
+      role: "slider",
+      tabindex: 0,
+      "aria-label": "Samples",
+      "aria-valuemin": 0,
     },
     canvas,
     aim,

@@ -108,8 +108,8 @@ const LEAST_SEEN = 3;
  * column errors stand on top and drops at the foot, as high as they are many, and never hidden.
  */
 export function barsOf(counts: Uint32Array, column: number): Bar[] {
-  const of = (fate: Fate) => counts[column * FATES.length + FATES.indexOf(fate)] as number;
-  const [waiting, results, errors, drops] = FATES.map(of) as [number, number, number, number];
+  const place = column * FATES.length;
+  const [waiting = 0, results = 0, errors = 0, drops = 0] = counts.subarray(place);
   const all = waiting + results + errors + drops;
   const bars: Bar[] = [];
   const body = results > 0 ? "result" : waiting > 0 ? "waiting" : null;
@@ -181,11 +181,7 @@ export interface Mark {
 }
 
 /** Marks with labels that never touch, by what `measure` says of their widths. */
-export function axis(
-  domain: Domain,
-  width: number,
-  measure: (text: string) => number,
-): Mark[] {
+export function axis(domain: Domain, width: number, measure: (text: string) => number): Mark[] {
   const room = measure(clock(domain.end));
   const perPixel = (domain.end - domain.start) / width;
   // Labels at both ends are pushed inwards, each by half a label at most.
@@ -201,4 +197,3 @@ export function axis(
   }
   return marks;
 }
-

@@ -3,12 +3,12 @@
 import { caption } from "./caption";
 import { div, h, iconButton, setText, span } from "./dom";
 import { clock } from "./format";
-import { currentState, onUnanswered } from "./in_force";
+import { currentState, isActive, onUnanswered } from "./in_force";
 import { Lag, lagText } from "./lag";
 import { atEnd, Later } from "./later";
 import type { Picture } from "./messages";
 import { togglePlayback } from "./requests";
-import { isOver, stageNote } from "./stage_note";
+import { stageNote } from "./stage_note";
 import { drawBitmap } from "./still";
 import type { Part, View } from "./view";
 
@@ -39,7 +39,7 @@ export const video: Part = (view) => {
     if (!session.visible) lag.reset(); // pictures stop then, and nothing is late for it
     const moves = status?.state === "running" && session.connected;
     const late = moves && newest !== null ? lag.value(session.since(newest.shown_at)) : null;
-    const live = welcome?.live === true && !isOver(status?.state ?? "ended");
+    const live = welcome?.live === true && isActive(status?.state ?? "ended");
     setText(lagChip, lagText(late, live));
     lagChip.hidden = lagChip.textContent === "";
     lagChip.classList.toggle("ov-live", live);
@@ -147,7 +147,7 @@ function lastPicture(
   let asked: number | null = null;
   const ask = () => {
     const { timeline, status } = session;
-    if (asked !== null || !empty() || status === null || !isOver(status.state)) return;
+    if (asked !== null || !empty() || status === null || isActive(status.state)) return;
     for (let sample = timeline.length - 1; sample >= timeline.runStart; sample--) {
       if (timeline.fate(sample) === "drop") continue; // those were not kept
       asked = sample;

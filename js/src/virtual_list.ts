@@ -81,7 +81,8 @@ export class VirtualList {
 
   constructor(private readonly options: ListOptions) {
     const { label, signal } = options;
-    this.el = div({ class: "ov-list", role: "grid", tabindex: 0, "aria-label": label },
+    this.el = div(
+      { class: "ov-list", role: "grid", tabindex: 0, "aria-label": label },
       this.#space,
     );
     this.el.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal });
@@ -110,8 +111,7 @@ export class VirtualList {
   resize(count: number, fresh = false): void {
     const more = fresh ? 0 : count - this.count;
     this.count = count;
-    this.#scale = scaleOf(count, this.#viewport);
-    this.#space.style.height = `${this.#scale.height}px`;
+    this.#fit();
     setAttr(this.el, "aria-rowcount", count);
     if (fresh) this.#free.push(...this.#placed.values());
     if (fresh) this.#placed.clear();
@@ -163,6 +163,11 @@ export class VirtualList {
     this.options.rendered(ordinals);
   }
 
+  #fit(): void {
+    this.#scale = scaleOf(this.count, this.#viewport);
+    this.#space.style.height = `${this.#scale.height}px`;
+  }
+
   #place(ordinal: number): Placed {
     let placed = this.#free.pop();
     if (placed === undefined) {
@@ -190,8 +195,7 @@ export class VirtualList {
     const back = this.#viewport === 0; // shown again: browsers may have forgotten the position
     this.#viewport = viewport;
     if (viewport === 0) return;
-    this.#scale = scaleOf(this.count, viewport);
-    this.#space.style.height = `${this.#scale.height}px`;
+    this.#fit();
     if (back) this.scrollTo(this.#top);
     else this.#scrolled();
     this.render();
