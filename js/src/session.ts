@@ -105,6 +105,7 @@ export class Session {
   #silentSince = 0;
   #timer: ReturnType<typeof setInterval>;
   #off: (() => void)[] = [];
+  #closed = false;
   #acked = -1;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
   /** Smallest difference seen between this clock and the kernel's, in seconds. */
@@ -129,6 +130,7 @@ export class Session {
     clearInterval(this.#timer);
     clearTimeout(this.#ackTimer);
     this.#send({ kind: "bye", page: this.page });
+    this.#closed = true;
     for (const off of this.#off) off();
     this.#listeners.clear();
   }
@@ -242,6 +244,7 @@ export class Session {
   }
 
   #send(message: FromPage): void {
+    if (this.#closed) return; // nothing is said after goodbye
     try {
       this.model.send(message);
     } catch {
@@ -357,11 +360,11 @@ export class Session {
   }
 
   async #show(message: Picture, buffers: DataView[]): Promise<void> {
+    const bitmap = await createImageBitmap(jpegOf(buffers)).catch(() => null); // damaged
     try {
-      const bitmap = await createImageBitmap(jpegOf(buffers));
-      this.#emit("picture", { message, bitmap });
-      bitmap.close();
+      if (bitmap) this.#emit("picture", { message, bitmap });
     } finally {
+      bitmap?.close();
       // Also a picture that could not be drawn makes room for the next.
       this.#acknowledge(message.seq);
     }

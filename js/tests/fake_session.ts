@@ -54,28 +54,24 @@ const TRAITS: Traits = {
   recent: [],
 };
 
-export interface Fake {
-  session: Session;
-  view: View;
+export interface FakeModel {
+  model: AnyModel<Traits>;
   /** Messages to the kernel, oldest first. */
   sent: FromPage[];
-  /** The newest message of a kind; fails where there is none. */
-  last<K extends FromPage["kind"]>(kind: K): Extract<FromPage, { kind: K }>;
-  /** A message from the kernel, taken in at once. */
-  say(message: FromKernel, buffers?: DataView[]): void;
-  welcome(changes?: Partial<Welcome>): void;
-  status(changes?: Partial<Status>): void;
-  /** What `announce` was given. */
-  spoken: string[];
-  /** Ends the view and the session. */
-  end(): void;
+  /** An event of the host: "msg:custom", "change:selected", "comm_live_update". */
+  emit(event: string, ...args: unknown[]): void;
+  /** How many listeners the model has. */
+  listeners(): number;
+  /** From now on messages cannot be sent, as where the kernel has gone; or they can again. */
+  refuse(refused: boolean): void;
 }
 
-/** A session and a view of it. Call `end` afterwards: a session has a timer. */
-export function fake(traits: Partial<Traits> = {}): Fake {
+/** A model without a kernel. */
+export function fakeModel(traits: Partial<Traits> = {}): FakeModel {
   const values: Traits = { ...TRAITS, ...traits };
   const listeners = new Map<string, Set<(...args: unknown[]) => void>>();
   const sent: FromPage[] = [];
+  let refused = false;
   const emit = (event: string, ...args: unknown[]) => {
     for (const listener of [...(listeners.get(event) ?? [])]) listener(...args);
   };
@@ -92,8 +88,42 @@ export function fake(traits: Partial<Traits> = {}): Fake {
     off: (event: string, listener: (...args: unknown[]) => void) => {
       listeners.get(event)?.delete(listener);
     },
-    send: (message: FromPage) => sent.push(message),
+    send: (message: FromPage) => {
+      if (refused) throw new Error("Cannot send");
+      sent.push(message);
+    },
   } as unknown as AnyModel<Traits>;
+  return {
+    model,
+    sent,
+    emit,
+    listeners: () => [...listeners.values()].reduce((sum, { size }) => sum + size, 0),
+    refuse: (is) => {
+      refused = is;
+    },
+  };
+}
+
+export interface Fake extends FakeModel {
+  session: Session;
+  view: View;
+  /** The newest message of a kind; fails where there is none. */
+  last<K extends FromPage["kind"]>(kind: K): Extract<FromPage, { kind: K }>;
+  /** A message from the kernel, taken in at once. */
+  say(message: FromKernel, buffers?: DataView[]): void;
+  welcome(changes?: Partial<Welcome>): void;
+  status(changes?: Partial<Status>): void;
+  /** What `announce` was given. */
+  spoken: string[];
+  /** Ends the view and the session. */
+  end(): void;
+}
+
+/** A session and a view of it. Call `end` afterwards: a session has a timer. */
+export function fake(traits: Partial<Traits> = {}): Fake {
+  const values: Traits = { ...TRAITS, ...traits };
+  const page = fakeModel(traits);
+  const { model, sent, emit } = page;
   const session = new Session(model);
   const ending = new AbortController();
   const spoken: string[] = [];
@@ -109,9 +139,9 @@ export function fake(traits: Partial<Traits> = {}): Fake {
   };
   document.body.append(view.root);
   return {
+    ...page,
     session,
     view,
-    sent,
     spoken,
     say,
     last: (kind) => {
@@ -129,13 +159,7 @@ export function fake(traits: Partial<Traits> = {}): Fake {
         width: 1280,
         height: 720,
         limits: LIMITS,
-        live_changes: [
-          "prompt",
-          "model",
-          "output_schema",
-          "max_output_tokens",
-          "interval_seconds",
-        ],
+        live_changes: ["prompt", "model", "output_schema", "max_output_tokens", "interval_seconds"],
         prompts: [
           {
             version: values.prompt_version,
