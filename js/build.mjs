@@ -63,15 +63,23 @@ export default widget;
 const writing = {
   name: "writing",
   setup(build) {
-    build.onEnd(async ({ outputFiles, errors }) => {
+    build.onEnd(async ({ outputFiles, metafile, errors }) => {
       if (errors.length) return;
       const [{ text, contents }] = outputFiles;
+      const [{ inputs }] = Object.values(metafile.outputs);
+      const ofStyles = ([path]) => path.endsWith(".css");
+      const styles = Object.entries(inputs)
+        .filter(ofStyles)
+        .reduce((n, [, i]) => n + i.bytesInOutput, 0);
       const module = options.watch || options.plain ? text : packed(contents);
       const file = join(options.outdir, "widget.js");
       await mkdir(options.outdir, { recursive: true });
       await writeFile(file, module);
       const size = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
-      console.log(`${file}: ${size(contents.length)} minified, ${size(module.length)} written`);
+      console.log(
+        `${file}: ${size(contents.length - styles)} of script, ${size(styles)} of styles,`,
+        `${size(Buffer.byteLength(module))} written`,
+      );
     });
   },
 };
@@ -85,6 +93,7 @@ const context = await esbuild.context({
   charset: "utf8",
   minify: !options.watch,
   sourcemap: options.watch ? "inline" : false,
+  metafile: true,
   write: false,
   plugins: [styles, writing],
 });
