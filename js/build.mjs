@@ -67,10 +67,9 @@ const writing = {
       if (errors.length) return;
       const [{ text, contents }] = outputFiles;
       const [{ inputs }] = Object.values(metafile.outputs);
-      const ofStyles = ([path]) => path.endsWith(".css");
-      const styles = Object.entries(inputs)
-        .filter(ofStyles)
-        .reduce((n, [, i]) => n + i.bytesInOutput, 0);
+      const [, { bytesInOutput: styles }] = Object.entries(inputs).find(([path]) =>
+        path.endsWith(".css"),
+      );
       const module = options.watch || options.plain ? text : packed(contents);
       const file = join(options.outdir, "widget.js");
       await mkdir(options.outdir, { recursive: true });
