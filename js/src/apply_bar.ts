@@ -4,7 +4,7 @@
  */
 
 import type { Draft } from "./draft";
-import { button, div, setText, span, uniqueId } from "./dom";
+import { button, div, setAttr, setText, span, uniqueId } from "./dom";
 import { changesLive } from "./in_force";
 import type { Changes } from "./messages";
 import { inWords, update } from "./requests";
@@ -57,7 +57,7 @@ export function applyBar(of: Applied): ApplyBar {
   const apply = button("Apply", () => void bar.apply());
   apply.title = `Apply (${SHORTCUT})`;
   const described = area.getAttribute("aria-describedby") ?? "";
-  area.setAttribute("aria-describedby", `${id} ${described}`.trim());
+  setAttr(area, "aria-describedby", `${id} ${described}`.trim());
   area.addEventListener("keydown", (event) => {
     event.stopPropagation(); // Jupyter would run the cell
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -1,6 +1,6 @@
 /** The newest answer over the video, with its age, and the button that switches it off. */
 
-import { div, fill, h, iconButton, setText, span } from "./dom";
+import { div, fill, h, iconButton, setAttr, setText, span } from "./dom";
 import { clock, shorten } from "./format";
 import type { Row } from "./messages";
 import type { View } from "./view";
@@ -45,7 +45,7 @@ export function caption({ session, signal }: View): Caption {
       box.classList.toggle("ov-error", !row.ok);
       fill(text, ...captionOf(row));
     }
-    button.setAttribute("aria-pressed", String(session.caption));
+    setAttr(button, "aria-pressed", String(session.caption));
     tick();
   };
   session.on(["rows", "status", "caption"], update, signal);

@@ -1,7 +1,7 @@
 /** The selected sample as a whole: its picture, its answer, and how that came about. */
 
 import { copyText } from "./clipboard";
-import { div, fill, h, iconButton, setText } from "./dom";
+import { div, fill, h, iconButton, setAttr, setText } from "./dom";
 import { clock, count, latency } from "./format";
 import { Later } from "./later";
 import type { Fate, Row } from "./messages";
@@ -69,7 +69,7 @@ export const detail: Part = (view) => {
     fate.show(known.fate);
     element.classList.toggle("ov-stale", pending);
     if (!pending) void drawStill(canvas, latest?.jpeg ?? null);
-    canvas.setAttribute("aria-label", `Picture of sample ${shown}`);
+    setAttr(canvas, "aria-label", `Picture of sample ${shown}`);
     setText(missing, pending || latest?.jpeg ? "" : known.missing);
     setText(problem, known.problem);
     problem.classList.toggle("ov-dropped", known.fate === "drop");

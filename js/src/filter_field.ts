@@ -18,6 +18,21 @@ export function filterField(session: Session, signal: AbortSignal): HTMLElement 
     spellcheck: "false",
     autocomplete: "off",
     dir: "auto",
+    on: {
+      input: () => {
+        if (input.value === "") apply();
+        else typing.set(TYPING, apply);
+      },
+      keydown: (event) => {
+        event.stopPropagation(); // the notebook has keys of its own
+        if (event.key === "Enter") apply();
+        if (event.key === "Escape") {
+          event.preventDefault();
+          input.value = "";
+          apply();
+        }
+      },
+    },
   });
   input.value = session.query;
   const apply = () => {
@@ -25,19 +40,6 @@ export function filterField(session: Session, signal: AbortSignal): HTMLElement 
     const query = input.value.trim();
     if (query !== session.query) session.filter(query);
   };
-  input.addEventListener("input", () => {
-    if (input.value === "") apply();
-    else typing.set(TYPING, apply);
-  });
-  input.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // the notebook has keys of its own
-    if (event.key === "Enter") apply();
-    if (event.key === "Escape") {
-      event.preventDefault();
-      input.value = "";
-      apply();
-    }
-  });
   const follow = () => {
     // A reopened notebook has no kernel to search in.
     input.disabled = session.connection === "waiting";

@@ -1,7 +1,7 @@
 /** The prompt: edited here, applied when its author says so, with all versions that ran. */
 
 import { applyBar, SHORTCUT } from "./apply_bar";
-import { button, div, setText } from "./dom";
+import { button, div, setAttr, setText } from "./dom";
 import { Draft } from "./draft";
 import { plural } from "./format";
 import { currentPrompt } from "./in_force";
@@ -64,7 +64,7 @@ export const promptEditor: Part = (view) => {
   });
   const open = (opened: boolean) => {
     versions.el.hidden = !opened;
-    disclose.setAttribute("aria-expanded", String(opened));
+    setAttr(disclose, "aria-expanded", String(opened));
     versions.render();
   };
   const disclose = button("", () => open(versions.el.hidden), "ov-disclose");

@@ -1,6 +1,6 @@
 /** Versions of the prompt, newest first: a click loads one's text, another applies it. */
 
-import { button, fill, h, span } from "./dom";
+import { button, fill, h, setAttr, span } from "./dom";
 import { currentPrompt, currentSettings } from "./in_force";
 import type { PromptVersion } from "./messages";
 import type { View } from "./view";
@@ -51,7 +51,7 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
   };
   const applying = (version: number, text: string) => {
     const apply = button("Apply", () => of.apply(text), "ov-link");
-    apply.setAttribute("aria-label", `Apply v${version}`);
+    setAttr(apply, "aria-label", `Apply v${version}`);
     return apply;
   };
   const line = ({ version, text, model, at }: PromptVersion) => {

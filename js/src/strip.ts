@@ -86,25 +86,27 @@ export const strip: Part = ({ session, signal }) => {
 function dropFigure() {
   const { el: words, value } = figure("Drops", "drop");
   const list = div("ov-reasons");
-  const el = h("details", "ov-drops", h("summary", {}, words), list);
-  let shown = "";
   const close = () => {
     el.open = false;
   };
-  el.addEventListener("focusout", close);
-  el.addEventListener("keydown", (event) => {
-    if (event.key === " " || event.key === "Enter") event.stopPropagation();
-    if (event.key !== "Escape" || !el.open) return;
-    close();
-    event.stopPropagation();
-  });
-  el.addEventListener("toggle", () => {
-    // As far to the right as there is room in the widget.
-    list.style.translate = "";
-    const edge = el.closest(".ov-strip")?.getBoundingClientRect().right ?? Infinity;
-    const over = list.getBoundingClientRect().right - edge + 8;
-    if (over > 0) list.style.translate = `${-over}px`;
-  });
+  const on = {
+    focusout: close,
+    keydown: (event: KeyboardEvent) => {
+      if (event.key === " " || event.key === "Enter") event.stopPropagation();
+      if (event.key !== "Escape" || !el.open) return;
+      close();
+      event.stopPropagation();
+    },
+    toggle: () => {
+      // As far to the right as there is room in the widget.
+      list.style.translate = "";
+      const edge = el.closest(".ov-strip")?.getBoundingClientRect().right ?? Infinity;
+      const over = list.getBoundingClientRect().right - edge + 8;
+      if (over > 0) list.style.translate = `${-over}px`;
+    },
+  };
+  const el = h("details", { class: "ov-drops", on }, h("summary", {}, words), list);
+  let shown = "";
   return {
     el,
     show({ total, reasons }: ReturnType<typeof dropsOf>) {

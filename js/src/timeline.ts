@@ -27,6 +27,21 @@ export const timeline: Part = (view) => {
       tabindex: 0,
       "aria-label": "Samples",
       "aria-valuemin": 0,
+      on: {
+        pointermove: (event) => {
+          if (event.pointerType !== "touch") hover(at(event, RADIUS));
+        },
+        pointerleave: () => hover(null),
+        click: (event) => {
+          const finger = (event as PointerEvent).pointerType === "touch";
+          const sample = at(event, finger ? FINGER : RADIUS);
+          if (sample !== null) session.select(sample === session.selected ? null : sample);
+        },
+        keydown: (event) => {
+          const by = STEPS[event.key];
+          if (by !== undefined && !modified(event) && stepSample(session, by)) taken(event);
+        },
+      },
     },
     canvas,
     aim,
@@ -111,19 +126,6 @@ export const timeline: Part = (view) => {
     track.classList.toggle("ov-aimed", sample !== null);
     refresh(false);
   };
-  track.addEventListener("pointermove", (event) => {
-    if (event.pointerType !== "touch") hover(at(event, RADIUS));
-  });
-  track.addEventListener("pointerleave", () => hover(null));
-  track.addEventListener("click", (event) => {
-    const finger = (event as PointerEvent).pointerType === "touch";
-    const sample = at(event, finger ? FINGER : RADIUS);
-    if (sample !== null) session.select(sample === session.selected ? null : sample);
-  });
-  track.addEventListener("keydown", (event) => {
-    const by = STEPS[event.key];
-    if (by !== undefined && !modified(event) && stepSample(session, by)) taken(event);
-  });
 
   session.on(
     "picture",

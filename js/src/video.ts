@@ -22,12 +22,13 @@ export const video: Part = (view) => {
   const canvas = h("canvas", { role: "img", "aria-label": "Video", hidden: true });
   const lagChip = span();
   const timeChip = span();
-  const chips = div("ov-over ov-clock", lagChip, timeChip);
+  const chips = div("ov-clock", timeChip, lagChip);
   const mark = sampleMark(view);
   const answer = caption(view);
   const veil = veilOver(view);
-  const corner = div("ov-corner", mark.element, chips);
-  const stage = div("ov-video", canvas, veil.element, corner, answer.box, answer.button);
+  const stage = div("ov-video", canvas, veil.element, answer.box, answer.button);
+  // Below the picture, never over it: scoreboards and clocks stand in every corner.
+  const bar = div("ov-stage-bar", chips, mark.element);
 
   const lag = new Lag();
   let newest: Picture | null = null;
@@ -98,13 +99,13 @@ export const video: Part = (view) => {
   const timer = setInterval(tick, TICK);
   atEnd(signal, () => clearInterval(timer));
   update();
-  return stage;
+  return div("", stage, bar);
 };
 
 /** Says which picture went to the model, until a moment after the one that follows it. */
 function sampleMark({ signal }: View): { element: HTMLElement; see(sample: number | null): void } {
   const text = span();
-  const element = div({ class: "ov-over ov-sent", "aria-hidden": "true" }, text);
+  const element = div({ class: "ov-sent", "aria-hidden": "true" }, text);
   const going = new Later(signal);
   return {
     element,
