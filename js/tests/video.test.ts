@@ -49,7 +49,7 @@ describe("the picture", () => {
 
   it("keeps its place before it comes: the video's shape", () => {
     page.welcome({ width: 720, height: 1280 });
-    expect(stage.style.aspectRatio).toBe("720 / 1280");
+    expect(find(".ov-video").style.aspectRatio).toBe("720 / 1280");
   });
 
   it("tells its time, of how much where that is known", async () => {
