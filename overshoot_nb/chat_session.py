@@ -177,6 +177,11 @@ class ChatSession:
         """
         self.reader.change_interval(seconds)
 
+    @property
+    def paused(self) -> bool:
+        """Whether it was told to take no samples."""
+        return self._paused
+
     def pause(self) -> None:
         """Take no samples: a file stands still, a live source is read on and dropped."""
         self._paused = True
@@ -361,6 +366,8 @@ class ChatSession:
             return
         try:
             await asyncio.wait_for(self._worker_done.wait(), WORKER_SECONDS)
-        except TimeoutError:
+        except BaseException as error:
             self._deserted = True
+            if not isinstance(error, TimeoutError):
+                raise
             self._sink.said("a read of the source is still ending")

@@ -25,6 +25,8 @@ logger = logging.getLogger("overshoot_nb")
 #: Rows that are shown, and characters of each of their cells.
 ROWS = 5
 CELL_CUT = 300
+COLUMNS = 12
+PROMPT_CUT = 2000
 
 
 def clock(seconds: float) -> str:
@@ -59,7 +61,7 @@ def stream_html(stream: Stream) -> str:
         for text in (stream.settings.source.label, stream.model, figures(stream.stats))
     )
     status = html.escape(stream.status)
-    prompt = html.escape(stream.prompt)
+    prompt = _short(stream.prompt, PROMPT_CUT)
     return (
         '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
         f"<div><strong>{status}</strong> · {head}</div>"
@@ -97,7 +99,7 @@ def _newest(stream: Stream) -> str:
     rows = table.results_since(len(table) - ROWS)
     if not rows:
         return "<div><em>no rows yet</em></div>"
-    fields = list(dict.fromkeys(name for r in rows if r.ok for name in _fields(r)))
+    fields = list(dict.fromkeys(name for r in rows if r.ok for name in _fields(r)))[:COLUMNS]
     failed = not all(r.ok for r in rows)
     head = ["time", *fields, *(["error"] if failed else [])]
     body = [
@@ -124,5 +126,5 @@ def _fields(result: StreamInferenceResult) -> dict[str, str]:
     return {name: "–" if value is None else str(value) for name, value in result.output.items()}
 
 
-def _short(text: str) -> str:
-    return html.escape(text if len(text) <= CELL_CUT else text[: CELL_CUT - 1] + "…")
+def _short(text: str, cut: int = CELL_CUT) -> str:
+    return html.escape(text if len(text) <= cut else text[: cut - 1] + "…")

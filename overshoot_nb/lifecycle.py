@@ -14,6 +14,7 @@ from typing import Literal
 
 from .api.chat import ChatClient
 from .callbacks import CallbackQueue
+from .capture import VideoInfo
 from .chat_session import ChatSession, check_model
 from .errors import OvershootError, StreamClosedError, ValidationError
 from .journal import Journal
@@ -47,6 +48,7 @@ class Lifecycle:
         journal: what came of it.
         preview: who looks on.
         run_start: index of the first sample of this run.
+        info: what is watched, once it was opened.
         callbacks: the calls of the user's callbacks that wait.
 
     Args:
@@ -75,6 +77,7 @@ class Lifecycle:
         self.journal = Journal(settings.output_schema, settings.keep_frames)
         self.preview = Preview()
         self.run_start = 0
+        self.info: VideoInfo | None = None
         self.callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
         self._chat = chat
         self._runtime = runtime
@@ -86,6 +89,8 @@ class Lifecycle:
         self._over = asyncio.Event()
         self._steering = asyncio.Lock()
         self._close_reason: str | None = None
+        self._closes = 0
+        self._cancelled: asyncio.Task[None] | None = None  # the run that was told to end
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._restarting = False  # a run ends, the stream does not
@@ -134,6 +139,7 @@ class Lifecycle:
         try:
             self._on_start()
             await self.session.open()
+            self.info = self.session.reader.info
         except BaseException as error:
             await self.session.stop()
             if isinstance(error, asyncio.CancelledError):
@@ -141,7 +147,7 @@ class Lifecycle:
             else:
                 self._finish("failed", str(error))
             raise
-        self._set_state("running")
+        self._set_state("paused" if self.session.paused else "running")
         self._runtime.close_at_exit(self, self.close)
         self._main = asyncio.create_task(self._live(), name=self.stream_id)
 
@@ -197,15 +203,16 @@ class Lifecycle:
         async with self._steering:
             self.require_active("update it")
             settings = await self._checked(changes)
+            self.require_active("update it")  # it may have ended meanwhile
             if fixed := set(self._differing(changes)) - self.session.LIVE_CHANGES:
                 raise ValidationError(
                     f"{', '.join(sorted(fixed))} cannot change while the stream runs; "
                     "restart(...) takes the same values and keeps the rows"
                 )
             version = self._version(settings)
-            self.session.ask(version)
             if settings.processing != self.settings.processing:
-                self.session.change_interval(changes["interval_seconds"])
+                self.session.change_interval(settings.numbers["interval_seconds"])
+            self.session.ask(version)
             self._adopt(settings, version)
             return version
 
@@ -216,20 +223,27 @@ class Lifecycle:
             ValidationError: a value is not allowed.
             NotFoundError: the embedded engine does not have the model.
             SourceError: the source cannot be opened again.
-            StreamClosedError: the stream's client was closed.
+            StreamClosedError: the stream's client was closed, or the stream meanwhile.
         """
+        closes = self._closes
         async with self._steering:
+            if self._closes != closes:
+                raise StreamClosedError("the stream was closed before it could restart")
             settings = await self._checked(changes)
-            self._restart = asyncio.create_task(self._run_again(settings))
+            restart = self._restart = asyncio.create_task(self._run_again(settings))
             try:
                 # Its own task: close() may cancel it without cancelling the caller.
-                await asyncio.wait([self._restart])
-                if self._restart.cancelled():
+                await asyncio.wait([restart])
+                if restart.cancelled():
                     raise StreamClosedError("the stream was closed while it restarted")
-                self._restart.result()
+                restart.result()
             finally:
-                self._restart.cancel()
+                if not restart.done():
+                    self._close_reason = "interrupted"
+                    restart.cancel()
+                    await asyncio.wait([restart])  # what comes next finds one run or none
                 self._restart = None
+                self._finish_left()
 
     async def _run_again(self, settings: StreamSettings) -> None:
         self._restarting = True
@@ -275,10 +289,11 @@ class Lifecycle:
         )
 
     def _adopt(self, settings: StreamSettings, version: PromptVersion) -> None:
+        schema = settings.output_schema
+        if schema is not None and schema != self.settings.output_schema:
+            self.journal.table.add_schema(schema)
         self.settings = settings
         self.prompts.add(version)
-        if settings.output_schema is not None:
-            self.journal.table.add_schema(settings.output_schema)
         self.journal.touch()
 
     async def steer(self, state: Literal["paused", "running"]) -> None:
@@ -292,7 +307,8 @@ class Lifecycle:
             self.session.pause()
         else:
             self.session.resume()
-        self._set_state(state)
+        if self.state != "starting":  # a run that opens its source becomes it then
+            self._set_state(state)
 
     def require_active(self, verb: str) -> None:
         """Refuse to ``verb`` a stream that is over.
@@ -310,21 +326,30 @@ class Lifecycle:
 
     async def close(self, reason: str = "closed by its user", *, drain: bool = True) -> None:
         """End the stream; idempotent. ``drain`` calls the callbacks that wait, for a second."""
-        if self._restart is not None:
+        self._closes += 1
+        if (restart := self._restart) is not None:
             self._close_reason = reason
-            self._restart.cancel()
-            await asyncio.wait([self._restart])
+            restart.cancel()
+            await asyncio.wait([restart])
         await self._end_run(reason)
+        self._finish_left()
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()
 
     async def _end_run(self, reason: str) -> None:
-        if self._main is None:
+        main = self._main
+        if main is None:
             return
-        if self._close_reason is None:  # cancelled once: a second time would hit the clean-up
-            self._close_reason = reason
-            self._main.cancel()
-        await asyncio.wait([self._main])
+        if self._cancelled is not main:  # once: a second time would hit the clean-up
+            self._cancelled = main
+            self._close_reason = self._close_reason or reason
+            main.cancel()
+        await asyncio.wait([main])
+
+    def _finish_left(self) -> None:
+        """The run ended for a restart that will not come."""
+        if self.is_active and self._main is not None and self._main.done():
+            self._finish("closed", self._close_reason or "interrupted")
 
     async def wait_over(self, *, drain: bool) -> None:
         """Wait for the end, and (``drain``) until every callback was called."""

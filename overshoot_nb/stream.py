@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from numbers import Integral
 from typing import TYPE_CHECKING, Unpack
 
 from .display import figures, show_stream, stream_html
+from .errors import ValidationError
 from .frames import FrameStore
 from .lifecycle import Lifecycle
 from .prompts import PromptHistory
@@ -105,7 +107,8 @@ class Stream:
     @property
     def duration(self) -> float | None:
         """Length of the video in seconds, or None where it has no end or does not say."""
-        return self._life.session.reader.info.duration
+        info = self._life.info
+        return info.duration if info is not None else None
 
     # ---- what came of it ----
 
@@ -213,7 +216,11 @@ class Stream:
     @selected.setter
     def selected(self, index: int | None) -> None:
         if index is not None:
-            check_whole("selected", index, 0, max(len(self.samples) - 1, 0))
+            # A cell of the DataFrame is NumPy's own kind of integer.
+            index = int(index) if isinstance(index, Integral) and index is not True else index
+            if not len(self.samples):
+                raise ValidationError(f"selected={index!r}: no sample was taken yet")
+            check_whole("selected", index, 0, len(self.samples) - 1)
         self._selected = index
         self._life.journal.touch()
 

@@ -83,6 +83,7 @@ class ResultTable:
         self._results: list[StreamInferenceResult] = []
         self._lock = threading.Lock()  # guards what follows; a list's append needs none
         self._layout: Layout | None = None
+        self._laid_out = 0  # how many schemas the layout is for
         self._filled = 0
         self._frame: pd.DataFrame | None = None
 
@@ -91,10 +92,9 @@ class ResultTable:
 
         A property on which schemas disagree has the narrowest dtype that holds both.
         """
-        with self._lock:
-            if output_schema not in self._schemas:
-                self._schemas.append(output_schema)
-                self._layout, self._filled, self._frame = None, 0, None
+        # No lock: it is held while a large table is built, and this must not wait for that.
+        if output_schema not in self._schemas:
+            self._schemas = [*self._schemas, output_schema]
 
     def append(self, result: StreamInferenceResult) -> None:
         """Add a result as the last row. O(1), from any thread."""
@@ -122,6 +122,8 @@ class ResultTable:
         numbers; without new rows nothing is built.
         """
         with self._lock:
+            if self._laid_out != len(self._schemas):
+                self._layout, self._filled, self._frame = None, 0, None
             if self._frame is None or self._filled != len(self._results):
                 self._frame = self._fill()
             return _own(self._frame)
@@ -138,7 +140,8 @@ class ResultTable:
         # halfway leaves columns of different lengths, and the next call starts over.
         self._layout, self._filled, self._frame = None, 0, None
         if layout is None:
-            layout, filled = Layout(*self._schemas), 0
+            schemas = self._schemas
+            layout, filled, self._laid_out = Layout(*schemas), 0, len(schemas)
         rows = self._results[filled:]
         layout.extend(rows)
         frame = layout.frame()

@@ -7,7 +7,9 @@ import itertools
 import json
 import math
 import threading
+import time
 
+import numpy as np
 import pytest
 
 from overshoot_nb import NotFoundError, Overshoot, SourceError, StreamClosedError, ValidationError
@@ -296,6 +298,78 @@ def test_closing_wins_over_a_restart(clip, monkeypatch):
         run(server, main)
 
 
+def test_closing_beside_a_restart_that_has_not_begun_ends_the_stream(clip):
+    with ChatServer(number) as server:
+
+        async def main(client):
+            stream = await client.streams.create(clip, "What number?", MODEL)
+            outcomes = await asyncio.gather(
+                stream.restart(), stream.restart(), stream.close(), return_exceptions=True
+            )
+            assert isinstance(outcomes[1], StreamClosedError)
+            assert outcomes[2] is None
+            assert not stream.is_active
+            assert not client.streams.active
+            await stream.wait(timeout=1)
+
+        run(server, main)
+
+
+def test_an_interrupted_restart_leaves_one_run_or_none(clip, monkeypatch):
+    from overshoot_nb.capture.reading import ContainerCapture
+
+    opened = ContainerCapture.open
+
+    def slow(self):
+        time.sleep(0.5)
+        return opened(self)
+
+    with ChatServer(number) as server:
+
+        async def main(client):
+            stream = await client.streams.create(clip, "What number?", MODEL)
+            monkeypatch.setattr(ContainerCapture, "open", slow)
+            interrupted = asyncio.create_task(stream.restart())
+            await asyncio.sleep(0.2)
+            interrupted.cancel()
+            await stream.restart()
+            assert stream.state == "running"
+            assert client.streams.active == [stream]
+            before = len(stream.df)
+            await until(lambda: len(stream.df) > before)
+            assert stream.is_active
+            await stream.close()
+
+        run(server, main)
+
+
+def test_a_pause_while_it_restarts_holds(clip, monkeypatch):
+    from overshoot_nb.capture.reading import ContainerCapture
+
+    opened = ContainerCapture.open
+
+    def slow(self):
+        time.sleep(0.5)
+        return opened(self)
+
+    with ChatServer(number) as server:
+
+        async def main(client):
+            stream = await client.streams.create(clip, "What number?", MODEL)
+            monkeypatch.setattr(ContainerCapture, "open", slow)
+            restarting = asyncio.create_task(stream.restart())
+            await until(lambda: stream.state == "starting")
+            await stream.pause()
+            assert stream.duration == 10.0  # as it was known, without opening anything
+            await restarting
+            assert stream.state == "paused"
+            await stream.resume()
+            assert stream.state == "running"
+            await stream.close()
+
+        run(server, main)
+
+
 def test_a_closed_client_restarts_nothing(clip):
     with ChatServer(number) as server:
 
@@ -326,6 +400,10 @@ def test_a_sample_is_selected_by_its_index(clip):
                 with pytest.raises(ValidationError, match="selected="):
                     stream.selected = wrong
             assert stream.selected == 3
+            stream.selected = stream.df["sample"].iloc[-1]
+            assert stream.selected == 19
+            assert type(stream.selected) is int
+            stream.selected = np.int64(2)
             stream.selected = None
             assert stream.selected is None
 

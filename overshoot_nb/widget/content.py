@@ -105,16 +105,16 @@ def status_of(stream: Stream, media_time: float) -> Status:
 
 def welcome_to(page: str, stream: Stream, query: str) -> Welcome:
     """Everything that a page needs to begin."""
-    info = stream._life.session.reader.info
+    info = stream._life.info
     source = stream.settings.source
     return {
         "kind": "welcome",
         "page": page,
         "live": source.live,
         "realtime": stream.settings.realtime,
-        "duration": info.duration,
-        "width": info.width,
-        "height": info.height,
+        "duration": stream.duration,
+        "width": info.width if info is not None else 0,
+        "height": info.height if info is not None else 0,
         "limits": LIMITS,
         "live_changes": sorted(stream._life.session.LIVE_CHANGES),
         "prompts": prompts_of(stream),

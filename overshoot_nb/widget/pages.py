@@ -137,8 +137,11 @@ class Pages:
 
     def _forget(self) -> None:
         now = self._clock()
+        quiet = max((now - page.heard_at for page in self._pages.values()), default=0.0)
+        # Asked before it matters: whether the kernel hears takes a moment to find out.
+        deaf = quiet > GONE_SECONDS / 3 and self._deaf()
         silent = [name for name, page in self._pages.items() if now - page.heard_at > GONE_SECONDS]
-        if silent and self._deaf():
+        if deaf:
             silent = [n for n in silent if now - self._pages[n].heard_at > GONE_DEAF_SECONDS]
         for name in silent:
             del self._pages[name]

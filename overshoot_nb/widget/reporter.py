@@ -66,6 +66,10 @@ class Reporter:
         self._status_sent: dict[str, Any] = {}
         self._journal.watch(self.touched)
 
+    def close(self) -> None:
+        """Report no more."""
+        self._journal.unwatch(self.touched)
+
     def touched(self) -> None:
         """Something changed; from any thread."""
         with self._lock:
@@ -79,7 +83,7 @@ class Reporter:
         self._pending = False  # first: what changes from here on is of the next report
         if self._pages.any:
             self._send_ticks()
-            self._send_rows()
+            self.send_new_rows()
             self._send_prompts()
             self.send_status(always=False)
         if not self._traits_pending:
@@ -95,8 +99,8 @@ class Reporter:
         self.send_status(always=True)
         times, fates = life.journal.log.read()
         self._link.send({"kind": "ticks", "first": 0}, times, fates)
-        self._rows_sent = min(self._rows_sent, max(len(life.journal.table) - PUSHED_ROWS, 0))
-        self._send_rows()
+        total = len(life.journal.table)
+        self.send_rows(range(max(total - PUSHED_ROWS, 0), total))
         self._screen.show_again()
         self.follow()
 
@@ -141,7 +145,8 @@ class Reporter:
             times, fates = self._journal.log.read(first)
             self._link.send({"kind": "ticks", "first": first}, times, fates)
 
-    def _send_rows(self) -> None:
+    def send_new_rows(self) -> None:
+        """The rows since the last report, and which of them fit the filters."""
         first = self._rows_sent
         new = self._journal.table.results_since(first)
         if not new:

@@ -17,12 +17,16 @@ __all__ = ["RECENT_CUT", "ROW_CUT", "fits", "row_of"]
 ROW_CUT = 400
 #: Characters of an answer in a saved notebook.
 RECENT_CUT = 120
+#: Fields of a structured answer, and characters of each; in a saved notebook, fewer.
 CHIPS = 24
 CHIP_CUT = 80
+RECENT_CHIPS = 8
+RECENT_CHIP_CUT = 40
 
 
 def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
     """A result as row number ``row``, its texts cut to ``cut`` characters."""
+    limits = (CHIPS, CHIP_CUT) if cut > RECENT_CUT else (RECENT_CHIPS, RECENT_CHIP_CUT)
     at = result.answered_at or result.captured_at
     return {
         "row": row,
@@ -33,7 +37,7 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "ok": result.ok,
         "text": result.result[:cut],
         "cut": len(result.result) > cut,
-        "chips": _chips(result.output) if result.ok else None,
+        "chips": _chips(result.output, *limits) if result.ok else None,
         "error": result.error[:cut] if result.error is not None else None,
         "latency_ms": round(result.inference_latency_ms, 1),
         "tokens": result.usage.total_tokens if result.usage is not None else None,
@@ -41,23 +45,24 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
     }
 
 
-def _chips(output: Any) -> list[tuple[str, str]] | None:
+def _chips(output: Any, most: int, cut: int) -> list[tuple[str, str]] | None:
     if not isinstance(output, Mapping):
         return None
-    return [(_short(str(key)), _text(value)) for key, value in islice(output.items(), CHIPS)]
+    fields = islice(output.items(), most)
+    return [(_short(str(key), cut), _text(value, cut)) for key, value in fields]
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, cut: int) -> str:
     if isinstance(value, str):
-        return _short(value)
+        return _short(value, cut)
     if isinstance(value, list | dict):
         # Enough of it to fill the chip; a long list is not written out for that.
         value = value[:CHIPS] if isinstance(value, list) else dict(islice(value.items(), CHIPS))
-    return _short(json.dumps(value, ensure_ascii=False, default=str))
+    return _short(json.dumps(value, ensure_ascii=False, default=str), cut)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= CHIP_CUT else text[: CHIP_CUT - 1] + "…"
+def _short(text: str, cut: int) -> str:
+    return text if len(text) <= cut else text[: cut - 1] + "…"
 
 
 def fits(query: str) -> Callable[[StreamInferenceResult], bool]:

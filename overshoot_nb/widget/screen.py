@@ -27,21 +27,24 @@ class Screen:
         self._link = link
         self._pages = pages
         self._newest: PreviewFrame | None = None
-        self._on = False
 
     @property
     def media_time(self) -> float:
-        """Time of the picture that was shown last, in seconds of the video."""
-        return self._newest.media_time if self._newest is not None else 0.0
+        """Where the video is, in seconds: the newest picture that is known."""
+        newest = self._newest_known()
+        return newest.media_time if newest is not None else 0.0
 
     def follow(self) -> None:
         """Watch while a page can be seen, and not otherwise. On the runtime's loop."""
-        watched = self._pages.watched
-        if watched and not self._on:
+        # Each time, not only at a change: a viewer that failed once was let go.
+        if self._pages.watched:
             self._stream._life.preview.watch(self)
-        elif self._on and not watched:
-            self._stream._life.preview.unwatch(self)
-        self._on = watched
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stream._life.preview.unwatch(self)
 
     def show_again(self) -> None:
         """Send the newest picture to a page that has none yet."""
@@ -51,12 +54,14 @@ class Screen:
     def _newest_known(self) -> PreviewFrame | None:
         stored = self._stream.frames.latest
         newest = self._newest
-        if stored is None or (newest is not None and newest.media_time >= stored.media_time):
+        captured_at = stored.captured_at.timestamp() if stored is not None else 0.0
+        # By the clock: after a restart the video is younger than what was shown of it before.
+        if stored is None or (newest is not None and newest.shown_at >= captured_at):
             return newest
         frame = stored.frames[-1]
         return PreviewFrame(
             frame.media_time,
-            stored.captured_at.timestamp(),
+            captured_at,
             frame.data,
             frame.width,
             frame.height,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .reporter import Reporter
 
 __all__ = ["Steering"]
+
+logger = logging.getLogger("overshoot_nb")
 
 #: Characters of an answer, a prompt or an error that are sent to be read.
 WHOLE_CUT = 200_000
@@ -98,7 +101,9 @@ class Steering:
             await work
         except NeedsRestart as refusal:
             self._refuse(page, request, refusal.problem, restart=True)
-        except OvershootError as error:
+        except Exception as error:
+            if not isinstance(error, OvershootError):
+                logger.exception("a request of the widget failed in an unforeseen way")
             self._refuse(page, request, problem_of(error))
         else:
             self._link.send({"kind": "done", "page": page, "request": request})
@@ -171,10 +176,11 @@ class Steering:
             results = self._stream._life.journal.table.results_since(0)
             # Off the loop: a hundred thousand answers take a while to read.
             found = await asyncio.to_thread(matching, query, 0, results)
-            self._reporter.send_matches(page, query, found, append=False)
+            # Rows that came meanwhile: reported now, so that the next report begins after them.
+            self._reporter.send_new_rows()
             late = self._stream._life.journal.table.results_since(len(results))
-            if more := matching(query, len(results), late):
-                self._reporter.send_matches(page, query, more, append=True)
+            found += matching(query, len(results), late)
+            self._reporter.send_matches(page, query, found, append=False)
 
     async def _look(self, sample: int) -> None:
         stream = self._stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,13 +76,14 @@ class StreamWidget(anywidget.AnyWidget):
         self.set_trait("key", uuid.uuid4().hex)
         #: The stream that is shown.
         self.stream = stream
-        self._syncing = False
+        # What is being set from the stream, and where: to be told from what others set meanwhile.
+        self._writing: tuple[int, str, Any] | None = None
         self._snapshot = Snapshot(stream, self.key)
         self._link = KernelLink(self)
         self._pages = Pages(self._link.deaf)
         self._screen = Screen(stream, self._link, self._pages)
-        reporter = Reporter(stream, self._link, self._pages, self._screen, self._sync)
-        self._steering = Steering(stream, self._link, self._pages, reporter)
+        self._reporter = Reporter(stream, self._link, self._pages, self._screen, self._sync)
+        self._steering = Steering(stream, self._link, self._pages, self._reporter)
         self.on_msg(self._receive)
         self.observe(self._select, "selected")
         self.observe(self._ask, "prompt")
@@ -117,17 +119,30 @@ class StreamWidget(anywidget.AnyWidget):
 
     def _sync(self) -> None:
         """Bring the traits up to date; on the kernel's thread."""
-        self._syncing = True
-        try:
-            with self.hold_sync():
-                for name, value in traits_of(self.stream).items():
-                    setattr(self, name, value)
-        finally:
-            self._syncing = False
+        with self.hold_sync():
+            for name, value in traits_of(self.stream).items():
+                self._writing = threading.get_ident(), name, value
+                setattr(self, name, value)
+            self._writing = None
         self._snapshot.refresh()
 
+    def _is_own(self, change: Any) -> bool:
+        return self._writing == (threading.get_ident(), change["name"], change["new"])
+
+    def close(self) -> None:
+        """Let the stream go: it goes on, and ``stream.widget`` is another from then on.
+
+        Until then a widget that was shown keeps its stream in memory, rows and pictures too.
+        """
+        stream = getattr(self, "stream", None)  # also called on a widget that was never whole
+        if stream is not None and stream._widget is self:
+            stream._widget = None
+            self._reporter.close()
+            self._screen.stop()
+        super().close()
+
     def _select(self, change: Any) -> None:
-        if self._syncing:
+        if self._is_own(change):
             return
         try:
             self.stream.selected = change["new"]
@@ -135,7 +150,7 @@ class StreamWidget(anywidget.AnyWidget):
             self.selected = self.stream.selected
 
     def _ask(self, change: Any) -> None:
-        if self._syncing or change["new"] == self.stream.prompt:
+        if self._is_own(change) or change["new"] == self.stream.prompt:
             return
         loop = get_runtime().loop
         loop.call_soon_threadsafe(lambda: self._steering.update(prompt=change["new"]))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overshoot_nb.types import StreamInferenceResult, Usage
-from overshoot_nb.widget.rows import CHIP_CUT, CHIPS, ROW_CUT, fits, row_of
+from overshoot_nb.widget.rows import CHIP_CUT, CHIPS, RECENT_CUT, ROW_CUT, fits, row_of
 
 
 def result(text="", *, ok=True, error=None, version=1, output=None) -> StreamInferenceResult:
@@ -58,6 +58,12 @@ def test_chips_are_short_whatever_the_answer_holds(output):
     assert len(row["chips"]) == min(len(output), CHIPS)
     assert all(len(key) <= CHIP_CUT and len(text) <= CHIP_CUT for key, text in row["chips"])
     json.dumps(row)
+
+
+def test_the_rows_of_a_saved_notebook_are_small_whatever_the_answers():
+    output = {f"{'k' * 60}{i}": "v" * 500 for i in range(60)}
+    row = row_of(0, result(json.dumps(output), output=output), RECENT_CUT)
+    assert 20 * len(json.dumps(row)) < 25_000
 
 
 def test_chips_are_texts_as_json_has_them():

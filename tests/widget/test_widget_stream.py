@@ -424,6 +424,82 @@ def test_the_models_of_the_server(clip, page_of):
     run(main)
 
 
+def test_a_page_that_is_opened_after_a_failed_restart_is_welcome(page_of, tmp_path):
+    path = make_video(tmp_path / "clip.mp4", frames=60, fps=30)
+
+    async def main(client):
+        stream = await client.streams.create(path, "Number?", MODEL, realtime=False)
+        await stream.wait()
+        path.rename(tmp_path / "elsewhere.mp4")
+        page = page_of(stream)
+        refused = await page.ask("control", action="restart")
+        assert "clip.mp4" in refused["problem"]["message"]
+        page.hello()
+        assert (await page.until("welcome"))["duration"] == 2.0
+        failed = await page.until("status", lambda s: s["state"] == "failed")
+        assert "can be played" in failed["problem"]["advice"]
+
+    run(main)
+
+
+def test_another_page_that_filters_gets_no_row_twice(clip, page_of):
+    async def main(client):
+        stream = await client.streams.create(
+            clip, "Number?", MODEL, realtime=False, interval_seconds=0.1
+        )
+        await stream.wait()
+        one, two = page_of(stream, name="one"), page_of(stream, name="two")
+        one.hello()
+        await one.until("welcome")
+        one.say("filter", query="is:ok")
+        await one.until("matches")
+        two.hello()
+        await two.until("welcome", lambda w: w["page"] == "two")
+        stream.selected = 0  # something to report
+        await asyncio.sleep(0.5)
+        numbers: list[int] = []
+        for message, (data,) in zip(one.of("matches"), one.buffers_of("matches"), strict=True):
+            numbers = [*(numbers if message["append"] else []), *memoryview(data).cast("I")]
+        assert numbers == list(range(100))
+
+    run(main)
+
+
+def test_a_widget_that_is_closed_lets_the_stream_go(clip, page_of):
+    async def main(client):
+        stream = await client.streams.create(clip, "Number?", MODEL)
+        page = page_of(stream)
+        page.hello()
+        await page.until("picture")
+        first = stream.widget
+        first.close()
+        assert not stream._life.preview.active
+        assert stream.widget is not first
+        assert stream.widget._repr_mimebundle_()
+        assert stream.is_active
+        await stream.close()
+
+    run(main)
+
+
+def test_what_an_observer_sets_steers_too(clip):
+    async def main(client):
+        stream = await client.streams.create(clip, "Number?", MODEL)
+        widget = stream.widget
+
+        def choose(change):
+            if widget.selected is None and change["new"]:
+                widget.selected = change["new"][-1]["sample"]
+
+        widget.observe(choose, "recent")
+        await until(lambda: stream.selected is not None)
+        await asyncio.sleep(1.2)
+        assert widget.selected == stream.selected
+        await stream.close()
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     "message",
     [
