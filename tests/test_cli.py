@@ -93,5 +93,5 @@ def test_serve_answers_on_a_port_until_it_is_stopped():
         refused.value.close()
     finally:
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+        print(server.communicate(timeout=20)[0])  # shown where the test failed
     assert server.returncode in (0, 130)

@@ -43,7 +43,15 @@ class ClientGone(Exception):
 
 def missing_packages(modules: Sequence[str]) -> list[str]:
     """Those of the modules that are not installed."""
-    return [name for name in modules if importlib.util.find_spec(name) is None]
+    return [name for name in modules if not _installed(name)]
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:
+        # It is there, half imported by another thread: cv2 has no spec for a while.
+        return True
 
 
 class Engine:

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import httpx
 import pytest
 from asking import chat_error, content, page, question
 
 from overshoot_nb import errors, local
+from overshoot_nb.local.engine import missing_packages
 from overshoot_nb.local.serving import make_server
 
 SIGN = page([(40, 40, "PLATFORM 9", 40)], size=(320, 180))
@@ -143,3 +145,11 @@ def test_missing_packages_name_the_command(monkeypatch):
     )
     with pytest.raises(errors.MissingDependencyError, match=r"pip install .overshoot-nb\[local\]."):
         local.open_transport()
+
+
+def test_a_package_that_another_thread_is_importing_is_not_missing(monkeypatch):
+    """cv2 stands in sys.modules without a spec while it loads itself, as the server starts."""
+    half = types.ModuleType("half_imported")
+    assert half.__spec__ is None
+    monkeypatch.setitem(sys.modules, "half_imported", half)
+    assert missing_packages(["half_imported", "no_such_package"]) == ["no_such_package"]
