@@ -7,6 +7,7 @@ peer connection owns are touched; nothing is patched in the libraries.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def allow_loopback(pc: RTCPeerConnection, *, always: bool) -> None:
 
 
 def _add_loopback(connection: Any, always: bool) -> None:
-    gather = connection.get_component_candidates
+    gather: Callable[..., Awaitable[list[Candidate]]] = connection.get_component_candidates
 
     async def gather_with_loopback(
         component: int, addresses: list[str], **options: Any
