@@ -16,7 +16,7 @@ from . import config
 from .types import EncodedFrame
 from .validation import check_jpeg_quality, check_max_size
 
-__all__ = ["ClipEncoder", "FrameEncoder", "fit"]
+__all__ = ["ClipEncoder", "FrameEncoder", "Scaler", "fit"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -63,7 +63,7 @@ class FrameEncoder:
         check_jpeg_quality(quality)
         self._quality = quality
         # One for all frames: a new one for each costs half as much again.
-        self._scaler = _Scaler()
+        self._scaler = Scaler()
 
     def picture(self, frame: Any, rotation: int = 0, aspect: Fraction = Fraction(1)) -> Picture:
         """The upright picture at its final size, BGR, shape (h, w, 3)."""
@@ -103,7 +103,7 @@ class ClipEncoder:
         self._stream.codec_context.thread_count = 1
         self._unit = Fraction(1, fps)
         self._stream.codec_context.time_base = self._unit
-        self._scaler = _Scaler()
+        self._scaler = Scaler()
 
     def add(self, picture: Picture, position: int) -> None:
         """Shows a picture from ``position / fps`` on; positions grow."""
@@ -123,23 +123,27 @@ class ClipEncoder:
         self._container.close()
 
 
-class _Scaler:
-    """One kept swscale context, on this thread alone where the library lets that be said."""
+class Scaler:
+    """One kept swscale context, on this thread alone where the library lets that be said.
+
+    Called with a frame, the width, height and format it is to have, and more of what PyAV's
+    ``reformat`` takes; gives the frame itself where there is nothing to do.
+    """
 
     def __init__(self) -> None:
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._threads: dict[str, int] = {"threads": 1}
 
-    def __call__(self, frame: Any, width: int, height: int, form: str) -> Any:
+    def __call__(self, frame: Any, width: int, height: int, form: str, **options: Any) -> Any:
         try:
             return self._reformatter.reformat(
-                frame, width, height, form, interpolation=_BILINEAR, **self._threads
+                frame, width, height, form, interpolation=_BILINEAR, **options, **self._threads
             )
         except TypeError:
             if not self._threads:
                 raise
             self._threads = {}
-            return self(frame, width, height, form)
+            return self(frame, width, height, form, **options)
 
 
 _BILINEAR = "BILINEAR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 __all__ = ["READ_AHEAD_SECONDS", "Pacer"]
 
@@ -35,13 +36,30 @@ class Pacer:
         """Whether it holds a file to the clock."""
         return self._realtime
 
-    def wait(self, media_time: float) -> bool:
-        """Block until ``media_time`` (seconds) is due; False when stopped meanwhile."""
+    @property
+    def paused(self) -> bool:
+        """Whether the clock stands still."""
+        return self._paused_at is not None
+
+    def wait(self, media_time: float, on_hold: Callable[[], None] | None = None) -> bool:
+        """Block until ``media_time`` (seconds) is due; False when stopped meanwhile.
+
+        ``on_hold`` is called once, on this thread, if a pause holds it back.
+        """
         with self._condition:
             while not self._stopped:
                 now = time.monotonic()
                 if self._paused_at is not None and self._hold:
-                    self._condition.wait()
+                    if on_hold is None:
+                        self._condition.wait()
+                        continue
+                    # Without the lock: whoever pauses or resumes need not wait for it.
+                    self._condition.release()
+                    try:
+                        on_hold()
+                    finally:
+                        self._condition.acquire()
+                    on_hold = None
                     continue
                 if not self._realtime:
                     return True

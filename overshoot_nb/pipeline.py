@@ -6,24 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import chain
 from types import TracebackType
 from typing import get_args
 
 from . import config
-from .capture import Shown, VideoInfo, make_capture
-from .encoder import ClipEncoder, FrameEncoder, Picture, fit
-from .errors import SourceEndedError, ValidationError
+from .capture import Shown, VideoInfo
+from .encoder import ClipEncoder, FrameEncoder, Picture
+from .errors import ValidationError
 from .pacing import Pacer
 from .preview import Preview, PreviewTrack
 from .sampler import ClipSampler, FrameSampler, make_sampler
-from .sources import FrameSource, SourceConfig
+from .sources import SourceConfig
 from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
 from .validation import check_choice
+from .watching import Watching
 
 __all__ = ["SampleReader"]
-
-_NO_LIMIT = (1 << 30, 1 << 30)
 
 
 @dataclass(slots=True)
@@ -81,14 +79,13 @@ class SampleReader:
         first_index: int = 0,
     ) -> None:
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
-        self._source = source
         self._sampler = make_sampler(processing)
         self._encoder = FrameEncoder(max_size, jpeg_quality)
         self._as_video = clip_encoding == "video"
         self._pacer = pacer or Pacer(realtime=False, hold=False)
         self._wait = wait or self._pacer.wait
         self._on_drop = on_drop or (lambda index, media_time, reason: None)
-        self._capture = make_capture(source, on_status or (lambda text: None))
+        self._watching = Watching(source, self._pacer, on_status)
         self.live = source.live
         self._track: PreviewTrack | None = None
         if preview is not None:
@@ -99,11 +96,7 @@ class SampleReader:
                 wait=self._due,
                 between=source.live or source.realtime,
             )
-        self._info: VideoInfo | None = None
-        self._frames: Iterator[Shown] = iter(())
-        self._head: list[Shown] = []
         self._index = first_index
-        self._stopped = False
         self._newest = Fraction(-1)  # media time of the newest frame given
         self._seen = False  # whether any frame was decoded
         self._encoded: tuple[Fraction, Picture, EncodedFrame] | None = None
@@ -116,20 +109,7 @@ class SampleReader:
         Raises:
             SourceError: it cannot be opened or has no video.
         """
-        if self._info is None:
-            info = self._capture.open()
-            near = self._pacer.wait_until_near if self._pacer.realtime else None
-            self._frames = self._capture.frames(self._track or self._sampler, near)
-            # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
-            # may never come.
-            if not isinstance(self._source, FrameSource):
-                for shown in self._frames:
-                    self._head.append(shown)
-                    if shown.frame is not None:
-                        info = info.with_size(*_display_size(shown))
-                        break
-            self._info = info
-        return self._info
+        return self._watching.open(self._track or self._sampler)
 
     @property
     def info(self) -> VideoInfo:
@@ -139,7 +119,7 @@ class SampleReader:
     @property
     def ending(self) -> str:
         """Why it ended, in words; "" before."""
-        return self._capture.ending
+        return self._watching.ending
 
     def change_interval(self, seconds: float) -> None:
         """Takes a frame every so many seconds, from the first moment on that was not chosen yet.
@@ -153,19 +133,16 @@ class SampleReader:
         if not isinstance(self._sampler, FrameSampler):
             raise ValidationError("interval_seconds is frame mode's: these are clips")
         self._sampler.change_interval(seconds)
-        self._capture.sampler_changed()
+        self._watching.sampler_changed()
 
     def interrupt(self) -> None:
         """Makes the iteration end soon. From any thread."""
-        self._stopped = True
-        self._capture.interrupt()
+        self._watching.interrupt()
 
     def close(self) -> None:
         """Lets go of the source. Idempotent; call it where the iteration runs, or after it."""
-        self.interrupt()
-        self._head.clear()
         self._encoded = None
-        self._capture.close()
+        self._watching.close()
 
     def __enter__(self) -> SampleReader:
         self.open()
@@ -194,17 +171,11 @@ class SampleReader:
             yield from self._frame_samples(sampler)
         else:
             yield from self._clip_samples(sampler)
-        if not self._seen and not self._stopped:
-            raise SourceEndedError(
-                f"{self._source.label}: gave no frame ({self.ending})", self.ending
-            )
-
-    def _all_shown(self) -> Iterator[Shown]:
-        head, self._head = self._head, []
-        return chain(head, self._frames)
+        if not self._seen and not self._watching.stopped:
+            raise self._watching.without_frames()
 
     def _frame_samples(self, sampler: FrameSampler) -> Iterator[Sample]:
-        for shown in self._all_shown():
+        for shown in self._watching.frames():
             ticks = sampler.take(shown.start, shown.end)
             if shown.frame is None:
                 for tick in ticks:
@@ -228,7 +199,7 @@ class SampleReader:
     def _clip_samples(self, sampler: ClipSampler) -> Iterator[Sample]:
         clips: dict[int, _OpenClip] = {}
         try:
-            for shown in self._all_shown():
+            for shown in self._watching.frames():
                 for number, positions in sampler.take(shown.start, shown.end):
                     clip = clips.setdefault(number, _OpenClip(number))
                     if shown.frame is None:
@@ -244,10 +215,10 @@ class SampleReader:
                     sample = self._finished(sampler, clips.pop(number))
                     if sample is not None:
                         yield sample
-                    if self._stopped:
+                    if self._watching.stopped:
                         return
             for number in sorted(clips):
-                if self._stopped:
+                if self._watching.stopped:
                     return
                 sample = self._finished(sampler, clips.pop(number))
                 if sample is not None:
@@ -302,9 +273,9 @@ class SampleReader:
         return self._track is None or self._track.pass_by(shown, sample_at)
 
     def _due(self, media_time: float) -> bool:
-        if not self._stopped and not self._wait(media_time):
+        if not self._watching.stopped and not self._wait(media_time):
             self.interrupt()
-        return not self._stopped
+        return not self._watching.stopped
 
     def _sample(
         self,
@@ -329,9 +300,3 @@ class SampleReader:
 def _due_at(sampler: ClipSampler, clip: _OpenClip) -> Fraction:
     """Media time of the last frame of a clip."""
     return sampler.time(clip.number) + Fraction(len(clip.frames) - 1, sampler.fps)
-
-
-def _display_size(shown: Shown) -> tuple[int, int]:
-    frame = shown.frame
-    assert frame is not None
-    return fit(frame.width, frame.height, shown.aspect, shown.rotation, _NO_LIMIT)

@@ -1,0 +1,100 @@
+"""A source as one worker thread watches it: opened, its first frame known, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from .capture import Shown, VideoInfo, make_capture
+from .encoder import fit
+from .errors import SourceEndedError
+from .pacing import Pacer
+from .sampler import Sampler
+from .sources import FrameSource, SourceConfig
+
+__all__ = ["Watching"]
+
+_NO_LIMIT = (1 << 30, 1 << 30)
+
+
+class Watching:
+    """A capture with its first frame decoded ahead, which tells the upright size.
+
+    Args:
+        source: what to watch.
+        pacer: the clock of a file that is played; reading keeps close to it.
+        on_status: told in words when a connection is lost and found again.
+
+    Attributes:
+        stopped: whether it was interrupted.
+
+    Raises:
+        ValidationError: the server alone can watch the source.
+    """
+
+    def __init__(
+        self, source: SourceConfig, pacer: Pacer, on_status: Callable[[str], None] | None = None
+    ) -> None:
+        self._source = source
+        self._pacer = pacer
+        self._capture = make_capture(source, on_status or (lambda text: None))
+        self._info: VideoInfo | None = None
+        self._frames: Iterator[Shown] = iter(())
+        self._head: list[Shown] = []
+        self.stopped = False
+
+    def open(self, sampler: Sampler) -> VideoInfo:
+        """Opens the source, to give the frames that ``sampler`` wants. Idempotent.
+
+        Raises:
+            SourceError: it cannot be opened or has no video.
+        """
+        if self._info is None:
+            info = self._capture.open()
+            near = self._pacer.wait_until_near if self._pacer.realtime else None
+            self._frames = self._capture.frames(sampler, near)
+            # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
+            # may never come.
+            if not isinstance(self._source, FrameSource):
+                for shown in self._frames:
+                    self._head.append(shown)
+                    if shown.frame is not None:
+                        info = info.with_size(*_display_size(shown))
+                        break
+            self._info = info
+        return self._info
+
+    def frames(self) -> Iterator[Shown]:
+        """The wanted frames in display order; once."""
+        head, self._head = self._head, []
+        return chain(head, self._frames)
+
+    @property
+    def ending(self) -> str:
+        """Why it ended, in words; "" before."""
+        return self._capture.ending
+
+    def sampler_changed(self) -> None:
+        """The sampler may want other moments now. From any thread."""
+        self._capture.sampler_changed()
+
+    def interrupt(self) -> None:
+        """Makes the frames end soon. From any thread."""
+        self.stopped = True
+        self._capture.interrupt()
+
+    def close(self) -> None:
+        """Lets go of the source. Idempotent; where the frames are read, or after that."""
+        self.interrupt()
+        self._head.clear()
+        self._capture.close()
+
+    def without_frames(self) -> SourceEndedError:
+        """The error of a source that ended without a single frame."""
+        return SourceEndedError(f"{self._source.label}: gave no frame ({self.ending})", self.ending)
+
+
+def _display_size(shown: Shown) -> tuple[int, int]:
+    frame = shown.frame
+    assert frame is not None
+    return fit(frame.width, frame.height, shown.aspect, shown.rotation, _NO_LIMIT)
