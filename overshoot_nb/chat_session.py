@@ -7,56 +7,51 @@ and accounts for every sample; :class:`~overshoot_nb.stream.Stream` holds what c
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import ClassVar, Protocol
+from fractions import Fraction
+from typing import ClassVar
 
 from .api.chat import ChatAnswer, ChatClient, ChatRequest
+from .capture import VideoInfo
+from .encoder import fit
 from .errors import (
     AuthenticationError,
     InsufficientCreditsError,
     NotFoundError,
     OvershootError,
     PermissionDeniedError,
+    ValidationError,
 )
 from .handoff import Handoff
 from .pacing import Pacer
 from .pipeline import SampleReader
 from .preview import Preview
 from .prompts import PromptVersion
-from .runtime import start_thread
+from .session import Sink
 from .settings import StreamSettings
-from .types import Sample, StreamInferenceResult
+from .stats import StreamStats
+from .types import (
+    Sample,
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInferenceResult,
+    StreamInfo,
+)
+from .worker import Worker
 
-__all__ = ["ChatSession", "PromptInForce", "Sink", "check_model"]
+__all__ = ["ChatSession", "PromptInForce"]
 
 #: No later sample would fare better, so these end the stream.
 FATAL = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, NotFoundError)
 #: A stream that never got an answer gives up after this many failures in a row.
 HOPELESS_AFTER = 3
-#: How long the worker thread may take to end. A native read can only be left, not broken off.
-WORKER_SECONDS = 3.5
 
 DROP_LATE = "replaced by a newer sample"
 DROP_PAUSED = "paused"
 DROP_CLOSED = "stream closed"
-
-
-class Sink(Protocol):
-    """What a session tells its stream; ``sampled``, ``missed`` and ``dropped`` from any thread.
-
-    Of each index, ``sampled`` or ``missed`` comes first, in the order of the indices.
-    """
-
-    def sampled(self, sample: Sample) -> None: ...
-    def sent(self, sample: Sample) -> None: ...
-    def missed(self, index: int, media_time: float, reason: str) -> None: ...
-    def dropped(self, sample: Sample, reason: str, *, sent: bool = False) -> None: ...
-    def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None: ...
-    def said(self, note: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +62,24 @@ class PromptInForce:
     request: ChatRequest
 
 
-async def check_model(chat: ChatClient, model: str) -> None:
-    """Refuse a model that the server lacks before a source (a camera) is opened for nothing.
-
-    Only on the embedded engine, whose list is whole: other servers may take names that they do
-    not list, and refuse the first request otherwise, which ends the stream.
-
-    Raises:
-        NotFoundError: the embedded engine has no such model.
-    """
-    if not chat.endpoint.is_local:
-        return
-    names = [m.model for m in await chat.get_models()]
-    if names and model not in names:
-        raise NotFoundError(
-            f"the embedded engine has no model {model!r}; it has {', '.join(names)}"
-        )
-
-
 class ChatSession:
     """Samples a source and asks about each sample, until the source ends or it is stopped.
 
-    :meth:`open`, then :meth:`run`, and always :meth:`stop`; all on the runtime's loop.
+    See :class:`~overshoot_nb.session.Session`.
 
     Args:
         settings: what to watch and how.
         prompt: what to ask at first.
+        chat: whom to ask.
+        sink: whom to tell.
         preview: who looks on while it samples.
         first_index: index of the first sample.
+
+    Attributes:
+        stream_id: id of this run, in every row.
+        info: what is watched, once it is open.
     """
 
-    #: What can be changed while it runs, as named in ``client.streams.create``.
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
         ("prompt", "model", "output_schema", "max_output_tokens", "interval_seconds")
     )
@@ -107,7 +89,6 @@ class ChatSession:
         settings: StreamSettings,
         prompt: PromptVersion,
         chat: ChatClient,
-        stream_id: str,
         sink: Sink,
         *,
         preview: Preview,
@@ -115,14 +96,16 @@ class ChatSession:
     ) -> None:
         self._settings = settings
         self._chat = chat
-        self._stream_id = stream_id
+        self.stream_id = f"stream_{uuid.uuid4().hex[:20]}"
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(
             realtime=settings.source.realtime and not settings.source.live,
             hold=not settings.source.live,
         )
-        self.reader = SampleReader(
+        self.info: VideoInfo | None = None
+        self._started_at = time.monotonic()
+        self._reader = SampleReader(
             settings.source,
             settings.processing,
             max_size=settings.max_size,
@@ -137,12 +120,13 @@ class ChatSession:
         self._handoff = Handoff(
             self._loop, newest_wins=settings.realtime, capacity=settings.max_in_flight
         )
-        self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._worker_done = asyncio.Event()
-        self._worker_started = False
-        self._worker_error: BaseException | None = None
+        self._worker = Worker(
+            f"overshoot-sampler-{self.stream_id[-6:]}",
+            self._reader,
+            self._read,
+            self._handoff.finish,
+        )
         self._fatal: OvershootError | None = None
-        self._deserted = False  # its worker thread did not end in time
         self._paused = False
         self._failures = 0
         self._answers = 0
@@ -150,13 +134,23 @@ class ChatSession:
 
     # ---- steering ----
 
-    def ask(self, prompt: PromptVersion) -> None:
+    async def ask(self, prompt: PromptVersion) -> StreamConfigResponse:
         """Ask this from the next request on.
 
         Raises:
             ValidationError: it cannot be asked; the one before stays.
         """
+        before = self._prompt.version
         self._prompt = self._prepared(prompt)
+        return StreamConfigResponse(
+            id=f"{self.stream_id}-prompt-{prompt.version}",
+            stream_id=self.stream_id,
+            prompt=prompt.text,
+            model=prompt.model,
+            output_schema_json=prompt.output_schema,
+            created_at=before.created_at,
+            updated_at=prompt.created_at,
+        )
 
     def _prepared(self, prompt: PromptVersion) -> PromptInForce:
         request = self._chat.prepare(
@@ -165,7 +159,7 @@ class ChatSession:
             output_schema=prompt.output_schema,
             max_output_tokens=prompt.max_output_tokens,
             response_format=self._settings.response_format,
-            thread_id=self._stream_id,
+            thread_id=self.stream_id,
         )
         return PromptInForce(prompt, request)
 
@@ -175,7 +169,7 @@ class ChatSession:
         Raises:
             ValidationError: it is out of range, or these are clips.
         """
-        self.reader.change_interval(seconds)
+        self._reader.change_interval(seconds)
 
     @property
     def paused(self) -> bool:
@@ -200,30 +194,19 @@ class ChatSession:
         Raises:
             SourceError: it cannot be opened, or is no video.
         """
-        self._worker_started = True
-        start_thread(self._work, f"overshoot-sampler-{self._stream_id[-6:]}")
-        await self._opened
+        await self._worker.start()
+        self.info = self._reader.info
 
-    def _work(self) -> None:
-        try:
-            with self.reader as reader:
-                reader.open()
-                self._tell_loop(self._set_opened, None)
-                for sample in reader:
-                    self._hand_over(sample)
-        except BaseException as error:
-            self._worker_error = error
-            self._tell_loop(self._set_opened, error)
-        finally:
-            self._handoff.finish()
-            self._tell_loop(self._worker_done.set)
+    def _read(self) -> None:
+        for sample in self._reader:
+            self._hand_over(sample)
 
     def _missed(self, index: int, media_time: float, reason: str) -> None:
-        if not self._deserted:
+        if not self._worker.deserted:
             self._sink.missed(index, media_time, reason)
 
     def _hand_over(self, sample: Sample) -> None:
-        if self._deserted:
+        if self._worker.deserted:
             return
         if self._paused and self._settings.source.live:
             self._sink.missed(sample.index, sample.media_time, DROP_PAUSED)
@@ -234,18 +217,6 @@ class ChatSession:
             self._sink.dropped(sample, DROP_CLOSED)
         elif lost is not None:
             self._sink.dropped(lost, DROP_LATE)
-
-    def _tell_loop(self, function: Callable[..., object], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # closed: the interpreter exits, nobody listens
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _set_opened(self, error: BaseException | None) -> None:
-        if self._opened.done():
-            return
-        if error is None:
-            self._opened.set_result(None)
-        else:
-            self._opened.set_exception(error)
 
     # ---- asking ----
 
@@ -272,9 +243,8 @@ class ChatSession:
                 previous = None if self._settings.realtime else turn
         if self._fatal is not None:
             raise self._fatal
-        if self._worker_error is not None:
-            raise self._worker_error
-        return self.reader.ending
+        await self._worker.wait()
+        return self._reader.ending
 
     async def _ask(
         self,
@@ -327,7 +297,7 @@ class ChatSession:
     ) -> StreamInferenceResult:
         return StreamInferenceResult(
             id=f"res_{uuid.uuid4().hex}",
-            stream_id=self._stream_id,
+            stream_id=self.stream_id,
             mode=sample.mode,
             model_name=prompt.version.model,
             prompt=prompt.version.text,
@@ -351,10 +321,44 @@ class ChatSession:
             self._fatal = error
             self._abandon()
 
+    # ---- what is known of it ----
+
+    async def describe(self, stats: StreamStats) -> StreamInfo:
+        """See :class:`~overshoot_nb.session.Session`; what a v0.2 server would say of it."""
+        info = self.info
+        sizes: dict[str, int] = {}
+        if info is not None and info.width:
+            width, height = fit(info.width, info.height, Fraction(1), 0, self._settings.max_size)
+            sizes = {
+                "frame_width": info.width,
+                "frame_height": info.height,
+                "effective_width": width,
+                "effective_height": height,
+            }
+        latest = stats.latency_latest_ms
+        return StreamInfo(
+            stream_id=self.stream_id,
+            source_type="inline",
+            state="idle" if self._paused else "active",
+            uptime_seconds=time.monotonic() - self._started_at,
+            fps=info.fps if info is not None else None,
+            inferences_completed=stats.results,
+            inferences_failed=stats.errors,
+            last_inference_latency_seconds=None if latest is None else latest / 1e3,
+            **sizes,
+        )
+
+    async def spectate(self) -> SpectateResponse:
+        """See :class:`~overshoot_nb.session.Session`."""
+        raise ValidationError(
+            "nobody else can watch this stream: its frames go to the server one by one. A v0.2 "
+            "server has a room to look into where transport='native'"
+        )
+
     # ---- the end ----
 
     def _abandon(self) -> None:
-        self.reader.interrupt()
+        self._reader.interrupt()
         self._pacer.stop()
         for sample in self._handoff.abandon():
             self._sink.dropped(sample, DROP_CLOSED)
@@ -362,12 +366,5 @@ class ChatSession:
     async def stop(self) -> None:
         """Stop sampling and wait for the worker thread to end; idempotent."""
         self._abandon()
-        if not self._worker_started:
-            return
-        try:
-            await asyncio.wait_for(self._worker_done.wait(), WORKER_SECONDS)
-        except BaseException as error:
-            self._deserted = True
-            if not isinstance(error, TimeoutError):
-                raise
+        if not await self._worker.join():
             self._sink.said("a read of the source is still ending")

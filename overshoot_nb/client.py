@@ -7,15 +7,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import config
-from .api.chat import ChatClient
-from .chat_session import check_model
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
 from .runtime import get_runtime
+from .service import GatewayService, open_service
 from .settings import StreamSettings
 from .sources import SourceConfig
 from .stream import Stream
-from .types import ClipEncoding, Mode, ModelInfo, ResponseFormat, StreamInferenceResult
+from .types import (
+    ClipEncoding,
+    Mode,
+    ModelInfo,
+    ReinferResult,
+    ResponseFormat,
+    StreamInferenceResult,
+    Transport,
+)
 
 __all__ = ["Overshoot", "Streams", "get_models"]
 
@@ -27,11 +34,12 @@ class Overshoot:
         api_key: key of the service; None looks in ``OVERSHOOT_API_KEY``, then in the keyring.
         base_url: the server. None means ``OVERSHOOT_BASE_URL``, else the service when there is a
             key, else "local": the embedded engine, which needs neither key nor network. Any
-            OpenAI-compatible URL works, e.g. "http://localhost:11434/v1".
+            OpenAI-compatible URL works, e.g. "http://localhost:11434/v1". One that ends in
+            "/v0.2" is a server that samples the video itself ("local/v0.2": the embedded engine).
         timeout: seconds that one request may take.
 
     Raises:
-        ValidationError: ``base_url`` is no URL of a chat server, or ``timeout`` not positive.
+        ValidationError: ``base_url`` is no URL, or ``timeout`` not positive.
     """
 
     def __init__(
@@ -43,7 +51,7 @@ class Overshoot:
     ) -> None:
         self._endpoint = config.resolve_endpoint(api_key, base_url)
         self._runtime = get_runtime()
-        self._chat = ChatClient(endpoint=self._endpoint, timeout=timeout)
+        self._service = open_service(self._endpoint, timeout)
         self._closed = False
         #: Starts streams, and knows those that run.
         self.streams = Streams(self)
@@ -56,7 +64,7 @@ class Overshoot:
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models of the server and whether each is ready."""
         self._require_open()
-        return await self._runtime.call(self._chat.get_models())
+        return await self._runtime.call(self._service.get_models())
 
     async def default_model(self) -> str:
         """The model to ask when none was named.
@@ -77,6 +85,52 @@ class Overshoot:
         names = ", ".join(m.model for m in models) or "none that is ready"
         raise ValidationError(f"name a model: {self.base_url} has {names}")
 
+    async def reinfer(
+        self,
+        result_id: str,
+        prompt: str,
+        model: str,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+    ) -> ReinferResult:
+        """Ask again about the very pictures of a result, which a v0.2 server keeps for a while.
+
+        It waits up to 5 s for them to be stored, which takes the service 1 to 2 s.
+
+        Args:
+            result_id: column ``id`` of a row.
+            prompt: what to ask.
+            model: the model to ask.
+            temperature: 0..2, or None for the model's own.
+            max_tokens: the longest answer, or None for the server's own limit.
+            output_schema: a JSON schema for the answer, or None for plain text.
+
+        Raises:
+            NotFoundError: nothing is stored for this result, or no longer.
+            ValidationError: a parameter is empty or out of its range, or this is no v0.2 server.
+        """
+        self._require_open()
+        if not isinstance(self._service, GatewayService):
+            raise ValidationError(
+                f"{self.base_url} keeps no pictures: reinfer() needs a v0.2 server. Those that "
+                "a stream was asked about are in its frames: stream.frames[sample]"
+            )
+        from .api.results import reinfer_when_stored
+
+        return await self._runtime.call(
+            reinfer_when_stored(
+                self._service.api,
+                result_id,
+                prompt,
+                model,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                output_schema=output_schema,
+            )
+        )
+
     async def close(self) -> None:
         """End every stream of this client and its connections. Idempotent."""
         # A callback that closes its own client must not be waited for by that very close.
@@ -88,7 +142,7 @@ class Overshoot:
         self._runtime.forget(self)
         reason = "its client was closed"
         await asyncio.gather(*(s._life.close(reason, drain=drain) for s in self.streams.active))
-        await self._chat.close()
+        await self._service.close()
 
     async def __aenter__(self) -> Overshoot:
         return self
@@ -141,6 +195,7 @@ class Streams:
         response_format: ResponseFormat = "auto",
         keep_frames: int | bool | None = None,
         realtime: bool | None = None,
+        transport: Transport | None = None,
     ) -> Stream:
         """Open a source, start asking about it, and return at once with the running stream.
 
@@ -169,10 +224,17 @@ class Streams:
             keep_frames: bytes of sampled JPEGs to keep, newest first; False keeps none.
                 Default 256 MB.
             realtime: for files: overrides the source's own ``realtime``.
+            transport: how video goes to a v0.2 server: "webrtc" (the default there; extra
+                ``webrtc``), or "native", the server's own LiveKit room (extra ``livekit``).
+
+        A v0.2 server takes the samples itself, in real time. Parameters about requests
+        (``clip_encoding``, ``response_format``) mean nothing to it, ``max_in_flight`` is its own
+        affair, and ``media_time`` of a row is worked out from the latency that it reports.
 
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
             SourceError: the source cannot be opened, or is no video.
+            NetworkError: a v0.2 server could not be reached, or no media connection came about.
             NotFoundError: the embedded engine does not have the model. What another server refuses
                 (the key, the model) ends the stream: see ``status``, ``on_error``, ``wait``.
         """
@@ -194,6 +256,7 @@ class Streams:
             response_format=response_format,
             keep_frames=keep_frames,
             realtime=realtime,
+            transport=transport,
         )
         return await self.start(settings, on_result, on_error)
 
@@ -219,10 +282,10 @@ class Streams:
         on_error: Callable[[Exception], object] | None,
         caller_loop: asyncio.AbstractEventLoop | None,
     ) -> Stream:
-        await check_model(self._client._chat, settings.model)
+        await self._client._service.check(settings)
         life = Lifecycle(
             settings,
-            self._client._chat,
+            self._client._service,
             self._client._runtime,
             on_result=on_result,
             on_error=on_error,

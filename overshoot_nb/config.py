@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ __all__ = [
     "ENV_CACHE_DIR",
     "GATEWAY_BASE_URL",
     "LOCAL",
+    "LOCAL_GATEWAY",
     "ApiKey",
     "Endpoint",
     "cache_dir",
@@ -49,6 +51,10 @@ PREVIEW_QUALITY = 70
 
 # ---- requests ----------------------------------------------------------------------------------
 TIMEOUT_SECONDS = 30.0
+#: A media connection that is not there after so many seconds will not come.
+MEDIA_TIMEOUT_SECONDS = 10.0
+#: v0.2: a stream ends so many seconds after its last keepalive where the server does not say.
+LEASE_SECONDS = 45.0
 #: Connections that one client keeps to its server.
 MAX_CONNECTIONS = 100
 #: v0.2: the most output tokens a second that a stream may ask for.
@@ -63,8 +69,9 @@ KEEP_FRAMES_BYTES = 256 * 1024 * 1024
 # ---- where answers come from -------------------------------------------------------------------
 DEFAULT_BASE_URL = "https://api.overshoot.ai/v1beta"
 GATEWAY_BASE_URL = "https://api.overshoot.ai/v0.2"
-#: ``base_url`` of the embedded engine.
+#: ``base_url`` of the embedded engine: asked with chat completions, or as a v0.2 server.
 LOCAL = "local"
+LOCAL_GATEWAY = "local/v0.2"
 LOCAL_MODEL = "local/auto"
 #: The command that installs what the embedded engine and the demo video need.
 LOCAL_INSTALL = 'pip install "overshoot-nb[local]"'
@@ -109,7 +116,7 @@ class Endpoint:
     """Who answers: one server, its protocol and the key for it.
 
     Attributes:
-        base_url: URL without a trailing slash, or "local".
+        base_url: URL without a trailing slash, "local" or "local/v0.2".
         surface: "chat" (chat completions, we sample) or "gateway" (v0.2, the server samples).
         key: the key, or None for a server that needs none.
     """
@@ -121,7 +128,16 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """True for the embedded engine."""
-        return self.base_url == LOCAL
+        return self.base_url in (LOCAL, LOCAL_GATEWAY)
+
+    @property
+    def is_loopback(self) -> bool:
+        """True for a server that is reached on this machine's loopback."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return self.is_local or host == "localhost" or ip_address(host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def is_overshoot(self) -> bool:
@@ -162,7 +178,7 @@ def _normal(base_url: str) -> str:
     from .errors import ValidationError
 
     url = base_url.strip().rstrip("/")
-    if url == LOCAL:
+    if url in (LOCAL, LOCAL_GATEWAY):
         return url
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -206,13 +222,18 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
 
 
 def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
-    """The v0.2 server for the low-level client: ``base_url``, else the service's own.
+    """The v0.2 server for the low-level client.
+
+    ``base_url`` None means ``OVERSHOOT_BASE_URL`` where that ends in ``/v0.2``, else the service.
 
     Raises:
         ValidationError: ``base_url`` is not a URL.
     """
     key = find_api_key(api_key)
-    url = _normal(base_url) if base_url is not None else GATEWAY_BASE_URL
+    if base_url is None:
+        named = os.environ.get(ENV_BASE_URL, "").strip().rstrip("/")
+        base_url = named if named.endswith("/v0.2") else GATEWAY_BASE_URL
+    url = _normal(base_url)
     return Endpoint(url, "gateway", _key_for(url, key))
 
 

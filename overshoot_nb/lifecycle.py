@@ -1,30 +1,36 @@
 """The life of a stream: its states, its runs, and what is steered while one goes on.
 
-A run is one reading of the source, by a :class:`~overshoot_nb.chat_session.ChatSession`; a
-restart begins another one, with the rows kept. Everything here happens on the runtime's loop.
+A run is one reading of the source, by a :class:`~overshoot_nb.session.Session`; a restart begins
+another one, with the rows kept. Everything here happens on the runtime's loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable
 from typing import Literal
 
-from .api.chat import ChatClient
 from .callbacks import CallbackQueue
 from .capture import VideoInfo
-from .chat_session import ChatSession, check_model
 from .errors import OvershootError, StreamClosedError, ValidationError
 from .journal import Journal
 from .preview import Preview
 from .prompts import PromptHistory, PromptVersion
+from .reception import ErrorCallback, Reception, ResultCallback
 from .runtime import Runtime
+from .service import Service
 from .settings import StreamChanges, StreamSettings
-from .types import ModelInfo, Sample, StreamInferenceResult, StreamState
+from .types import (
+    ModelInfo,
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInferenceResult,
+    StreamInfo,
+    StreamState,
+)
 
-__all__ = ["ErrorCallback", "Lifecycle", "ResultCallback"]
+__all__ = ["Lifecycle"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -33,12 +39,9 @@ CALLBACK_SECONDS = 1.0
 
 ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
 
-ResultCallback = Callable[[StreamInferenceResult], object]
-ErrorCallback = Callable[[Exception], object]
-
 
 class Lifecycle:
-    """States, runs and results of one stream; the session's :class:`~.chat_session.Sink`.
+    """States, runs and results of one stream.
 
     Attributes:
         state, note: the state, and its reason or what is happening, in words.
@@ -52,6 +55,8 @@ class Lifecycle:
         callbacks: the calls of the user's callbacks that wait.
 
     Args:
+        settings: what it is asked to do at first, checked by the service.
+        service: who answers.
         on_result, on_error: the user's callbacks.
         caller_loop: the loop that these are called on, or None.
         on_start: called before each run; raises where no stream may run any more.
@@ -61,7 +66,7 @@ class Lifecycle:
     def __init__(
         self,
         settings: StreamSettings,
-        chat: ChatClient,
+        service: Service,
         runtime: Runtime,
         *,
         on_result: ResultCallback | None,
@@ -79,13 +84,13 @@ class Lifecycle:
         self.run_start = 0
         self.info: VideoInfo | None = None
         self.callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
-        self._chat = chat
+        self._service = service
         self._runtime = runtime
         self._on_start = on_start
         self._on_over = on_over
-        self._on_result = on_result
-        self._on_error = on_error
-        self._changed = asyncio.Event()
+        self._reception = Reception(
+            self.journal, self.callbacks, on_result=on_result, on_error=on_error, say=self._say
+        )
         self._over = asyncio.Event()
         self._steering = asyncio.Lock()
         self._close_reason: str | None = None
@@ -106,17 +111,20 @@ class Lifecycle:
         self._new_session()
 
     def _new_session(self) -> None:
-        self.stream_id = f"stream_{uuid.uuid4().hex[:20]}"
         self.run_start = len(self.journal.log)
-        self.session = ChatSession(
+        self._reception.begin_run()
+        self.session = self._service.session(
             self.settings,
             self.prompts.current,
-            self._chat,
-            self.stream_id,
-            self,
+            self._reception,
             preview=self.preview,
             first_index=self.run_start,
         )
+
+    @property
+    def stream_id(self) -> str:
+        """Id of this run."""
+        return self.session.stream_id
 
     @property
     def is_active(self) -> bool:
@@ -139,7 +147,7 @@ class Lifecycle:
         try:
             self._on_start()
             await self.session.open()
-            self.info = self.session.reader.info
+            self.info = self.session.info
         except BaseException as error:
             await self.session.stop()
             if isinstance(error, asyncio.CancelledError):
@@ -173,27 +181,25 @@ class Lifecycle:
     def _finish(self, state: StreamState, note: str) -> None:
         self._set_state(state, note)
         self._runtime.forget(self)
-        if self.error is not None:
-            if self._on_error is not None:
-                self.callbacks.put(self._on_error, self.error)
-            else:
-                logger.warning("stream %s failed: %s", self.stream_id, self.error)
+        if self.error is not None and not self._reception.failed(self.error):
+            logger.warning("stream %s failed: %s", self.stream_id, self.error)
         self._over.set()
-        self._wake()
+        self._reception.wake()
         self._on_over()
 
     def _set_state(self, state: StreamState, note: str = "") -> None:
         self.state, self.note = state, note
         self.journal.touch()
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _say(self, note: str) -> None:
+        # What a source that is being opened or a pause has to say is not wiped by a sample.
+        if self.is_active and (note or self.state == "running"):
+            self.note = note
 
     # ---- steering ----
 
-    async def update(self, changes: StreamChanges) -> PromptVersion:
-        """Change what a running stream can change; returns the prompt version in force.
+    async def update(self, changes: StreamChanges) -> StreamConfigResponse:
+        """Change what a running stream can change; returns what is in force now.
 
         Raises:
             ValidationError: a value is not allowed, or takes a restart.
@@ -212,9 +218,9 @@ class Lifecycle:
             version = self._version(settings)
             if settings.processing != self.settings.processing:
                 self.session.change_interval(settings.numbers["interval_seconds"])
-            self.session.ask(version)
+            answer = await self.session.ask(version)
             self._adopt(settings, version)
-            return version
+            return answer
 
     async def restart(self, changes: StreamChanges) -> None:
         """Read the source anew from its start, with some settings changed; all rows are kept.
@@ -268,13 +274,24 @@ class Lifecycle:
         else:
             # The first check of a schema loads its library, which would hold up every stream.
             settings = await asyncio.to_thread(self.settings.changed, changes)
-        if settings.model != self.settings.model:
-            await check_model(self._chat, settings.model)
+        await self._service.check(settings, self.settings)
         return settings
 
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: what could be asked instead."""
-        return await self._chat.get_models()
+        return await self._service.get_models()
+
+    async def describe(self) -> StreamInfo:
+        """State, sizes and counts, from whoever samples."""
+        return await self.session.describe(self.journal.counters.snapshot())
+
+    async def spectate(self) -> SpectateResponse:
+        """Where others can watch.
+
+        Raises:
+            ValidationError: nowhere.
+        """
+        return await self.session.spectate()
 
     def _differing(self, changes: StreamChanges) -> list[str]:
         now = {"mode": self.settings.mode, **self.settings.numbers}
@@ -360,41 +377,5 @@ class Lifecycle:
     async def results_after(self, seen: int) -> list[StreamInferenceResult]:
         """The results from number ``seen`` on, as soon as there is one; [] at the end."""
         while len(self.journal.table) <= seen and not self._over.is_set():
-            await self._changed.wait()
+            await self._reception.change()
         return self.journal.table.results_since(seen)
-
-    # ---- what the session tells it (see chat_session.Sink) ----
-
-    def sampled(self, sample: Sample) -> None:
-        """A sample was taken."""
-        if self.state == "running":
-            self.note = ""  # whatever was wrong with the source is over
-        self.journal.sampled(sample)
-
-    def sent(self, sample: Sample) -> None:
-        """Its request is under way."""
-        self.journal.sent()
-
-    def missed(self, index: int, media_time: float, reason: str) -> None:
-        """A chosen moment gave no sample."""
-        self.journal.missed(index, media_time, reason)
-
-    def dropped(self, sample: Sample, reason: str, *, sent: bool = False) -> None:
-        """A sample will not be answered."""
-        self.journal.dropped(sample.index, reason, sent=sent)
-
-    def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None:
-        """A sample has its row."""
-        self.journal.answered(result)
-        self._wake()
-        if error is None:
-            if self._on_result is not None:
-                self.callbacks.put(self._on_result, result)
-        elif self._on_error is not None:
-            self.callbacks.put(self._on_error, error)
-
-    def said(self, note: str) -> None:
-        """Something happens that the user should see, e.g. a reconnection."""
-        if self.is_active:
-            self.note = note
-            self.journal.touch()

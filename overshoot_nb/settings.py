@@ -19,6 +19,7 @@ from .types import (
     Mode,
     ProcessingConfig,
     ResponseFormat,
+    Transport,
 )
 from .validation import (
     check_choice,
@@ -56,6 +57,7 @@ class StreamParameters(TypedDict, total=False):
     response_format: ResponseFormat
     keep_frames: int | bool | None
     realtime: bool | None
+    transport: Transport | None
 
 
 class StreamChanges(TypedDict, total=False):
@@ -91,6 +93,7 @@ class StreamSettings:
     clip_encoding: ClipEncoding
     response_format: ResponseFormat
     keep_frames: int
+    transport: Transport | None = None
 
     @property
     def mode(self) -> Mode:
@@ -101,6 +104,18 @@ class StreamSettings:
     def realtime(self) -> bool:
         """True where late answers cost samples; False where reading waits for answers."""
         return self.source.live or self.source.realtime
+
+    @property
+    def batch(self) -> bool:
+        """True for a file that is to be read as fast as answers come."""
+        return isinstance(self.source, FileSource) and not self.source.realtime
+
+    @property
+    def step_seconds(self) -> float:
+        """Media time from one sample to the next: the interval, or a clip's delay."""
+        if isinstance(self.processing, ClipProcessingConfig):
+            return self.processing.delay_seconds
+        return self.processing.interval_seconds
 
     @classmethod
     def build(
@@ -123,6 +138,7 @@ class StreamSettings:
         response_format: ResponseFormat = "auto",
         keep_frames: int | bool | None = None,
         realtime: bool | None = None,
+        transport: Transport | None = None,
     ) -> StreamSettings:
         """Check everything and fill in the defaults.
 
@@ -138,6 +154,8 @@ class StreamSettings:
         check_inference(InferenceConfig(prompt, model, output_schema, max_output_tokens))
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         check_choice("response_format", response_format, get_args(ResponseFormat))
+        if transport is not None:
+            check_choice("transport", transport, get_args(Transport))
         paced = config_source.live or config_source.realtime
         if max_in_flight is None:
             max_in_flight = config.MAX_IN_FLIGHT if paced else config.MAX_IN_FLIGHT_BATCH
@@ -158,6 +176,7 @@ class StreamSettings:
             clip_encoding=clip_encoding,
             response_format=response_format,
             keep_frames=_checked_bytes(keep_frames),
+            transport=transport,
         )
 
     def changed(self, changes: StreamChanges) -> StreamSettings:

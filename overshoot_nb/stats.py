@@ -31,8 +31,14 @@ class StreamStats:
         waiting: samples taken, not yet sent.
         in_flight: requests under way.
         latency_p50_ms, latency_p95_ms: inference latency of the newest 1,000 answers, or None.
+        latency_latest_ms: that of the newest answer, or None.
         prompt_tokens, completion_tokens, total_tokens: sums over all answers that said.
-        cost_cents: sum over all answers that said, in US cents; None where none did.
+        cost_cents: what the answers and the stream's lease cost as far as the server said, in US
+            cents; None where it never did.
+        seconds_charged: seconds of the stream that a v0.2 server charged for, else None.
+        credits_remaining_cents: what the account had left when the lease was last renewed, in US
+            cents; None where the server does not say.
+        reconnections: times that the result channel was lost and found again.
     """
 
     samples: int = 0
@@ -43,10 +49,14 @@ class StreamStats:
     in_flight: int = 0
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
+    latency_latest_ms: float | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
     cost_cents: float | None = None
+    seconds_charged: float | None = None
+    credits_remaining_cents: float | None = None
+    reconnections: int = 0
 
 
 class Counters:
@@ -59,7 +69,10 @@ class Counters:
         self._drops: Counter[str] = Counter()
         self._latencies: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self._tokens = [0, 0, 0]
-        self._cost_cents: float | None = None
+        self._answers_cents: float | None = None
+        self._leases = (_Charged(), _Charged())  # of the runs before, and of this one
+        self._credits_cents: float | None = None
+        self._reconnections = 0
 
     def sampled(self) -> None:
         """A sample was taken; it waits."""
@@ -98,12 +111,32 @@ class Counters:
                 for i, n in enumerate((u.prompt_tokens, u.completion_tokens, u.total_tokens)):
                     self._tokens[i] += n
                 if u.cost_cents is not None:
-                    self._cost_cents = (self._cost_cents or 0.0) + u.cost_cents
+                    self._answers_cents = (self._answers_cents or 0.0) + u.cost_cents
+
+    def charged(
+        self, cents: float | None, seconds: float | None, credits_cents: float | None
+    ) -> None:
+        """The ledger of this run's lease so far."""
+        with self._lock:
+            self._leases = self._leases[0], _Charged(cents, seconds)
+            self._credits_cents = credits_cents
+
+    def begin_run(self) -> None:
+        """What is charged from now on comes on top."""
+        with self._lock:
+            before, now = self._leases
+            self._leases = before + now, _Charged()
+
+    def reconnected(self) -> None:
+        """The result channel was lost and found again."""
+        with self._lock:
+            self._reconnections += 1
 
     def snapshot(self) -> StreamStats:
         """The figures now, all of the same moment."""
         with self._lock:
             latencies = sorted(self._latencies)
+            lease = self._leases[0] + self._leases[1]
             return StreamStats(
                 samples=self._samples,
                 results=self._ok,
@@ -113,10 +146,14 @@ class Counters:
                 in_flight=self._sent - self._answered,
                 latency_p50_ms=_percentile(latencies, 0.50),
                 latency_p95_ms=_percentile(latencies, 0.95),
+                latency_latest_ms=self._latencies[-1] if self._latencies else None,
                 prompt_tokens=self._tokens[0],
                 completion_tokens=self._tokens[1],
                 total_tokens=self._tokens[2],
-                cost_cents=self._cost_cents,
+                cost_cents=_sum(self._answers_cents, lease.cents),
+                seconds_charged=lease.seconds,
+                credits_remaining_cents=self._credits_cents,
+                reconnections=self._reconnections,
             )
 
     def latest_latencies(self, count: int) -> list[float]:
@@ -124,6 +161,19 @@ class Counters:
         with self._lock:
             newest = list(islice(reversed(self._latencies), count))
         return newest[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    cents: float | None = None
+    seconds: float | None = None
+
+    def __add__(self, other: _Charged) -> _Charged:
+        return _Charged(_sum(self.cents, other.cents), _sum(self.seconds, other.seconds))
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else one + other
 
 
 def _percentile(ordered: list[float], share: float) -> float | None:

@@ -16,7 +16,14 @@ from .runtime import Runtime
 from .sample_log import SampleLog
 from .settings import StreamChanges, StreamSettings
 from .stats import StreamStats
-from .types import Mode, StreamConfigResponse, StreamInferenceResult, StreamState
+from .types import (
+    Mode,
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInferenceResult,
+    StreamInfo,
+    StreamState,
+)
 from .validation import check_text, check_whole
 
 if TYPE_CHECKING:
@@ -51,7 +58,7 @@ class Stream:
 
     @property
     def stream_id(self) -> str:
-        """Id of this stream, in every row; a restart begins a new one."""
+        """Id of this stream, in every row, given by a v0.2 server; a restart begins a new one."""
         return self._life.stream_id
 
     @property
@@ -135,6 +142,25 @@ class Stream:
         """Time and fate of every sample by its index: ``stream.samples[12].fate``."""
         return self._life.journal.log
 
+    async def info(self) -> StreamInfo:
+        """What whoever samples says of it: state, frame rate, sizes, counts of inferences.
+
+        A v0.2 server is asked (its picture is 1280x720 at most); else it is worked out here.
+
+        Raises:
+            NotFoundError: a v0.2 server knows the stream no longer.
+            OvershootError: the server cannot be reached.
+        """
+        return await self._runtime.call(self._life.describe())
+
+    async def spectate(self) -> SpectateResponse:
+        """A LiveKit room where others can watch a v0.2 stream for 5 minutes.
+
+        Raises:
+            ValidationError: there is none; only ``transport="native"`` has one.
+        """
+        return await self._runtime.call(self._life.spectate())
+
     # ---- steering ----
 
     async def update_prompt(self, prompt: str) -> StreamConfigResponse:
@@ -159,17 +185,7 @@ class Stream:
             NotFoundError: the embedded engine does not have the model.
             StreamClosedError: the stream is over.
         """
-        before = self._life.prompts.current
-        now = await self._runtime.call(self._life.update(changes))
-        return StreamConfigResponse(
-            id=f"{self.stream_id}-prompt-{now.version}",
-            stream_id=self.stream_id,
-            prompt=now.text,
-            model=now.model,
-            output_schema_json=now.output_schema,
-            created_at=before.created_at,
-            updated_at=now.created_at,
-        )
+        return await self._runtime.call(self._life.update(changes))
 
     async def restart(self, **changes: Unpack[StreamChanges]) -> None:
         """Watch the source again from its start, also after the end; every row is kept.

@@ -39,6 +39,7 @@ __all__ = [
     "StreamInferenceResult",
     "StreamInfo",
     "StreamState",
+    "Transport",
     "TurnServer",
     "Usage",
     "WebRTCAnswer",
@@ -47,6 +48,8 @@ __all__ = [
 Mode = Literal["frame", "clip"]
 ClipEncoding = Literal["images", "video"]
 ResponseFormat = Literal["auto", "json_schema", "json_object"]
+#: How video is published to a v0.2 server: its own LiveKit room is "native".
+Transport = Literal["webrtc", "native"]
 FinishReason = Literal["stop", "length", "content_filter"]
 ModelStatus = Literal["ready", "degraded", "saturated", "loading", "unavailable"]
 #: A stream is active in the first three, and over in the last three.

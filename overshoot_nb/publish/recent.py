@@ -39,6 +39,12 @@ class RecentFrames:
         """Bytes of the JPEGs kept."""
         return self._nbytes
 
+    @property
+    def newest(self) -> float | None:
+        """When the newest was shown; None before the first."""
+        with self._lock:
+            return self._shown[-1].at if self._shown else None
+
     def __len__(self) -> int:
         return len(self._shown)
 

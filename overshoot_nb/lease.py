@@ -1,0 +1,70 @@
+"""The lease of a v0.2 stream, renewed until the server ends it or is out of reach for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+
+from . import config
+from .api.gateway import ApiClient
+from .errors import NetworkError, NotFoundError, RateLimitError, ServerError
+from .types import KeepaliveResponse, StreamCreateResponse
+
+__all__ = ["keep_lease"]
+
+#: Failures that pass. The wire tries again by itself; these are what is left after that.
+PASSING = (NetworkError, ServerError, RateLimitError)
+
+
+async def keep_lease(
+    api: ApiClient,
+    created: StreamCreateResponse,
+    *,
+    renewed: Callable[[KeepaliveResponse], object],
+    said: Callable[[str], object],
+) -> NoReturn:
+    """Call keepalive at every third of the lease, until it cannot be kept.
+
+    Args:
+        api: the server's calls.
+        created: the server's answer to POST /streams.
+        renewed: told each answer.
+        said: told in words of a try that failed.
+
+    Raises:
+        InsufficientCreditsError: no credits are left (402).
+        NotFoundError: the stream is over (404).
+        NetworkError: the server was out of reach for twice the lease.
+        ApiError: the server refused otherwise (401, 403, 422).
+    """
+    loop = asyncio.get_running_loop()
+    ttl = created.lease.ttl_seconds if created.lease is not None else config.LEASE_SECONDS
+    renewed_at = loop.time()
+    while True:
+        await asyncio.sleep(ttl / 3)
+        try:
+            async with asyncio.timeout(ttl / 3):
+                answer = await api.keepalive(created.stream_id)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"the server knows the stream {created.stream_id} no longer: its lease has "
+                "expired, or it was closed elsewhere; restart() begins another and keeps the rows "
+                f"[{error.message}]",
+                error.status_code,
+                error.request_id,
+                error.details,
+            ) from error
+        except (*PASSING, TimeoutError) as error:
+            problem = str(error) or "no answer in time"
+            gone = loop.time() - renewed_at
+            # Longer than the lease can last: a server that was restarted may have kept it.
+            if gone > 2 * ttl:
+                raise NetworkError(
+                    f"the server was out of reach for {gone:.0f} s, and the lease of the stream "
+                    f"was for {ttl:g} s: {problem}"
+                ) from error
+            said(f"the lease could not be renewed, trying again: {problem}")
+            continue
+        renewed_at, ttl = loop.time(), answer.ttl_seconds
+        renewed(answer)

@@ -1,0 +1,192 @@
+"""Who answers: one server, the surface that it speaks, and the sessions that go with it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from . import config
+from .api.chat import ChatClient
+from .api.gateway import ApiClient
+from .chat_session import ChatSession
+from .errors import NotFoundError, ValidationError
+from .preview import Preview
+from .prompts import PromptVersion
+from .session import Session, Sink
+from .settings import StreamSettings
+from .sources import LiveKitSource
+from .types import ModelInfo
+from .validation import check_token_rate
+
+__all__ = ["ChatService", "GatewayService", "Service", "open_service"]
+
+
+class Service(Protocol):
+    """A server as the streams of one client see it."""
+
+    @property
+    def endpoint(self) -> config.Endpoint:
+        """Who it is."""
+
+    async def get_models(self) -> list[ModelInfo]:
+        """GET /models."""
+
+    async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
+        """Refuse what this server cannot do, before a source (a camera) is opened for nothing.
+
+        Args:
+            settings: what a stream is to do.
+            before: what it does now, or None for a new one.
+
+        Raises:
+            ValidationError: a parameter means nothing here, or is out of this server's range.
+            NotFoundError: the embedded engine has no such model.
+        """
+
+    def session(
+        self,
+        settings: StreamSettings,
+        prompt: PromptVersion,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int,
+    ) -> Session:
+        """A session that is not open yet.
+
+        Args:
+            settings: what to watch and how.
+            prompt: what to ask at first.
+            sink: whom to tell.
+            preview: who looks on.
+            first_index: index of the first sample.
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+def open_service(endpoint: config.Endpoint, timeout: float) -> Service:
+    """The service of an endpoint, by the surface that it speaks. Nothing is connected yet.
+
+    Raises:
+        ValidationError: the URL, key or timeout cannot be used.
+    """
+    if endpoint.surface == "gateway":
+        return GatewayService(ApiClient(endpoint=endpoint, timeout=timeout))
+    return ChatService(ChatClient(endpoint=endpoint, timeout=timeout))
+
+
+async def _check_model(
+    api: ChatClient | ApiClient, settings: StreamSettings, before: StreamSettings | None
+) -> None:
+    # Only on the embedded engine, whose list is whole: other servers may take names that they do
+    # not list, and refuse the first request otherwise, which ends the stream.
+    if not api.endpoint.is_local or (before is not None and before.model == settings.model):
+        return
+    names = [m.model for m in await api.get_models()]
+    if names and settings.model not in names:
+        raise NotFoundError(
+            f"the embedded engine has no model {settings.model!r}; it has {', '.join(names)}"
+        )
+
+
+class ChatService:
+    """Chat completions: the samples are taken here."""
+
+    def __init__(self, chat: ChatClient) -> None:
+        self._chat = chat
+        self.endpoint = chat.endpoint
+
+    async def get_models(self) -> list[ModelInfo]:
+        """See :class:`Service`."""
+        return await self._chat.get_models()
+
+    async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
+        """See :class:`Service`."""
+        if settings.transport is not None:
+            raise ValidationError(
+                f"transport={settings.transport!r} is a v0.2 server's, to which video is "
+                f"published; {self.endpoint.base_url} is sent single frames: leave it out"
+            )
+        await _check_model(self._chat, settings, before)
+
+    def session(
+        self,
+        settings: StreamSettings,
+        prompt: PromptVersion,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int,
+    ) -> Session:
+        """See :class:`Service`."""
+        return ChatSession(
+            settings, prompt, self._chat, sink, preview=preview, first_index=first_index
+        )
+
+    async def close(self) -> None:
+        """See :class:`Service`."""
+        await self._chat.close()
+
+
+class GatewayService:
+    """v0.2: video is published, the server takes the samples.
+
+    Attributes:
+        api: the calls of the surface.
+    """
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self.endpoint = api.endpoint
+
+    async def get_models(self) -> list[ModelInfo]:
+        """See :class:`Service`."""
+        return await self.api.get_models()
+
+    async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
+        """See :class:`Service`."""
+        check_token_rate(settings.max_output_tokens, settings.step_seconds)
+        for name, usual in _CHAT_ONLY.items():
+            value = getattr(settings, name)
+            if value != usual:
+                raise ValidationError(
+                    f"{name}={value!r} means nothing to a v0.2 server, which takes the samples "
+                    "itself: leave it out"
+                )
+        if isinstance(settings.source, LiveKitSource) and settings.transport is not None:
+            raise ValidationError(
+                f"transport={settings.transport!r} is for video that is published from here; the "
+                "server enters a LiveKitSource's room by itself: leave it out"
+            )
+        if settings.batch:
+            raise ValidationError(
+                "realtime=False: a v0.2 server samples the video while it plays, so it cannot "
+                "go faster; leave it out, or ask a chat server (analyze() needs one)"
+            )
+        await _check_model(self.api, settings, before)
+
+    def session(
+        self,
+        settings: StreamSettings,
+        prompt: PromptVersion,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int,
+    ) -> Session:
+        """See :class:`Service`."""
+        # Not needed, and so not loaded, by those who ask a chat server.
+        from .gateway_session import GatewaySession
+
+        return GatewaySession(
+            settings, prompt, self.api, sink, preview=preview, first_index=first_index
+        )
+
+    async def close(self) -> None:
+        """See :class:`Service`."""
+        await self.api.close()
+
+
+#: Parameters about requests with pictures in them, and the values that they have unless given.
+_CHAT_ONLY = {"clip_encoding": "images", "response_format": "auto"}
