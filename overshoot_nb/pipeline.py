@@ -85,7 +85,8 @@ class SampleReader:
         self._pacer = pacer or Pacer(realtime=False, hold=False)
         self._wait = wait or self._pacer.wait
         self._on_drop = on_drop or (lambda index, media_time, reason: None)
-        self._watching = Watching(source, self._pacer, on_status)
+        near = self._pacer.wait_until_near if self._pacer.realtime else None
+        self._watching = Watching(source, near=near, on_status=on_status)
         self.live = source.live
         self._track: PreviewTrack | None = None
         if preview is not None:

@@ -8,7 +8,6 @@ from itertools import chain
 from .capture import Shown, VideoInfo, make_capture
 from .encoder import fit
 from .errors import SourceEndedError
-from .pacing import Pacer
 from .sampler import Sampler
 from .sources import FrameSource, SourceConfig
 
@@ -22,7 +21,7 @@ class Watching:
 
     Args:
         source: what to watch.
-        pacer: the clock of a file that is played; reading keeps close to it.
+        near: for a file that is played: see :class:`~overshoot_nb.capture.Capture`.
         on_status: told in words when a connection is lost and found again.
 
     Attributes:
@@ -33,10 +32,14 @@ class Watching:
     """
 
     def __init__(
-        self, source: SourceConfig, pacer: Pacer, on_status: Callable[[str], None] | None = None
+        self,
+        source: SourceConfig,
+        *,
+        near: Callable[[float], None] | None = None,
+        on_status: Callable[[str], None] | None = None,
     ) -> None:
         self._source = source
-        self._pacer = pacer
+        self._near = near
         self._capture = make_capture(source, on_status or (lambda text: None))
         self._info: VideoInfo | None = None
         self._frames: Iterator[Shown] = iter(())
@@ -51,8 +54,7 @@ class Watching:
         """
         if self._info is None:
             info = self._capture.open()
-            near = self._pacer.wait_until_near if self._pacer.realtime else None
-            self._frames = self._capture.frames(sampler, near)
+            self._frames = self._capture.frames(sampler, self._near)
             # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
             # may never come.
             if not isinstance(self._source, FrameSource):
