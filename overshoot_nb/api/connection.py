@@ -21,6 +21,7 @@ __all__ = [
     "is_certificate_error",
     "never_connected",
     "open_network_transport",
+    "trusted_certificates",
 ]
 
 #: Everything that a transport raises when no whole answer came. httpx-aiohttp does not translate
@@ -49,7 +50,7 @@ def open_network_transport(
         max_connections: connections open at most.
         query: added to every URL just before it is sent, so that a secret in it is in no log.
     """
-    tls = _trusted_certificates()
+    tls = trusted_certificates()
 
     def open_session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -65,7 +66,8 @@ def open_network_transport(
 
 
 @functools.cache
-def _trusted_certificates() -> ssl.SSLContext:
+def trusted_certificates() -> ssl.SSLContext:
+    """The certificates that servers are checked against."""
     # Reading the certificates takes 30 ms of the loop's time: once is enough.
     return httpx.create_ssl_context()
 

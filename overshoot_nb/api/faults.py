@@ -1,4 +1,4 @@
-"""The one map from statuses and error bodies to the errors of the package."""
+"""The one map from statuses, error bodies and broken connections to the errors of the package."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from overshoot_nb.errors import (
     ApiError,
     AuthenticationError,
     InsufficientCreditsError,
+    NetworkError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -27,16 +28,20 @@ from overshoot_nb.errors import (
     ValidationError,
 )
 
+from .address import ServerAddress
+from .retry import Fault
+
 __all__ = [
     "STATUS_ERRORS",
     "ErrorBody",
+    "answer_fault",
+    "answer_id",
+    "connection_fault",
     "error_class",
     "make_error",
     "named_region",
     "read_error_body",
-    "reason_phrase",
     "retry_after_seconds",
-    "shown_location",
 ]
 
 #: Statuses with a class of their own. Other 4xx are plain ``ApiError``, the rest ``ServerError``.
@@ -89,6 +94,72 @@ def make_error(
     if issubclass(cls, RateLimitError):
         return cls(message, status, request_id, details, retry_after)
     return cls(message, status, request_id, details)
+
+
+# ---- failed tries ------------------------------------------------------------------------------
+
+
+def connection_fault(address: ServerAddress, call: str, error: Exception) -> Fault:
+    """A try that brought no whole answer, from the transport's error."""
+    # It brings aiohttp: only who made a request needs it.
+    from .connection import describe, is_certificate_error, never_connected
+
+    unconnected = never_connected(error)
+    verb = "could not connect to" if unconnected else "lost the connection to"
+    reason = address.hide(describe(error))
+    return Fault(
+        NetworkError(f"{call}: {verb} {address.origin}: {reason}"),
+        reached_server=not unconnected,
+        transient=not is_certificate_error(error),
+    )
+
+
+def answer_fault(
+    address: ServerAddress, call: str, status: int, headers: Mapping[str, str], body: bytes
+) -> Fault:
+    """A try that was answered with anything but a success.
+
+    Args:
+        address: the server; its secrets are hidden in what it said.
+        call: method and path, for the message.
+        status: the HTTP status.
+        headers: of the answer, their names in any case.
+        body: of the answer.
+    """
+    said = read_error_body(address.hide_bytes(body))
+    wait = retry_after_seconds(headers.get("retry-after"))
+    if 300 <= status < 400:
+        # Following it could carry the key to another host.
+        target = _shown_location(headers.get("location"))
+        message = f"the server redirects to {target}, which is not followed; is base_url right?"
+    else:
+        message = said.message or _reason_phrase(status)
+    if status == 401 and not address.has_key:
+        message += " (no API key was given)"
+    error = make_error(
+        status,
+        f"{call}: {address.hide(message)}",
+        address.hide(said.request_id or "") or answer_id(address, headers),
+        _shown_details(address, said),
+        wait,
+    )
+    region = named_region(said) if status == 409 else None
+    return Fault(error, status, wait, region=region)
+
+
+def answer_id(address: ServerAddress, headers: Mapping[str, str]) -> str | None:
+    """The server's id of the request, for its support."""
+    return address.hide((headers.get("x-request-id") or "")[:200]) or None
+
+
+def _shown_details(address: ServerAddress, said: ErrorBody) -> Any:
+    """The details without secrets that were escaped in the body, and nested within reason."""
+    try:
+        text = orjson.dumps(said.details)
+    except orjson.JSONEncodeError:
+        return None
+    hidden = address.hide_bytes(text)
+    return said.details if hidden == text else orjson.loads(hidden)
 
 
 # ---- bodies ------------------------------------------------------------------------------------
@@ -180,7 +251,7 @@ def _readable(text: str) -> str | None:
     return text or None
 
 
-def reason_phrase(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     """What a status means when the body does not say."""
     try:
         return HTTPStatus(status).phrase
@@ -208,7 +279,7 @@ def retry_after_seconds(value: str | None) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def shown_location(location: str | None) -> str:
+def _shown_location(location: str | None) -> str:
     """A redirect's target without user info and query."""
     try:
         parts = urlsplit(location or "")

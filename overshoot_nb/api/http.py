@@ -1,18 +1,16 @@
-"""One HTTP client for both surfaces: httpx set-up, the retry loop, and errors made from answers.
+"""One HTTP client for both surfaces: connections, the retry loop, WebSockets to the same server.
 
-httpx itself is imported at the first request, so that importing the package stays quick.
+httpx and aiohttp are imported at the first request, so that importing the package stays quick.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-import orjson
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from overshoot_nb import config
 from overshoot_nb._version import __version__
@@ -21,37 +19,28 @@ from overshoot_nb.errors import (
     OvershootError,
     RequestTimeoutError,
     ServerError,
-    ValidationError,
 )
 from overshoot_nb.validation import check_timeout
 
-from .faults import (
-    ErrorBody,
-    make_error,
-    named_region,
-    read_error_body,
-    reason_phrase,
-    retry_after_seconds,
-    shown_location,
-)
+from .address import ServerAddress
+from .faults import answer_fault, answer_id, connection_fault
 from .reply import Reply
 from .retry import Fault, RetryPolicy
+from .socket import Socket
 
 if TYPE_CHECKING:
     import httpx
+
+    from .network_socket import NetworkSocket
 
 __all__ = ["HttpClient", "ServerClient"]
 
 logger = logging.getLogger("overshoot_nb")
 
-#: Where the embedded engine's transport is reached; the name is never resolved.
-LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.2"}
 #: Asked again and again: parsing their URL each time would cost more than building the body.
 KEPT_PATHS: Final = frozenset({"/chat/completions", "/models"})
 REGION_HEADER: Final = "X-Overshoot-Region"
-#: Shorter "keys" are stand-ins ("EMPTY", "ollama"); hiding them would only garble messages.
-MIN_SECRET_CHARS: Final = 8
-HIDDEN: Final = "[hidden]"
+_Answer = TypeVar("_Answer", Reply, Socket)
 
 
 class HttpClient:
@@ -83,65 +72,26 @@ class HttpClient:
         retry: RetryPolicy | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self.address = ServerAddress(endpoint)
         self.timeout = check_timeout(timeout)
         self.retry = retry or RetryPolicy()
         self._max_connections = max_connections
         self._shared_transport = transport
         self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self._sockets: dict[NetworkSocket, asyncio.AbstractEventLoop] = {}
         self._closed = False
         self._region: str | None = None
         self._urls: dict[str, httpx.URL] = {}
-        self._split_url()
-        self._secrets = self._find_secrets()
 
     def __repr__(self) -> str:
-        return f"HttpClient({self._origin}{self._path})"
+        return f"HttpClient({self.address.origin}{self.address.path})"
 
     # ---- set-up ------------------------------------------------------------------------------
-
-    def _split_url(self) -> None:
-        """Take the URL apart, so that its user info and query reach no message and no log."""
-        url = LOCAL_URLS[self.endpoint.surface] if self.endpoint.is_local else None
-        try:
-            parts = urlsplit(url or self.endpoint.base_url)
-            port = parts.port
-        except ValueError as error:
-            raise ValidationError(f"base_url cannot be used: {error}") from None
-        host = parts.hostname or ""
-        host = f"[{host}]" if ":" in host else host
-        netloc = host if port is None else f"{host}:{port}"
-        self._origin = urlunsplit((parts.scheme, netloc, "", "", ""))
-        self._path = parts.path.rstrip("/")
-        self._query = parts.query
-        self._user_info = (
-            f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-            if parts.username or parts.password
-            else None
-        )
-
-    def _find_secrets(self) -> tuple[str, ...]:
-        key = self.endpoint.key
-        if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):
-            raise ValidationError(
-                "the API key has characters that a header cannot carry; was it copied whole?"
-            )
-        password = (self._user_info or "").partition(":")[2]
-        found = (key.reveal() if key else "", password, self._query)
-        return tuple(s for s in found if len(s) >= MIN_SECRET_CHARS)
-
-    def _authorization(self) -> str | None:
-        if self.endpoint.key is not None:
-            return f"Bearer {self.endpoint.key.reveal()}"
-        if self.endpoint.is_local:
-            return "Bearer local"
-        if self._user_info is not None:
-            return "Basic " + base64.b64encode(self._user_info.encode()).decode()
-        return None
 
     async def _client(self) -> httpx.AsyncClient:
         """The client of the running loop."""
         if self._closed:
-            raise NetworkError(f"the client of {self._origin} is closed")
+            raise NetworkError(f"the client of {self.address.origin} is closed")
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
@@ -172,7 +122,9 @@ class HttpClient:
             return self._shared_transport
         from .connection import open_network_transport
 
-        return open_network_transport(self._origin, self._max_connections, self._query)
+        return open_network_transport(
+            self.address.origin, self._max_connections, self.address.query
+        )
 
     # ---- requests ----------------------------------------------------------------------------
 
@@ -192,36 +144,73 @@ class HttpClient:
             NetworkError: no whole answer came.
             ApiError: the server's error, of the class that its status says.
         """
-        call = f"{method} {self._path}{path}"
+        call = f"{method} {self.address.path}{path}"
+
+        async def attempt(number: int) -> Reply | Fault:
+            return await self._try(call, method, path, content, number)
+
+        return await self._carry_out(call, attempt, self.retry, idempotent)
+
+    async def open_socket(self, path: str, *, retry: bool = True) -> Socket:
+        """Open a WebSocket. It ends with its own ``close``, and with the client.
+
+        On the network it is connected to directly, whatever proxies the environment names. A
+        peer that is silent for half a minute counts as gone, and a message of 4 MiB or more
+        ends the socket (code 1009). The key is still to be sent: it is the first message.
+
+        Args:
+            path: below the base URL, beginning with a slash, already quoted.
+            retry: False for a single try, where the caller has a plan of its own.
+
+        Raises:
+            RequestTimeoutError: no answer within the timeout.
+            NetworkError: no connection came about, or the client is closed.
+            ApiError: the server's refusal, of the class that its status says.
+            MissingDependencyError: the embedded engine's packages are not installed.
+        """
+        call = f"WS {self.address.path}{path}"
+
+        async def attempt(_: int) -> Socket | Fault:
+            return await self._try_socket(call, path)
+
+        policy = self.retry if retry else replace(self.retry, attempts=1)
+        return await self._carry_out(call, attempt, policy, idempotent=True)
+
+    async def _carry_out(
+        self,
+        call: str,
+        attempt: Callable[[int], Awaitable[_Answer | Fault]],
+        policy: RetryPolicy,
+        idempotent: bool,
+    ) -> _Answer:
+        """Try, and try again where the policy says so, within the timeout of a call."""
         faults: list[Fault] = []
         try:
             async with asyncio.timeout(self.timeout) as scope:
-                return await self._send(call, method, path, content, idempotent, scope, faults)
+                return await self._repeat(attempt, policy, idempotent, scope, faults)
         except TimeoutError as error:
             if isinstance(error, OvershootError) or not scope.expired():
                 raise
             before = f"; before that: {faults[-1].error}" if faults else ""
             raise RequestTimeoutError(
-                f"{call}: no answer within {self.timeout:g} s from {self._origin}{before}"
+                f"{call}: no answer within {self.timeout:g} s from {self.address.origin}{before}"
             ) from None
 
-    async def _send(
+    async def _repeat(
         self,
-        call: str,
-        method: str,
-        path: str,
-        content: bytes | None,
+        attempt: Callable[[int], Awaitable[_Answer | Fault]],
+        policy: RetryPolicy,
         idempotent: bool,
         scope: asyncio.Timeout,
         faults: list[Fault],
-    ) -> Reply:
+    ) -> _Answer:
         loop = asyncio.get_running_loop()
         redirected = False
-        attempt = 0
+        number = 0
         while True:
-            attempt += 1
-            answer = await self._try(call, method, path, content, attempt)
-            if isinstance(answer, Reply):
+            number += 1
+            answer = await attempt(number)
+            if not isinstance(answer, Fault):
                 return answer
             faults.append(answer)
             if answer.region is not None and not redirected:
@@ -230,7 +219,7 @@ class HttpClient:
                 self._region = answer.region
                 continue
             remaining = (scope.when() or 0.0) - loop.time()
-            delay = self.retry.delay(answer, attempt, idempotent=idempotent, remaining=remaining)
+            delay = policy.delay(answer, number, idempotent=idempotent, remaining=remaining)
             if delay is None:
                 raise answer.error
             logger.debug("%s; trying again in %.2f s", answer.error, delay)
@@ -248,22 +237,53 @@ class HttpClient:
         try:
             response = await client.send(self._request(method, path, content), stream=True)
         except TRANSPORT_ERRORS as error:
-            return self._connection_fault(call, error)
-        request_id = self._hide((response.headers.get("x-request-id") or "")[:200]) or None
+            return connection_fault(self.address, call, error)
+        request_id = answer_id(self.address, response.headers)
         try:
             body = await response.aread()
         except httpx.DecodingError as error:
             reason = f"the answer's body cannot be decoded: {describe(error)}"
-            wrong = ServerError(f"{call}: {self._hide(reason)}", response.status_code, request_id)
+            wrong = ServerError(
+                f"{call}: {self.address.hide(reason)}", response.status_code, request_id
+            )
             return Fault(wrong, response.status_code)
         except TRANSPORT_ERRORS as error:
-            return self._connection_fault(call, error)
+            return connection_fault(self.address, call, error)
         finally:
             with contextlib.suppress(*TRANSPORT_ERRORS):
                 await response.aclose()
         if response.is_success:
             return Reply(call, response.status_code, body, request_id, attempt)
-        return self._answer_fault(call, response, body, request_id)
+        return answer_fault(self.address, call, response.status_code, response.headers, body)
+
+    async def _try_socket(self, call: str, path: str) -> Socket | Fault:
+        """One try: an open socket, or the fault that it ended in."""
+        if self._closed:
+            raise NetworkError(f"the client of {self.address.origin} is closed")
+        if self.endpoint.is_local:
+            from overshoot_nb.local import open_socket
+
+            return open_socket(f"{self.address.path}{path}")
+        from .connection import TRANSPORT_ERRORS
+        from .network_socket import HandshakeRefused, open_network_socket
+
+        try:
+            socket = await open_network_socket(self.address, path, dict(self._identity()))
+        except HandshakeRefused as refused:
+            if refused.status >= 300:
+                return answer_fault(
+                    self.address, call, refused.status, refused.headers, refused.body
+                )
+            said = f"{call}: {refused}; is base_url right?"
+            return Fault(ServerError(said, refused.status), refused.status)
+        except TRANSPORT_ERRORS as error:
+            return connection_fault(self.address, call, error)
+        if self._closed:
+            await socket.close()
+            raise NetworkError(f"the client of {self.address.origin} was closed meanwhile")
+        self._sockets[socket] = asyncio.get_running_loop()
+        socket.on_close(lambda: self._sockets.pop(socket, None))
+        return socket
 
     def _request(self, method: str, path: str, content: bytes | None) -> httpx.Request:
         """A request built directly: merging a client's defaults into each one costs more."""
@@ -273,7 +293,7 @@ class HttpClient:
 
         url = self._urls.get(path)
         if url is None:
-            url = httpx.URL(f"{self._origin}{self._path}{path}")
+            url = httpx.URL(f"{self.address.origin}{self.address.path}{path}")
             if path in KEPT_PATHS:
                 self._urls[path] = url
         headers = self._headers(content)
@@ -288,91 +308,54 @@ class HttpClient:
             ("Accept", "application/json"),
             # Answers are small: compressing them costs more than it saves.
             ("Accept-Encoding", "identity"),
-            ("User-Agent", f"overshoot-nb/{__version__}"),
+            *self._identity(),
         ]
         if content is not None:
             fields += [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
-        if self._region is not None:
-            fields.append((REGION_HEADER, self._region))
-        if (authorization := self._authorization()) is not None:
-            fields.append(("Authorization", authorization))
         # httpx masks the authorization in the repr of its headers.
         return httpx.Headers(fields)
 
-    # ---- faults ------------------------------------------------------------------------------
-
-    def _connection_fault(self, call: str, error: Exception) -> Fault:
-        from .connection import describe, is_certificate_error, never_connected
-
-        unconnected = never_connected(error)
-        verb = "could not connect to" if unconnected else "lost the connection to"
-        reason = self._hide(describe(error))
-        return Fault(
-            NetworkError(f"{call}: {verb} {self._origin}: {reason}"),
-            reached_server=not unconnected,
-            transient=not is_certificate_error(error),
-        )
-
-    def _answer_fault(
-        self, call: str, response: httpx.Response, body: bytes, request_id: str | None
-    ) -> Fault:
-        status = response.status_code
-        said = read_error_body(self._hide_bytes(body))
-        wait = retry_after_seconds(response.headers.get("retry-after"))
-        if 300 <= status < 400:
-            # Following it could carry the key to another host.
-            target = shown_location(response.headers.get("location"))
-            message = f"the server redirects to {target}, which is not followed; is base_url right?"
-        else:
-            message = said.message or reason_phrase(status)
-        if status == 401 and self.endpoint.key is None:
-            message += " (no API key was given)"
-        error = make_error(
-            status,
-            f"{call}: {self._hide(message)}",
-            self._hide(said.request_id or "") or request_id,
-            self._shown_details(said),
-            wait,
-        )
-        region = named_region(said) if status == 409 else None
-        return Fault(error, status, wait, region=region)
-
-    def _hide(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
-
-    def _hide_bytes(self, body: bytes) -> bytes:
-        for secret in self._secrets:
-            body = body.replace(secret.encode(), HIDDEN.encode())
-        return body
-
-    def _shown_details(self, said: ErrorBody) -> Any:
-        """The details without secrets that were escaped in the body, and nested within reason."""
-        try:
-            text = orjson.dumps(said.details)
-        except orjson.JSONEncodeError:
-            return None
-        hidden = self._hide_bytes(text)
-        return said.details if hidden == text else orjson.loads(hidden)
+    def _identity(self) -> list[tuple[str, str]]:
+        """Header fields that say who asks, and in which region."""
+        fields = [("User-Agent", f"overshoot-nb/{__version__}")]
+        if self._region is not None:
+            fields.append((REGION_HEADER, self._region))
+        if (authorization := self.address.authorization()) is not None:
+            fields.append(("Authorization", authorization))
+        return fields
 
     # ---- the end -----------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True once :meth:`close` was called."""
+        return self._closed
 
     async def close(self) -> None:
         """Close all connections. Calls under way fail with NetworkError. Idempotent."""
         self._closed = True
+        here = asyncio.get_running_loop()
+        for socket, loop in list(self._sockets.items()):
+            await self._close_there(socket.close(), loop, here)
         clients, self._clients = self._clients, {}
         if self._shared_transport is not None:
             transport, self._shared_transport = self._shared_transport, None
             await transport.aclose()
             return
-        here = asyncio.get_running_loop()
         for loop, client in clients.items():
-            if loop is not here and loop.is_running():
-                # Its sockets belong to the other loop, which may be busy: do not wait for it.
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
-            else:
-                await client.aclose()
+            await self._close_there(client.aclose(), loop, here)
+
+    @staticmethod
+    async def _close_there(
+        closing: Coroutine[None, None, None],
+        loop: asyncio.AbstractEventLoop,
+        here: asyncio.AbstractEventLoop,
+    ) -> None:
+        if loop is not here and loop.is_running():
+            # Its connections belong to the other loop, which may be busy: do not wait for it.
+            asyncio.run_coroutine_threadsafe(closing, loop)
+        else:
+            await closing
 
 
 class ServerClient:

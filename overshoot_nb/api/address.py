@@ -1,0 +1,108 @@
+"""Where a server is, who we say we are there, and what of both no message may show."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from overshoot_nb import config
+from overshoot_nb.errors import ValidationError
+
+__all__ = ["ServerAddress"]
+
+#: Where the embedded engine's transport is reached; the name is never resolved.
+LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.2"}
+#: What the embedded engine is told by who has no key.
+LOCAL_KEY: Final = "local"
+#: Shorter "keys" are stand-ins ("EMPTY", "ollama"); hiding them would only garble messages.
+MIN_SECRET_CHARS: Final = 8
+HIDDEN: Final = "[hidden]"
+
+
+class ServerAddress:
+    """One server's URL, taken apart so that its user info and query reach no message and no log.
+
+    Args:
+        endpoint: the server and its key.
+
+    Attributes:
+        origin: scheme, host and port, as they may be shown.
+        path: of the base URL, without a slash at its end.
+        query: of the base URL; may be a secret.
+
+    Raises:
+        ValidationError: the URL or the key cannot be used.
+    """
+
+    def __init__(self, endpoint: config.Endpoint) -> None:
+        self._endpoint = endpoint
+        url = LOCAL_URLS[endpoint.surface] if endpoint.is_local else None
+        try:
+            parts = urlsplit(url or endpoint.base_url)
+            port = parts.port
+        except ValueError as error:
+            raise ValidationError(f"base_url cannot be used: {error}") from None
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        netloc = host if port is None else f"{host}:{port}"
+        self.origin = urlunsplit((parts.scheme, netloc, "", "", ""))
+        self.path = parts.path.rstrip("/")
+        self.query = parts.query
+        self._user_info = (
+            f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+            if parts.username or parts.password
+            else None
+        )
+        self._secrets = self._find_secrets()
+
+    def __repr__(self) -> str:
+        return f"ServerAddress({self.origin}{self.path})"
+
+    def _find_secrets(self) -> tuple[str, ...]:
+        key = self._endpoint.key
+        if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):
+            raise ValidationError(
+                "the API key has characters that a header cannot carry; was it copied whole?"
+            )
+        password = (self._user_info or "").partition(":")[2]
+        found = (key.reveal() if key else "", password, self.query)
+        return tuple(s for s in found if len(s) >= MIN_SECRET_CHARS)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is an API key."""
+        return self._endpoint.key is not None
+
+    def authorization(self) -> str | None:
+        """The ``Authorization`` header of every request, or None."""
+        if self._endpoint.key is not None:
+            return f"Bearer {self._endpoint.key.reveal()}"
+        if self._endpoint.is_local:
+            return f"Bearer {LOCAL_KEY}"
+        if self._user_info is not None:
+            return "Basic " + base64.b64encode(self._user_info.encode()).decode()
+        return None
+
+    def first_message(self) -> dict[str, str]:
+        """What a WebSocket is told first: who asks."""
+        key = self._endpoint.key
+        # A server that needs no key is nearly always the embedded engine on a port.
+        return {"api_key": LOCAL_KEY if key is None else key.reveal()}
+
+    def socket_url(self, path: str) -> str:
+        """The WebSocket URL of ``path`` below the base URL, query included: not to be shown."""
+        query = f"?{self.query}" if self.query else ""
+        return f"ws{self.origin.removeprefix('http')}{self.path}{path}{query}"
+
+    def hide(self, text: str) -> str:
+        """``text`` without the key, the password and the query."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        """``body`` without the key, the password and the query."""
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), HIDDEN.encode())
+        return body
