@@ -2,13 +2,16 @@
 
 ::
 
-    feed      a source -> upright frames at their times, and JPEGs of the last seconds
-    latest    the one frame that waits for the wire; the newest wins
-    recent    what was on screen when
-    track     aiortc's view of the frames
-    webrtc    publishes them over WebRTC
-    livekit   publishes them into a LiveKit room
-    ice       loopback addresses and relays for WebRTC
+    feed          a source -> upright frames at their times, and JPEGs of the last seconds
+    moments       which frames those are
+    wire_format   upright, fitted, YUV 4:2:0
+    latest        the one frame that waits for the wire; the newest wins
+    recent        what was on screen when
+    track         aiortc's view of the frames
+    encoding      VP8 that keeps small text readable
+    webrtc        publishes the frames over WebRTC
+    livekit       publishes them into a LiveKit room
+    ice, relay    loopback addresses and relays for WebRTC
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["FeedTrack"]
 
 
-class FeedTrack(MediaStreamTrack):  # type: ignore[misc]  # aiortc has no types
+class FeedTrack(MediaStreamTrack):
     """The video of a :class:`~overshoot_nb.publish.latest.LatestFrame`.
 
     While a frame is being encoded newer ones replace each other, so nothing piles up.
