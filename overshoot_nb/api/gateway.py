@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-from urllib.parse import quote
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import (
-    ClipProcessingConfig,
     FrameProcessingConfig,
     InferenceConfig,
     KeepaliveResponse,
@@ -42,23 +40,14 @@ from overshoot_nb.validation import (
 from .http import HttpClient, ServerClient
 from .parsing import Fields, finish_reason, model_list, usage
 from .reply import Reply
+from .results import ResultChannel
 from .retry import RetryPolicy
+from .stream_body import LiveKitRoom, inference_body, processing_body, source_body, stream_path
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = ["ApiClient", "LiveKitRoom"]
-
-
-@runtime_checkable
-class LiveKitRoom(Protocol):
-    """A source that is a LiveKit room of the user's own: its URL and a token to enter it."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def token(self) -> str: ...
 
 
 class ApiClient(ServerClient):
@@ -132,11 +121,11 @@ class ApiClient(ServerClient):
         check_token_rate(inference.max_output_tokens, interval)
         body: dict[str, Any] = {
             "mode": its_mode,
-            "processing": _processing_body(processing),
-            "inference": _inference_body(inference),
+            "processing": processing_body(processing),
+            "inference": inference_body(inference),
         }
         if source is not None:
-            body["source"] = _source_body(source)
+            body["source"] = source_body(source)
         reply = await self._send("POST", "/streams", body, idempotent=False)
         return _stream_created(reply)
 
@@ -146,7 +135,7 @@ class ApiClient(ServerClient):
         Raises:
             InsufficientCreditsError: no credits are left; the lease was not renewed.
         """
-        reply = await self._send("POST", f"{_stream_path(stream_id)}/keepalive")
+        reply = await self._send("POST", f"{stream_path(stream_id)}/keepalive")
         fields = Fields(reply, reply.json())
         return KeepaliveResponse(
             status=fields.text_or_none("status") or "ok",
@@ -166,7 +155,7 @@ class ApiClient(ServerClient):
             ValidationError: the prompt is empty.
         """
         check_text("prompt", prompt)
-        path = f"{_stream_path(stream_id)}/config/prompt"
+        path = f"{stream_path(stream_id)}/config/prompt"
         reply = await self._send("PATCH", path, {"prompt": prompt})
         fields = Fields(reply, reply.json())
         return StreamConfigResponse(
@@ -182,12 +171,12 @@ class ApiClient(ServerClient):
 
     async def close_stream(self, stream_id: str) -> StatusResponse:
         """DELETE /streams/{id}: end a stream. One that is closed already is fine."""
-        reply = await self._send("DELETE", _stream_path(stream_id))
+        reply = await self._send("DELETE", stream_path(stream_id))
         return _status(reply)
 
     async def stream_info(self, stream_id: str) -> StreamInfo:
         """GET /streams/{id}/info: state, frame rate and sizes, and counts of inferences."""
-        reply = await self._send("GET", f"{_stream_path(stream_id)}/info")
+        reply = await self._send("GET", f"{stream_path(stream_id)}/info")
         fields = Fields(reply, reply.json())
         return StreamInfo(
             stream_id=fields.text_or_none("stream_id") or stream_id,
@@ -210,11 +199,31 @@ class ApiClient(ServerClient):
         Raises:
             ValidationError: the stream's transport is not native (400).
         """
-        reply = await self._send("POST", f"{_stream_path(stream_id)}/spectate")
+        reply = await self._send("POST", f"{stream_path(stream_id)}/spectate")
         livekit = _livekit(Fields(reply, reply.json()))
         if livekit is None:
             raise reply.nonsense("the field 'livekit' is missing, not an object")
         return SpectateResponse(livekit)
+
+    def results(
+        self, stream_id: str, *, on_status: Callable[[str], None] | None = None
+    ) -> ResultChannel:
+        """WS /ws/streams/{id}: the stream's results, as the server pushes them.
+
+        ::
+
+            async with api.results(created.stream_id) as results:
+                async for result in results:
+                    print(result.result)
+
+        It reconnects by itself, and ends with the error that says why.
+
+        Args:
+            stream_id: the stream's id.
+            on_status: told in words of each loss and reconnection; must not raise.
+        """
+        path = f"/ws{stream_path(stream_id)}"
+        return ResultChannel(self._http, stream_id, path, on_status=on_status)
 
     # ---- models and answers ------------------------------------------------------------------
 
@@ -281,65 +290,6 @@ class ApiClient(ServerClient):
     ) -> Reply:
         content = None if body is None else orjson.dumps(body)
         return await self._http.send(method, path, content=content, idempotent=idempotent)
-
-
-# ---- bodies ------------------------------------------------------------------------------------
-
-
-def _stream_path(stream_id: str) -> str:
-    check_text("stream_id", stream_id)
-    if stream_id in (".", ".."):
-        raise ValidationError(f"stream_id={stream_id!r} is not valid: it must be a stream's id")
-    return f"/streams/{quote(stream_id, safe='')}"
-
-
-def _processing_body(processing: ProcessingConfig) -> dict[str, Any]:
-    # float() and int(): numpy's numbers are welcome here, and unknown to JSON.
-    if isinstance(processing, ClipProcessingConfig):
-        return {
-            "target_fps": int(processing.target_fps),
-            "clip_length_seconds": float(processing.clip_length_seconds),
-            "delay_seconds": float(processing.delay_seconds),
-        }
-    return {"interval_seconds": float(processing.interval_seconds)}
-
-
-def _inference_body(inference: InferenceConfig) -> dict[str, Any]:
-    body: dict[str, Any] = {"prompt": inference.prompt, "model": inference.model}
-    if inference.backend is not None:
-        body["backend"] = inference.backend
-    if inference.output_schema_json is not None:
-        body["output_schema_json"] = check_output_schema(inference.output_schema_json)
-    if inference.max_output_tokens is not None:
-        body["max_output_tokens"] = int(inference.max_output_tokens)
-    return body
-
-
-def _source_body(source: Mapping[str, Any] | LiveKitRoom) -> dict[str, Any]:
-    if isinstance(source, Mapping):
-        needed: tuple[str, ...] | None = {
-            "native": (),
-            "webrtc": ("sdp",),
-            "livekit": ("url", "token"),
-        }.get(str(source.get("type")))
-        if needed is None:
-            raise ValidationError(
-                f"source type {source.get('type')!r} is not valid: it must be "
-                '"native", "webrtc" or "livekit"'
-            )
-        body = {"type": source["type"], **{name: source.get(name) for name in needed}}
-    elif isinstance(source, LiveKitRoom):
-        body = {"type": "livekit", "url": source.url, "token": source.token}
-    else:
-        raise ValidationError(
-            f"source of type {type(source).__name__} cannot be sent to the server: it must be "
-            'None (native), {"type": "webrtc", "sdp": ...} or an object with url and token'
-        )
-    for name, value in body.items():
-        if not isinstance(value, str) or not value:
-            # The value stays unsaid: it may be a token.
-            raise ValidationError(f"source {name} is not valid: it must be text that is not empty")
-    return body
 
 
 # ---- answers -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import orjson
 
 from overshoot_nb.types import FinishReason, ModelInfo, Usage
 
-from .reply import Reply
+from .reply import Promise, Reply
 
 __all__ = ["Fields", "SchemaReader", "finish_reason", "model_list", "usage"]
 
@@ -46,7 +46,7 @@ class Fields:
 
     __slots__ = ("_reply", "_value", "_where")
 
-    def __init__(self, reply: Reply, value: Any, where: str = "") -> None:
+    def __init__(self, reply: Promise, value: Any, where: str = "") -> None:
         if not isinstance(value, dict):
             what = f"the field {where!r}" if where else "the answer"
             raise reply.nonsense(f"{what} is {_kind(value)}, not an object")

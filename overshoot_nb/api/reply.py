@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from overshoot_nb.errors import ServerError
 
-__all__ = ["Reply"]
+__all__ = ["Promise", "Reply"]
+
+
+class Promise(Protocol):
+    """Something received that should be what the API promises."""
+
+    def nonsense(self, what: str) -> ServerError:
+        """The error for it when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
