@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from . import config
 from ._version import __version__
-from .errors import NetworkError, OvershootError
+from .errors import NetworkError, OvershootError, ValidationError
 
 __all__ = ["main"]
 
@@ -45,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="port, 0 = any (default %(default)s)")
     serve.add_argument("--key", help="the only key to accept (default: any that is not empty)")
+    serve.add_argument(
+        "--alias",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL",
+        help="another name of a local model, e.g. Qwen/Qwen3.5-9B=local/auto; may be repeated",
+    )
     serve.set_defaults(run=_serve)
 
     models = commands.add_parser("models", help="list the models of the server")
@@ -67,10 +74,20 @@ def _serve(args: argparse.Namespace) -> None:
     from .local import serve
 
     try:
-        serve(args.host, args.port, args.key)
+        serve(args.host, args.port, args.key, aliases=_aliases(args.alias))
     except OSError as error:
         where = f"{args.host}:{args.port}"
         raise NetworkError(f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+def _aliases(words: Sequence[str]) -> dict[str, str]:
+    aliases = {}
+    for word in words:
+        name, equals, model = word.rpartition("=")
+        if not equals:
+            raise ValidationError(f"--alias {word!r} is not valid: it must be NAME=MODEL")
+        aliases[name] = model
+    return aliases
 
 
 def _models(args: argparse.Namespace) -> None:

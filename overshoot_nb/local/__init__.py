@@ -55,7 +55,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError
@@ -67,10 +67,21 @@ from .serving import serve
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["MODELS", "close_engine", "open_transport", "serve"]
+    from overshoot_nb.api.socket import Socket
+
+__all__ = ["MODELS", "close_engine", "open_socket", "open_transport", "serve"]
+
+
+class _Shared(NamedTuple):
+    """The engine of this process."""
+
+    engine: Engine
+    app: Any
+    transport: httpx.AsyncBaseTransport
+
 
 _lock = threading.Lock()
-_shared: tuple[Engine, httpx.AsyncBaseTransport] | None = None
+_shared: _Shared | None = None
 
 
 def open_transport() -> httpx.AsyncBaseTransport:
@@ -83,6 +94,28 @@ def open_transport() -> httpx.AsyncBaseTransport:
     Raises:
         MissingDependencyError: the extra ``local`` is not installed; the message has the command.
     """
+    return _open().transport
+
+
+async def open_socket(path: str) -> Socket:
+    """A WebSocket to the embedded engine of this process, for the running event loop.
+
+    Args:
+        path: such as ``/v0.2/ws/streams/<id>``.
+
+    Raises:
+        SocketClosed: the engine does not want the connection.
+        MissingDependencyError: the extra ``local`` is not installed; the message has the command.
+    """
+    app = _open().app
+    from .in_process import InProcessSocket
+
+    opened = InProcessSocket(app, path)
+    await opened.open()
+    return opened
+
+
+def _open() -> _Shared:
     global _shared
     with _lock:
         if _shared is None:
@@ -99,19 +132,20 @@ def open_transport() -> httpx.AsyncBaseTransport:
             engine = Engine()
             app = build_app(engine, StreamRegistry(), Access())
             # A fault is answered 500, as a server would, instead of being raised in the client.
-            _shared = engine, httpx.ASGITransport(app, raise_app_exceptions=False)
+            _shared = _Shared(engine, app, httpx.ASGITransport(app, raise_app_exceptions=False))
             atexit.register(close_engine)
-        return _shared[1]
+        return _shared
 
 
 def close_engine() -> None:
-    """End the engine of this process and its thread; the next `open_transport` makes a new one.
+    """End the engine of this process, its streams and its threads; it is made anew when needed.
 
-    Waiting requests are cancelled; one that is being answered is waited for.
+    Waiting requests are cancelled; one that is being answered is waited for. Streams end, and
+    their listeners are told.
     """
     global _shared
     with _lock:
         shared, _shared = _shared, None
     if shared is not None:
         atexit.unregister(close_engine)
-        shared[0].close()
+        shared.engine.close()

@@ -9,11 +9,12 @@ from uuid import uuid4
 
 import orjson
 
-from .answering import MODELS, Answer, Question
+from .answering import Answer, Question
+from .catalogue import Catalogue
 from .pictures import MAX_FRAMES, Attachment
 from .refusals import ChatRefusal, Invalid
 
-__all__ = ["completion", "parse", "parse_object", "unknown_model"]
+__all__ = ["completion", "parse", "parse_object", "usage"]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _FORMATS = ("text", "json_object", "json_schema")
@@ -34,12 +35,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def unknown_model(model: str) -> str:
-    """What is said about a model that the engine does not have."""
-    return f"the local engine has no model {model!r}; it has {', '.join(MODELS)}"
-
-
-def parse(body: bytes) -> tuple[Question, Sequence[Attachment]]:
+def parse(body: bytes, catalogue: Catalogue) -> tuple[Question, Sequence[Attachment]]:
     """The question of a request. Fields that are not known are ignored, as the service does.
 
     The prompt is the text of the system messages and of the last user message that has pictures
@@ -50,11 +46,12 @@ def parse(body: bytes) -> tuple[Question, Sequence[Attachment]]:
         ChatRefusal: an unknown model, or a URL that is not a data: URL.
     """
     request = parse_object(body)
-    model = request.get("model")
-    if not isinstance(model, str) or not model:
+    name = request.get("model")
+    if not isinstance(name, str) or not name:
         raise Invalid("model must be the name of a model", "body.model")
-    if model not in MODELS:
-        raise ChatRefusal(404, unknown_model(model), "model_unavailable", param="model")
+    model = catalogue.resolve(name)
+    if model is None:
+        raise ChatRefusal(404, catalogue.unknown(name), "model_unavailable", param="model")
     if request.get("stream") not in (None, False):
         raise Invalid("stream must be false: answers come whole", "body.stream")
     if "thread_id" in request and not isinstance(request["thread_id"], str | None):
@@ -185,9 +182,14 @@ def completion(model: str, answer: Answer) -> dict[str, Any]:
                 "finish_reason": answer.finish_reason,
             }
         ],
-        "usage": {
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.completion_tokens,
-            "total_tokens": answer.prompt_tokens + answer.completion_tokens,
-        },
+        "usage": usage(answer),
+    }
+
+
+def usage(answer: Answer) -> dict[str, int]:
+    """What an answer cost, as both surfaces say it."""
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
     }

@@ -1,4 +1,8 @@
-"""The engine: one worker thread, a short queue before it, and the models' state.
+"""The engine: one worker thread, two short queues before it, and the models' state.
+
+Requests and streams wait in a lane of their own, and the worker takes from both in turn, so that
+neither keeps the other from being answered. A stream asks one thing at a time, which makes its
+lane fair among streams.
 
 Requests may come from any number of event loops and threads at once; nothing here belongs to a
 loop.
@@ -9,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from overshoot_nb import config
 from overshoot_nb.types import ModelStatus
@@ -24,7 +30,9 @@ from .refusals import ChatRefusal
 if TYPE_CHECKING:
     from .pictures import Picture
 
-__all__ = ["MAX_WAITING", "ClientGone", "Engine", "missing_packages"]
+__all__ = ["MAX_WAITING", "ClientGone", "Engine", "Lane", "missing_packages"]
+
+Lane = Literal["requests", "streams"]
 
 #: Requests that may wait for the worker; the next one is answered 429.
 MAX_WAITING = 32
@@ -58,14 +66,20 @@ class Engine:
     """Answers questions about pictures, one at a time, off the event loop.
 
     Args:
-        max_waiting: requests that may wait for the one being answered.
+        max_waiting: requests that may wait for the one being answered. Streams are not counted.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="overshoot-local")
         self._lock = threading.Lock()
-        self._pending = 0
+        self._lanes: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {
+            "requests": deque(),
+            "streams": deque(),
+        }
+        self._pending: dict[Lane, int] = dict.fromkeys(self._lanes, 0)
+        self._last: Lane = "streams"
+        self._closers: dict[Callable[[], None], None] = {}
         self._reader: Reader | None = None
         self._loading = False
         self._closed = False
@@ -79,20 +93,23 @@ class Engine:
         if self._loading and "text" in MODELS[model]:
             return "loading"
         with self._lock:
-            return "saturated" if self._pending > self._max_waiting else "ready"
+            full = self._pending["requests"] > self._max_waiting
+            return "saturated" if full else "ready"
 
     @property
     def pending(self) -> int:
-        """Requests being answered or waiting."""
+        """Questions being answered or waiting, of requests and streams."""
         with self._lock:
-            return self._pending
+            return sum(self._pending.values())
 
     # ---- asking it ---------------------------------------------------------------------------
 
     async def ask(
         self,
-        parse: Callable[[], tuple[Question, Sequence[Attachment]]],
+        parse: Callable[[], tuple[Question, Sequence[Attachment | Picture]]],
         gone: Callable[[], Awaitable[None]] | None = None,
+        *,
+        lane: Lane = "requests",
     ) -> Answer:
         """Parse and answer a request in the worker thread.
 
@@ -100,21 +117,31 @@ class Engine:
         one that is being worked on is dropped.
 
         Args:
-            parse: makes the question from the request; it may be slow, so the worker calls it.
+            parse: makes the question from the request when its turn has come; it may be slow, so
+                the worker calls it.
             gone: returns when the client has gone, and the answer is not needed any more.
+            lane: where it waits.
 
         Raises:
             Refusal: the request is refused, or too many are waiting (429).
             ClientGone: the client went away first.
         """
-        return await self._run(lambda: self._answer(*parse()), gone)
+        return await self._run(lambda: self._answer(*parse()), gone, lane)
 
     def preload(self) -> None:
         """Start to load the models now instead of at the first question about text."""
-        self._submit(self._load)
+        if self._reader is None:
+            self._submit(self._load, "streams")
 
-    async def _run(self, job: Callable[[], T], gone: Callable[[], Awaitable[None]] | None) -> T:
-        waiting = asyncio.wrap_future(self._submit(job))
+    def at_close(self, callback: Callable[[], None]) -> None:
+        """Have something closed before the engine is, once however often it is said."""
+        with self._lock:
+            self._closers[callback] = None
+
+    async def _run(
+        self, job: Callable[[], T], gone: Callable[[], Awaitable[None]] | None, lane: Lane
+    ) -> T:
+        waiting = asyncio.wrap_future(self._submit(job, lane))
         both: set[asyncio.Future[Any]] = {waiting}
         if gone is not None:
             both.add(asyncio.ensure_future(gone()))
@@ -129,31 +156,58 @@ class Engine:
             for future in both:
                 future.cancel()
 
-    def _submit(self, job: Callable[[], T]) -> Future[T]:
+    def _submit(self, job: Callable[[], T], lane: Lane) -> Future[T]:
+        future: Future[T] = Future()
         with self._lock:
             if self._closed:
                 raise _closed()
-            if self._pending > self._max_waiting:
+            pending = self._pending[lane]
+            if lane == "requests" and pending > self._max_waiting:
                 raise ChatRefusal(
                     429,
-                    f"the local engine answers one request at a time, and {self._pending} are "
+                    f"the local engine answers one request at a time, and {pending} are "
                     "before this one",
                     "engine_busy",
                     "rate_limit_error",
                     {"retry-after": str(RETRY_AFTER_SECONDS)},
                 )
-            self._pending += 1
-            future = self._worker.submit(job)
-        future.add_done_callback(self._finished)
+            self._pending[lane] += 1
+            self._lanes[lane].append((future, job))
+            self._worker.submit(self._work)
+        future.add_done_callback(partial(self._finished, lane))
         return future
 
-    def _finished(self, _future: Future[Any]) -> None:
+    def _finished(self, lane: Lane, _future: Future[Any]) -> None:
         with self._lock:
-            self._pending -= 1
+            self._pending[lane] -= 1
 
     # ---- in the worker thread ----------------------------------------------------------------
 
-    def _answer(self, question: Question, attachments: Sequence[Attachment]) -> Answer:
+    def _work(self) -> None:
+        """Do one job; called once for each that was submitted."""
+        found = self._next_job()
+        if found is None:
+            return
+        future, job = found
+        try:
+            future.set_result(job())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def _next_job(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        """The oldest job of the lane whose turn it is; None when all were cancelled."""
+        with self._lock:
+            while True:
+                other: Lane = "requests" if self._last == "streams" else "streams"
+                lane = other if self._lanes[other] else self._last
+                if not self._lanes[lane]:
+                    return None
+                self._last = lane
+                future, job = self._lanes[lane].popleft()
+                if future.set_running_or_notify_cancel():
+                    return future, job
+
+    def _answer(self, question: Question, attachments: Sequence[Attachment | Picture]) -> Answer:
         needs = _NEEDS["text" if question.model == "local/read" else ""]
         if missing := missing_packages(needs):
             raise _unavailable(question.model, missing)
@@ -176,10 +230,20 @@ class Engine:
         return self._reader
 
     def close(self) -> None:
-        """Refuse new requests, cancel waiting ones, wait for the one being answered."""
+        """Refuse new requests, cancel waiting ones, wait for the one being answered. Idempotent.
+
+        What was named to `at_close` is closed first.
+        """
         with self._lock:
             self._closed = True
-        self._worker.shutdown(wait=True, cancel_futures=True)
+            closers, self._closers = list(self._closers), {}
+        for close in closers:
+            close()
+        with self._lock:
+            waiting = [future for lane in self._lanes.values() for future, _ in lane]
+        for future in waiting:
+            future.cancel()
+        self._worker.shutdown(wait=True)
         if self._reader is not None:
             self._reader.close()
             self._reader = None

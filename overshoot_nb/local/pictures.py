@@ -42,14 +42,19 @@ class Attachment:
     video: bool
 
 
-def decode(attachments: Sequence[Attachment]) -> list[Picture]:
+def decode(attachments: Sequence[Attachment | Picture]) -> list[Picture]:
     """All pictures in order, as arrays of shape (height, width, 3), RGB.
+
+    What is a picture already stays as it is.
 
     Raises:
         ChatRefusal: 400, naming the part that is not a picture, or is too large.
     """
     pictures: list[Picture] = []
     for attachment in attachments:
+        if not isinstance(attachment, Attachment):
+            pictures.append(attachment)
+            continue
         kind, data = _payload(attachment)
         if attachment.video:
             pictures += _video(data, attachment.where, MAX_FRAMES - len(pictures))

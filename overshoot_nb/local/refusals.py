@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-__all__ = ["ChatRefusal", "Invalid", "Refusal", "StreamRefusal", "Unsupported"]
+__all__ = ["ChatRefusal", "FeedOver", "Invalid", "Refusal", "StreamRefusal", "Unsupported"]
 
 
 class Refusal(Exception):
@@ -105,3 +105,16 @@ class StreamRefusal(Refusal):
     def body(self) -> dict[str, Any]:
         body = {"error": self.error, "message": self.message, "request_id": uuid4().hex}
         return body | ({"details": self.details} if self.details is not None else {})
+
+
+class FeedOver(Exception):
+    """No more results come over this WebSocket.
+
+    Attributes:
+        code, reason: what it is closed with.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from overshoot_nb import config
@@ -14,35 +14,68 @@ from .streams import StreamRegistry
 
 __all__ = ["make_server", "serve"]
 
+#: A WebSocket is pinged so often, and closed when no answer comes within as long.
+PING_SECONDS = 20.0
+#: What clients send over it: a key.
+MAX_WEBSOCKET_BYTES = 64 * 1024
+#: How long requests may go on once the server is told to stop.
+GRACE_SECONDS = 1
+
 
 def make_server(
-    host: str = "127.0.0.1", port: int = 8000, key: str | None = None
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    key: str | None = None,
+    *,
+    aliases: Mapping[str, str] | None = None,
+    engine: Engine | None = None,
+    registry: StreamRegistry | None = None,
 ) -> tuple[Any, socket.socket, str, Engine]:
     """A uvicorn server that is not running yet, its bound socket, its URL and its engine.
 
     The socket listens from now on, so the URL can be given away before ``server.run``. Whoever
-    runs the server closes the engine afterwards.
+    runs the server closes the engine afterwards, and with it the registry. Until then another
+    server may be made of both: streams, their leases, media and results go on meanwhile.
+
+    Args:
+        host, port, key, aliases: see `serve`.
+        engine: who answers; None makes one.
+        registry: the v0.2 streams; None makes one.
 
     Raises:
         MissingDependencyError: a package of the extra ``local`` is missing.
+        ValidationError: an alias is not one.
         OSError: the address cannot be bound.
     """
-    if missing := missing_packages(("uvicorn", "starlette")):
+    if missing := missing_packages(("uvicorn", "starlette", "websockets")):
         raise MissingDependencyError(
             f"serving the local engine needs {', '.join(missing)}: {config.LOCAL_INSTALL}"
         )
     import uvicorn
 
     from .app import Access, build_app
+    from .catalogue import Catalogue
+    from .websocket_protocol import WebSocketProtocol
 
+    catalogue = Catalogue(aliases)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
-    engine = Engine()
-    app = build_app(engine, StreamRegistry(), Access(required=True, key=key))
+    engine = engine or Engine()
+    registry = registry or StreamRegistry()
     settings = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False
+        build_app(engine, registry, Access(required=True, key=key), catalogue),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_WEBSOCKET_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
     )
     return uvicorn.Server(settings), listener, url, engine
 
@@ -52,21 +85,25 @@ def serve(
     port: int = 8000,
     key: str | None = None,
     *,
+    aliases: Mapping[str, str] | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Serve the embedded engine until interrupted.
+    """Serve the embedded engine until interrupted; then every stream ends.
 
     Args:
         host: address to listen on. Others than the loopback are reachable from outside.
         port: TCP port; 0 takes a free one, which is printed.
-        key: the bearer key that clients must send; None accepts any that is not empty.
+        key: the key that clients must send; None accepts any that is not empty.
+        aliases: further names of models, e.g. ``{"Qwen/Qwen3.5-9B": "local/auto"}``: a script
+            that was written for a hosted model runs unchanged. Answers name the real model.
         say: called once with a line that has the URLs.
 
     Raises:
         MissingDependencyError: a package of the extra ``local`` is missing.
+        ValidationError: an alias is not one.
         OSError: the address cannot be bound.
     """
-    server, listener, url, engine = make_server(host, port, key)
+    server, listener, url, engine = make_server(host, port, key, aliases=aliases)
     try:
         say(f"overshoot-nb local engine: {url}/v1beta (chat completions), {url}/v0.2 (streams)")
         engine.preload()

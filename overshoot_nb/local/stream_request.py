@@ -8,26 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from overshoot_nb import config
-from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+from overshoot_nb.types import (
+    ClipProcessingConfig,
+    FrameProcessingConfig,
+    Mode,
+    ProcessingConfig,
+)
 
-from .answering import MODELS
-from .chat import unknown_model
+from .catalogue import Catalogue
 from .refusals import Invalid, StreamRefusal
 from .schema import prepare
 
 __all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text"]
 
 #: Tokens of output a second, at most.
-MAX_TOKEN_RATE = 128
+MAX_TOKEN_RATE = config.MAX_TOKENS_PER_SECOND
+#: Characters of an SDP offer, at most; a browser's has some thousand.
+MAX_SDP_CHARACTERS = 256 * 1024
 
 _CLIP_KEYS = ("target_fps", "clip_length_seconds", "delay_seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """The checked body of POST /streams."""
+    """The checked body of POST /streams.
+
+    Attributes:
+        sdp: the offer of a webrtc source, else None.
+        model: the model itself, where an alias was asked for.
+    """
 
     source_type: str
+    sdp: str | None
     processing: ProcessingConfig
     prompt: str
     model: str
@@ -36,16 +48,19 @@ class StreamRequest:
     max_output_tokens: int
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Mode:
         return "clip" if isinstance(self.processing, ClipProcessingConfig) else "frame"
 
     @classmethod
-    def parse(cls, body: Mapping[str, Any]) -> StreamRequest:
+    def parse(cls, body: Mapping[str, Any], catalogue: Catalogue | None = None) -> StreamRequest:
         """Check a body as the service does: keys, types, ranges, the token rate.
+
+        Args:
+            catalogue: the models; None for those without aliases.
 
         Raises:
             Invalid: 422, naming the field.
-            StreamRefusal: 501, a source that needs media, which the engine does not take.
+            StreamRefusal: 501, a LiveKit room, which the engine cannot enter.
         """
         check_keys(body, ("source", "mode", "processing", "inference"), "body")
         processing = _processing(_section(body, "processing"), body.get("mode"))
@@ -58,9 +73,11 @@ class StreamRequest:
         where = "inference"
         keys = ("prompt", "model", "backend", "output_schema_json", "max_output_tokens")
         check_keys(inference, keys, where)
-        model = nonempty_text(inference.get("model"), f"{where}.model")
-        if model not in MODELS:
-            raise Invalid(unknown_model(model), f"body.{where}.model")
+        catalogue = catalogue or Catalogue()
+        name = nonempty_text(inference.get("model"), f"{where}.model")
+        model = catalogue.resolve(name)
+        if model is None:
+            raise Invalid(catalogue.unknown(name), f"body.{where}.model")
         backend = inference.get("backend") or "overshoot"
         if backend != "overshoot":
             raise Invalid(
@@ -70,8 +87,10 @@ class StreamRequest:
         schema = inference.get("output_schema_json")
         if schema is not None:
             prepare(schema, f"body.{where}.output_schema_json")
+        source_type, sdp = _source(body.get("source"))
         return cls(
-            source_type=_source_type(body.get("source")),
+            source_type=source_type,
+            sdp=sdp,
             processing=processing,
             prompt=nonempty_text(inference.get("prompt"), f"{where}.prompt"),
             model=model,
@@ -119,18 +138,27 @@ def _number(value: Any, where: str) -> float:
     return float(value)
 
 
-def _source_type(source: Any) -> str:
+def _source(source: Any) -> tuple[str, str | None]:
+    """The type of a source, and its SDP offer where it has one."""
     if source is None:
-        return "native"
+        return "native", None
     kind = source.get("type") if isinstance(source, Mapping) else None
     if kind == "native":
         check_keys(source, ("type",), "source")
-        return "native"
-    if kind in ("webrtc", "livekit"):
+        return "native", None
+    if kind == "webrtc":
+        check_keys(source, ("type", "sdp"), "source")
+        sdp = nonempty_text(source.get("sdp"), "source.sdp")
+        if len(sdp) > MAX_SDP_CHARACTERS:
+            raise Invalid(
+                f"source.sdp has more than {MAX_SDP_CHARACTERS} characters", "body.source.sdp"
+            )
+        return "webrtc", sdp
+    if kind == "livekit":
         raise StreamRefusal(
             501,
             "not_implemented",
-            f"the local engine takes no media over {kind}; ask it with chat completions",
+            "the local engine enters no LiveKit room; publish to it with a source of type webrtc",
         )
     raise Invalid("source.type must be one of native, webrtc, livekit", "body.source.type")
 

@@ -1,22 +1,28 @@
-"""The v0.2 streams: their leases, what they cost, and who owns which.
+"""The v0.2 streams: their leases, what they cost, who owns which, and how they end.
 
-Leases run on the monotonic clock and are looked at when somebody asks, so there is no task to
-stop. A stream is pending until it gets media.
+A registry lives as long as it is wanted, whatever servers come and go before it: leases, media,
+inferences and results are on a thread of its own (`media_thread`), started by the first stream.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-from .refusals import StreamRefusal
+from .clips import ClipStore
+from .engine import Engine
+from .media_thread import MediaThread, ThreadEnded
+from .refusals import FeedOver, StreamRefusal
+from .result_feed import GOING_AWAY, Listener, ResultFeed
 from .stream_request import StreamRequest
+from .stream_watch import StreamWatch
 
 __all__ = [
     "LEASE_SECONDS",
@@ -28,10 +34,18 @@ __all__ = [
 
 #: A stream expires this long after its last keepalive.
 LEASE_SECONDS = 45.0
-#: Concurrent streams of one key.
+#: Concurrent streams of one key, and of all together.
 MAX_STREAMS = 5
-#: Closed streams whose second DELETE is still answered 204.
+MAX_STREAMS_OF_ALL = 64
+#: Ended streams of which is still known why they ended.
 _REMEMBERED = 1_000
+
+# Why streams end, in the words of the service; the last is ours.
+CLIENT_REQUESTED = "client_requested"
+WEBRTC_DISCONNECTED = "webrtc_disconnected"
+LEASE_EXPIRED = "lease_expired"
+INSUFFICIENT_CREDITS = "insufficient_credits"
+SERVER_CLOSED = "server_closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +61,15 @@ class Price:
     credits_cents: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class GatewayStream:
-    """One stream of the registry."""
+    """One stream of the registry.
+
+    Attributes:
+        ended: why it ended; None while it lives.
+        watch: looks at its video, once it is connected.
+        timer: what ends the lease; of the media thread.
+    """
 
     request: StreamRequest
     owner: str
@@ -62,7 +82,39 @@ class GatewayStream:
     updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds_charged: float = 0.0
     cost_cents: float = 0.0
-    state: str = "pending"
+    feed: ResultFeed = field(default_factory=ResultFeed)
+    watch: StreamWatch | None = None
+    ended: str | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def state(self) -> str:
+        """pending until it gets media, then active, or idle when none comes."""
+        watch = self.watch
+        return "pending" if watch is None else watch.state
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of its media and inferences."""
+        watch = self.watch
+        return _NO_MEDIA if watch is None else watch.facts()
+
+
+class _Ended(NamedTuple):
+    owner: str
+    reason: str
+
+
+#: A pending stream has no picture and no inference yet.
+_NO_MEDIA: dict[str, Any] = {
+    "fps": None,
+    "frame_width": None,
+    "frame_height": None,
+    "effective_width": None,
+    "effective_height": None,
+    "inferences_completed": 0,
+    "inferences_failed": 0,
+    "last_inference_latency_seconds": None,
+}
 
 
 class StreamRegistry:
@@ -72,6 +124,9 @@ class StreamRegistry:
         lease_seconds: how long a stream lives without a keepalive.
         price: what streams cost.
         clock: seconds that never go back.
+
+    Attributes:
+        clips: the pictures of the last results.
     """
 
     def __init__(
@@ -81,12 +136,17 @@ class StreamRegistry:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lease_seconds = lease_seconds
+        self.clips = ClipStore()
         self._price = price or Price()
         self._clock = clock
         self._lock = threading.Lock()
+        self._media = MediaThread()
         self._streams: dict[str, GatewayStream] = {}
-        self._closed: dict[str, str] = {}
+        self._ended: dict[str, _Ended] = {}
         self._spent: dict[str, float] = {}
+        self._closed = False
+
+    # ---- the calls of the surface --------------------------------------------------------------
 
     def create(self, request: StreamRequest, owner: str) -> GatewayStream:
         """A new pending stream.
@@ -95,19 +155,35 @@ class StreamRegistry:
             StreamRefusal: 429 when the key has as many as it may; 402 without credits.
         """
         with self._lock:
+            if self._closed:
+                raise _closed()
             now = self._clock()
             self._expire(now)
-            if sum(s.owner == owner for s in self._streams.values()) >= MAX_STREAMS:
-                raise StreamRefusal(
-                    429,
-                    "too_many_streams",
-                    f"a key may have {MAX_STREAMS} streams at once",
-                    headers={"retry-after": str(math.ceil(self.lease_seconds))},
-                )
+            self._need_room(owner)
             self._need_credits(owner)
             stream = GatewayStream(request, owner, now, now + self.lease_seconds, now)
             self._streams[stream.id] = stream
-            return stream
+        self._media.post(self._set_timer, stream)
+        return stream
+
+    async def connect(self, stream: GatewayStream, engine: Engine) -> str:
+        """Answer the SDP offer of a stream's webrtc source; its video is then watched.
+
+        A stream that cannot be connected is gone.
+
+        Raises:
+            Invalid: 422, the offer cannot be used.
+            StreamRefusal: 501 without aiortc; 404 when the stream ended meanwhile.
+        """
+        try:
+            return await self._media.call(self._connect(stream, engine))
+        except ThreadEnded:
+            raise _closed() from None
+        except BaseException:
+            with self._lock:
+                if self._end(stream, CLIENT_REQUESTED):
+                    del self._ended[stream.id]
+            raise
 
     def get(self, stream_id: str, owner: str) -> GatewayStream:
         """A stream of this key.
@@ -122,7 +198,7 @@ class StreamRegistry:
         """Renew the lease and charge for the time since the last call.
 
         Raises:
-            StreamRefusal: 404; 402 when the credits are gone, and the lease is not renewed.
+            StreamRefusal: 404; 402 when the credits are gone, which ends the stream.
         """
         with self._lock:
             stream = self._get(stream_id, owner)
@@ -132,8 +208,11 @@ class StreamRegistry:
             stream.charged_until = now
             stream.seconds_charged += seconds
             stream.cost_cents += cents
-            self._spent[owner] = self._spent.get(owner, 0.0) + cents
-            self._need_credits(owner)
+            if cents:
+                self._spent[owner] = self._spent.get(owner, 0.0) + cents
+            if self._credits_left(owner) == 0:
+                self._end(stream, INSUFFICIENT_CREDITS)
+                raise _no_credits()
             stream.expires = now + self.lease_seconds
             left = self._credits_left(owner)
             return {
@@ -159,36 +238,86 @@ class StreamRegistry:
             stream.updated_at = datetime.now(UTC)
             return stream
 
-    def close(self, stream_id: str, owner: str) -> bool:
-        """End a stream; False when it was closed before.
+    def listen(self, stream_id: str, owner: str) -> Listener:
+        """The results of a stream, for a task of the running loop.
+
+        Raises:
+            StreamRefusal: 404.
+            FeedOver: the stream has ended, or too many listen.
+        """
+        with self._lock:
+            stream = self._known(stream_id, owner)
+            if isinstance(stream, _Ended):
+                raise FeedOver(GOING_AWAY, stream.reason)
+            return stream.feed.listen()
+
+    def end(self, stream_id: str, owner: str) -> bool:
+        """End a stream as its client asks; False when it had ended before.
 
         Raises:
             StreamRefusal: 404.
         """
         with self._lock:
-            if self._closed.get(stream_id) == owner:
-                return False
-            self._get(stream_id, owner)
-            del self._streams[stream_id]
-            self._closed[stream_id] = owner
-            if len(self._closed) > _REMEMBERED:
-                del self._closed[next(iter(self._closed))]
-            return True
+            stream = self._known(stream_id, owner)
+            return not isinstance(stream, _Ended) and self._end(stream, CLIENT_REQUESTED)
 
     def uptime(self, stream: GatewayStream) -> float:
         """Seconds since the stream was created."""
         return self._clock() - stream.started
 
-    def _get(self, stream_id: str, owner: str) -> GatewayStream:
+    def close(self) -> None:
+        """End every stream and the media thread, within about two seconds. Idempotent.
+
+        Not to be called on the media thread.
+        """
+        with self._lock:
+            self._closed = True
+            for stream in list(self._streams.values()):
+                self._end(stream, SERVER_CLOSED)
+        self._media.close()
+        self.clips.clear()
+
+    # ---- with the lock held --------------------------------------------------------------------
+
+    def _known(self, stream_id: str, owner: str) -> GatewayStream | _Ended:
         self._expire(self._clock())
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.owner != owner:
-            raise StreamRefusal(404, "stream_not_found", "no such stream, or its lease has expired")
-        return stream
+        known = self._streams.get(stream_id) or self._ended.get(stream_id)
+        if known is None or known.owner != owner:
+            raise StreamRefusal(404, "stream_not_found", "no such stream")
+        return known
+
+    def _get(self, stream_id: str, owner: str) -> GatewayStream:
+        known = self._known(stream_id, owner)
+        if not isinstance(known, _Ended):
+            return known
+        if known.reason == INSUFFICIENT_CREDITS:
+            raise _no_credits()
+        raise _gone(known.reason)
+
+    def _end(self, stream: GatewayStream, reason: str) -> bool:
+        if stream.ended is not None:
+            return False
+        stream.ended = reason
+        del self._streams[stream.id]
+        self._ended[stream.id] = _Ended(stream.owner, reason)
+        if len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        stream.feed.end(reason)
+        self._media.post(self._let_go, stream)
+        return True
 
     def _expire(self, now: float) -> None:
-        for stream_id in [i for i, s in self._streams.items() if s.expires <= now]:
-            del self._streams[stream_id]
+        for stream in [s for s in self._streams.values() if s.expires <= now]:
+            self._end(stream, LEASE_EXPIRED)
+
+    def _need_room(self, owner: str) -> None:
+        headers = {"retry-after": str(math.ceil(self.lease_seconds))}
+        if sum(s.owner == owner for s in self._streams.values()) >= MAX_STREAMS:
+            message = f"a key may have {MAX_STREAMS} streams at once"
+            raise StreamRefusal(429, "too_many_streams", message, headers=headers)
+        if len(self._streams) >= MAX_STREAMS_OF_ALL:
+            message = f"the local engine takes {MAX_STREAMS_OF_ALL} streams at once"
+            raise StreamRefusal(429, "too_many_streams", message, headers=headers)
 
     def _credits_left(self, owner: str) -> float | None:
         if self._price.credits_cents is None:
@@ -197,6 +326,56 @@ class StreamRegistry:
 
     def _need_credits(self, owner: str) -> None:
         if self._credits_left(owner) == 0:
-            raise StreamRefusal(
-                402, "insufficient_credits", "the account has no credits left", headers={}
-            )
+            raise _no_credits()
+
+    # ---- on the media thread -------------------------------------------------------------------
+
+    async def _connect(self, stream: GatewayStream, engine: Engine) -> str:
+        assert stream.request.sdp is not None
+
+        def lost() -> None:
+            with self._lock:
+                self._end(stream, WEBRTC_DISCONNECTED)
+
+        watch = StreamWatch(stream, engine, self.clips, lost)
+        try:
+            answer = await watch.connect(stream.request.sdp)
+            with self._lock:
+                if stream.ended is not None:
+                    raise _gone(stream.ended)
+                stream.watch = watch
+        except BaseException:
+            await watch.close()
+            raise
+        return answer
+
+    def _set_timer(self, stream: GatewayStream) -> None:
+        if stream.ended is None:
+            delay = max(0.0, stream.expires - self._clock())
+            stream.timer = asyncio.get_running_loop().call_later(delay, self._lapse, stream)
+
+    def _lapse(self, stream: GatewayStream) -> None:
+        with self._lock:
+            if stream.ended is None and stream.expires <= self._clock():
+                self._end(stream, LEASE_EXPIRED)
+        self._set_timer(stream)
+
+    def _let_go(self, stream: GatewayStream) -> None:
+        if stream.timer is not None:
+            stream.timer.cancel()
+            stream.timer = None
+        watch, stream.watch = stream.watch, None
+        if watch is not None:
+            self._media.spawn(watch.close())
+
+
+def _closed() -> StreamRefusal:
+    return StreamRefusal(503, "engine_closed", "the local engine is closed")
+
+
+def _gone(reason: str) -> StreamRefusal:
+    return StreamRefusal(404, "stream_not_found", f"the stream has ended: {reason}")
+
+
+def _no_credits() -> StreamRefusal:
+    return StreamRefusal(402, "insufficient_credits", "the account has no credits left")

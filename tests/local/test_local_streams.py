@@ -132,11 +132,28 @@ def test_limits_that_are_just_met():
     assert StreamRequest.parse({"processing": {}, **INFERENCE}).mode == "frame"
 
 
-@pytest.mark.parametrize("source", [{"type": "webrtc", "sdp": "v=0"}, {"type": "livekit"}])
-def test_media_is_refused_clearly(source):
+def test_a_livekit_room_is_refused_clearly():
+    source = {"type": "livekit", "url": "wss://room", "token": "t"}
     response = v02("POST", "/streams", json={**BODY, "source": source})
     assert response.status_code == 501
-    assert "chat completions" in response.json()["message"]
+    assert "webrtc" in response.json()["message"]
+
+
+@pytest.mark.parametrize("sdp", ["v=0", "nonsense", "", 3, None, "x" * 300_000])
+def test_an_offer_that_cannot_be_used_is_refused_and_leaves_no_stream(sdp):
+    for _ in range(MAX_STREAMS + 1):
+        source = {"type": "webrtc", "sdp": sdp}
+        response = v02("POST", "/streams", key="offers", json={**BODY, "source": source})
+        assert (response.status_code, response.json()["error"]) == (422, "validation_error")
+        assert "source.sdp" in response.json()["message"]
+
+
+def test_without_aiortc_the_command_is_named(monkeypatch):
+    monkeypatch.setattr("overshoot_nb.local.webrtc.missing_packages", list)
+    source = {"type": "webrtc", "sdp": "v=0"}
+    response = v02("POST", "/streams", key="none", json={**BODY, "source": source})
+    assert response.status_code == 501
+    assert 'pip install "overshoot-nb[webrtc]"' in response.json()["message"]
 
 
 def test_a_key_has_five_streams_at_once():
@@ -166,9 +183,23 @@ class Clock:
         return self.now
 
 
-def test_a_lease_ends_without_keepalives():
+@pytest.fixture
+def make_registry():
+    """Registries that are closed after the test."""
+    made = []
+
+    def make(*args, **more):
+        made.append(StreamRegistry(*args, **more))
+        return made[-1]
+
+    yield make
+    for registry in made:
+        registry.close()
+
+
+def test_a_lease_ends_without_keepalives(make_registry):
     clock = Clock()
-    registry = StreamRegistry(lease_seconds=2, clock=clock)
+    registry = make_registry(lease_seconds=2, clock=clock)
     request = StreamRequest.parse(BODY)
     stream = registry.create(request, "me")
     clock.now += 1.9
@@ -188,9 +219,9 @@ def test_a_lease_ends_without_keepalives():
     registry.create(request, "me")
 
 
-def test_the_ledger_charges_seconds_and_stops_at_the_last_cent():
+def test_the_ledger_charges_seconds_and_stops_at_the_last_cent(make_registry):
     clock = Clock()
-    registry = StreamRegistry(45, Price(cents_per_second=0.5, credits_cents=20), clock)
+    registry = make_registry(45, Price(cents_per_second=0.5, credits_cents=20), clock)
     stream = registry.create(StreamRequest.parse(BODY), "me")
     clock.now += 10
     first = registry.keepalive(stream.id, "me")
@@ -200,15 +231,17 @@ def test_the_ledger_charges_seconds_and_stops_at_the_last_cent():
     second = registry.keepalive(stream.id, "me")
     assert (second["seconds_charged"], second["credits_remaining_cents"]) == (30, 5)
     clock.now += 20
+    # The stream ends with the credits, and goes on saying why.
+    for _ in range(2):
+        with pytest.raises(StreamRefusal) as refused:
+            registry.keepalive(stream.id, "me")
+        assert refused.value.status == 402
     with pytest.raises(StreamRefusal) as refused:
-        registry.keepalive(stream.id, "me")
+        registry.create(StreamRequest.parse(BODY), "me")
     assert refused.value.status == 402
-    # The lease was not renewed: it ends 45 s after the last keepalive that was paid.
-    clock.now += 24.9
-    registry.get(stream.id, "me")
-    clock.now += 0.2
-    with pytest.raises(StreamRefusal, match="expired"):
-        registry.get(stream.id, "me")
+    assert registry.end(stream.id, "me") is False
+    # Another key has credits of its own.
+    registry.create(StreamRequest.parse(BODY), "you")
 
 
 def test_a_short_lease_over_http():

@@ -1,0 +1,183 @@
+"""Which of the frames that arrive are looked at. The clock is arrival: nothing waits for a frame.
+
+The ticks are those of `overshoot_nb.sampler`; the frame of a tick is the newest one then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from overshoot_nb import config
+from overshoot_nb.sampler import Grid
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+
+from .pictures import MAX_FRAMES
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["ClipChooser", "FrameChooser", "Received", "make_chooser"]
+
+#: Pixels of a clip's frames together; a clip that would have more gets fewer frames.
+MAX_CLIP_PIXELS = 24_000_000
+
+_MICROSECOND = Fraction(1, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Received:
+    """A frame as it came.
+
+    Attributes:
+        at: when, on the clock of the loop.
+    """
+
+    frame: av.VideoFrame
+    at: float
+
+
+Chosen = Callable[[tuple[Received, ...]], object]
+
+
+class _Ticks:
+    """Calls back at each tick of a grid that starts now. Ticks that were missed are one."""
+
+    def __init__(self, grid: Grid, start: float, tick: Callable[[], object]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._grid = grid
+        grid.bind(_MICROSECOND)
+        self._start = start
+        self._tick = tick
+        self._next = 0
+        self._arm()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def count(self, moment: float) -> int:
+        """How many ticks there were until a moment."""
+        return self._grid.count(round((moment - self._start) / _MICROSECOND), at=True)
+
+    def _arm(self) -> None:
+        due = self._start + self._grid.ceil(self._next) * float(_MICROSECOND)
+        self._handle = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._next = max(self._next + 1, self.count(self._loop.time()))
+        self._arm()
+        self._tick()
+
+
+class FrameChooser:
+    """At once, then every ``interval_seconds`` the newest frame; none twice.
+
+    A tick to which nothing new has come takes the next frame as soon as it is there.
+    """
+
+    def __init__(self, processing: FrameProcessingConfig, chosen: Chosen) -> None:
+        self._step = Fraction(str(processing.interval_seconds))
+        self._chosen = chosen
+        self._newest: Received | None = None
+        self._owed = False
+        self._ticks: _Ticks | None = None
+
+    def arrived(self, received: Received) -> None:
+        """A frame has come."""
+        self._newest = received
+        if self._ticks is None:
+            self._ticks = _Ticks(Grid(self._step, self._step), received.at, self._tick)
+            self._owed = True
+        if self._owed:
+            self._tick()
+
+    def close(self) -> None:
+        """No more ticks. Idempotent."""
+        if self._ticks is not None:
+            self._ticks.cancel()
+        self._newest = None
+
+    def _tick(self) -> None:
+        newest, self._newest = self._newest, None
+        self._owed = newest is None
+        if newest is not None:
+            self._chosen((newest,))
+
+
+class ClipChooser:
+    """Every ``delay_seconds`` the last ``clip_length_seconds`` at ``target_fps``.
+
+    A clip with nothing newer than the one before is left out. A video that is slower than
+    ``target_fps`` repeats its frames. At most `MAX_FRAMES` frames and `MAX_CLIP_PIXELS` pixels: a
+    longer clip has its frames further apart.
+    """
+
+    def __init__(self, processing: ClipProcessingConfig, chosen: Chosen) -> None:
+        self._processing = processing
+        self._chosen = chosen
+        self._pixels = 0
+        self._newest: Received | None = None
+        self._last: Received | None = None  # the newest that was given
+        self._frames: deque[Received] = deque()
+        self._collected = 0
+        self._ticks: tuple[_Ticks, _Ticks] | None = None
+
+    def arrived(self, received: Received) -> None:
+        """A frame has come."""
+        pixels = received.frame.width * received.frame.height
+        self._newest = received
+        if pixels > self._pixels:
+            self._pixels = pixels
+            self._start(received.at)
+
+    def close(self) -> None:
+        """No more ticks. Idempotent."""
+        for ticks in self._ticks or ():
+            ticks.cancel()
+        self._newest = self._last = None
+        self._frames.clear()
+
+    def _start(self, now: float) -> None:
+        for ticks in self._ticks or ():
+            ticks.cancel()
+        fps, length = self._processing.target_fps, self._processing.clip_length_seconds
+        # Rounded, because 0.3 * 10 is a little less than 3.
+        count, step = int(round(fps * length, 9)), Fraction(1, fps)
+        room = max(config.MIN_CLIP_FRAMES, min(MAX_FRAMES, MAX_CLIP_PIXELS // self._pixels))
+        if count > room:
+            count, step = room, Fraction(str(length)) / room
+        self._frames = deque(maxlen=count)
+        self._collected = 0
+        ends = Grid((count - 1) * step, Fraction(str(self._processing.delay_seconds)))
+        self._ticks = (
+            _Ticks(Grid(Fraction(0), step), now, self._collect),
+            _Ticks(ends, now, self._finish),
+        )
+
+    def _collect(self) -> None:
+        """Take what is on screen now, for each tick up to now."""
+        assert self._ticks is not None
+        due = self._ticks[0].count(asyncio.get_running_loop().time())
+        if self._newest is not None:
+            missing = min(due - self._collected, self._frames.maxlen or 0)
+            self._frames.extend([self._newest] * missing)
+        self._collected = max(due, self._collected)
+
+    def _finish(self) -> None:
+        # Both may be due at once, in whatever order.
+        self._collect()
+        frames = tuple(self._frames)
+        if len(frames) == self._frames.maxlen and frames[-1] is not self._last:
+            self._last = frames[-1]
+            self._chosen(frames)
+
+
+def make_chooser(processing: ProcessingConfig, chosen: Chosen) -> FrameChooser | ClipChooser:
+    """What chooses as ``processing`` says, on the running loop; ``chosen`` gets what it chose."""
+    if isinstance(processing, ClipProcessingConfig):
+        return ClipChooser(processing, chosen)
+    return FrameChooser(processing, chosen)

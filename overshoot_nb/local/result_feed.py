@@ -1,0 +1,165 @@
+"""One stream's results on their way to those who listen, each at a speed of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from .refusals import FeedOver
+
+__all__ = ["GOING_AWAY", "KEPT_RESULTS", "KEPT_SECONDS", "Listener", "ResultFeed"]
+
+#: What a new listener gets at first: the results of so many seconds, so many and so many bytes.
+KEPT_SECONDS = 60.0
+KEPT_RESULTS = 256
+KEPT_BYTES = 4 * 1024 * 1024
+#: What may wait for a listener that does not keep up.
+WAITING_RESULTS = 2 * KEPT_RESULTS
+WAITING_BYTES = 2 * KEPT_BYTES
+#: Listeners of one stream.
+MAX_LISTENERS = 32
+
+#: Close codes: the stream ended; try again later.
+GOING_AWAY = 1001
+TRY_AGAIN_LATER = 1013
+
+
+class Listener:
+    """What waits for one listener. It is read on the loop that it was made on."""
+
+    def __init__(self, feed: ResultFeed, backlog: list[str]) -> None:
+        self._feed = feed
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._waiting = deque(backlog)
+        self._bytes = sum(map(len, backlog))
+        self._over: FeedOver | None = None
+        self._overrun = asyncio.Event()
+
+    async def next(self) -> str:
+        """The next result, each once, in order.
+
+        Raises:
+            FeedOver: the stream has ended and everything was given.
+        """
+        while True:
+            self._changed.clear()
+            with self._feed.lock:
+                if self._waiting:
+                    message = self._waiting.popleft()
+                    self._bytes -= len(message)
+                    return message
+                over = self._over
+            if over is not None:
+                raise over
+            await self._changed.wait()
+
+    async def wait_overrun(self) -> None:
+        """Wait until it did not keep up; nothing comes after that.
+
+        Raises:
+            FeedOver: always.
+        """
+        await self._overrun.wait()
+        assert self._over is not None
+        raise self._over
+
+    def close(self) -> None:
+        """Stop listening. Idempotent."""
+        self._feed.forget(self)
+
+    # ---- by the feed, with its lock, from any thread -------------------------------------------
+
+    def put(self, message: str) -> bool:
+        """Whether it is in time; one that is not gets no more."""
+        full = len(self._waiting) >= WAITING_RESULTS or (
+            self._waiting and self._bytes + len(message) > WAITING_BYTES
+        )
+        if full:
+            self._waiting.clear()
+            self._over = FeedOver(TRY_AGAIN_LATER, "too slow")
+            self._wake(self._overrun)
+            return False
+        self._waiting.append(message)
+        self._bytes += len(message)
+        return self._wake(self._changed)
+
+    def end(self, over: FeedOver) -> None:
+        self._over = over
+        self._wake(self._changed)
+
+    def _wake(self, event: asyncio.Event) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(event.set)
+        except RuntimeError:  # its loop is closed, and the listener gone with it
+            return False
+        return True
+
+
+class ResultFeed:
+    """Keeps the newest results and passes every new one on. Safe from any thread.
+
+    A listener first gets what is kept. Nothing that a listener does or leaves undone holds up
+    `publish`: each has a queue of its own, bounded in results and bytes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.lock = threading.Lock()
+        self._clock = clock
+        self._kept: deque[tuple[float, str]] = deque()
+        self._bytes = 0
+        self._listeners: set[Listener] = set()
+        self._over: FeedOver | None = None
+
+    def publish(self, message: str) -> None:
+        """Pass on a result; nothing once the feed has ended."""
+        with self.lock:
+            if self._over is not None:
+                return
+            self._kept.append((self._clock(), message))
+            self._bytes += len(message)
+            self._forget_old()
+            self._listeners = {each for each in self._listeners if each.put(message)}
+
+    def end(self, reason: str) -> None:
+        """Tell every listener, after what waits for it, that the stream ended. Idempotent."""
+        with self.lock:
+            if self._over is not None:
+                return
+            self._over = FeedOver(GOING_AWAY, reason)
+            for listener in self._listeners:
+                listener.end(self._over)
+            self._listeners.clear()
+            self._kept.clear()
+            self._bytes = 0
+
+    def listen(self) -> Listener:
+        """A listener on the running loop; it has what is kept, and gets what comes.
+
+        Raises:
+            FeedOver: the stream has ended, or too many listen already.
+        """
+        with self.lock:
+            if self._over is not None:
+                raise self._over
+            if len(self._listeners) >= MAX_LISTENERS:
+                raise FeedOver(TRY_AGAIN_LATER, f"{MAX_LISTENERS} listen to this stream already")
+            self._forget_old()
+            listener = Listener(self, [message for _, message in self._kept])
+            self._listeners.add(listener)
+            return listener
+
+    def forget(self, listener: Listener) -> None:
+        """Nothing more for this listener."""
+        with self.lock:
+            self._listeners.discard(listener)
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - KEPT_SECONDS
+        while self._kept and (
+            len(self._kept) > KEPT_RESULTS or self._bytes > KEPT_BYTES or self._kept[0][0] < oldest
+        ):
+            self._bytes -= len(self._kept.popleft()[1])
