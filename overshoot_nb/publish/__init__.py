@@ -12,6 +12,7 @@
     webrtc        publishes the frames over WebRTC
     livekit       publishes them into a LiveKit room
     ice, relay    loopback addresses and relays for WebRTC
+    closing       ends a peer connection wholly, also half way to connecting
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from overshoot_nb import config
@@ -127,6 +128,18 @@ class VideoFeed:
         """Lets go of the source. Idempotent; call it where :meth:`run` runs, or after it."""
         self._watching.close()
         self._frame = None
+
+    def __enter__(self) -> VideoFeed:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def run(self) -> None:
         """Plays the source to its end, or until it is interrupted, and says so to the wire.

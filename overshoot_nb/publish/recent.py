@@ -45,7 +45,9 @@ class RecentFrames:
         with self._lock:
             return self._shown[-1].at if self._shown else None
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """Frames kept."""
         return len(self._shown)
 
     def add(self, frame: EncodedFrame, shown_at: float) -> None:

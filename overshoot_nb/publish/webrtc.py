@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.errors import MissingDependencyError, NetworkError, ServerError
 from overshoot_nb.types import KeepaliveResponse, StreamCreateResponse
 
+from .closing import close_peer
 from .latest import LatestFrame
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ class WebRTCPublisher:
         self._timeout = timeout
         self._pc: RTCPeerConnection | None = None
         self._transceiver: RTCRtpTransceiver | None = None
+        self._gathering: asyncio.Future[None] | None = None
         self._changed = asyncio.Event()
         self._closed = False
-        self._connected = False
 
     # ---- connecting ----------------------------------------------------------------------------
 
@@ -77,7 +78,9 @@ class WebRTCPublisher:
         pc.on("connectionstatechange", self._changed.set)
         self._transceiver = pc.addTransceiver(FeedTrack(self._latest), direction="sendonly")
         allow_loopback(pc, always=self._loopback)
-        await pc.setLocalDescription(await pc.createOffer())
+        # Never broken off: see close_peer().
+        self._gathering = asyncio.ensure_future(pc.setLocalDescription())
+        await asyncio.shield(self._gathering)
         return {"type": "webrtc", "sdp": pc.localDescription.sdp}
 
     async def connect(self, created: StreamCreateResponse) -> None:
@@ -120,7 +123,6 @@ class WebRTCPublisher:
                     await self._changed.wait()
         if pc.connectionState != "connected":
             raise NetworkError(self._why_not(pc, loop.time() - began))
-        self._connected = True
 
     def _why_not(self, pc: RTCPeerConnection, seconds: float) -> str:
         ours, theirs = _candidates(self._transceiver)
@@ -164,7 +166,7 @@ class WebRTCPublisher:
         pc, self._pc = self._pc, None
         if pc is None:
             return
-        closing = asyncio.ensure_future(pc.close())
+        closing = asyncio.ensure_future(close_peer(pc, self._gathering))
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.shield(closing)
@@ -182,7 +184,8 @@ def _candidates(transceiver: Any) -> tuple[Counter[str], Counter[str]]:
 
 
 def _kinds(candidates: Sequence[Any]) -> Counter[str]:
-    return Counter(candidate.type for candidate in candidates)
+    # Not those that were only met on the way ("prflx"): nobody named them.
+    return Counter(candidate.type for candidate in candidates if candidate.type != "prflx")
 
 
 def _counted(kinds: Counter[str]) -> str:

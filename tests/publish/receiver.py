@@ -14,6 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from overshoot_nb.pacing import Pacer
+from overshoot_nb.publish.closing import close_peer
 from overshoot_nb.publish.feed import VideoFeed
 from overshoot_nb.publish.ice import allow_loopback
 from overshoot_nb.publish.latest import LatestFrame
@@ -28,15 +29,16 @@ class Receiver:
     def __init__(self) -> None:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.frames: list[tuple[av.VideoFrame, float]] = []
-        self.ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Future[None] | None = None
         self.pc.on("track", self._receive)
 
     async def answer(self, source: Any) -> StreamCreateResponse:
         offer = RTCSessionDescription(source["sdp"], "offer")
         await self.pc.setRemoteDescription(offer)
         allow_loopback(self.pc, always=True)
-        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        self._gathering = asyncio.ensure_future(self.pc.setLocalDescription())
+        await asyncio.shield(self._gathering)
         return StreamCreateResponse("s", webrtc=WebRTCAnswer(self.pc.localDescription.sdp))
 
     def _receive(self, track: Any) -> None:
@@ -46,7 +48,7 @@ class Receiver:
                     frame = await track.recv()
                     self.frames.append((frame, time.monotonic()))
             except MediaStreamError:
-                self.ended.set()
+                return
 
         self._task = asyncio.ensure_future(keep())
 
@@ -62,7 +64,7 @@ class Receiver:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
-        await self.pc.close()
+        await close_peer(self.pc, self._gathering)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
