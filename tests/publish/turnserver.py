@@ -203,9 +203,7 @@ class TurnServer(asyncio.DatagramProtocol):
         if error is not None:
             reply.attributes["ERROR-CODE"] = (error, "Refused")
         reply.attributes |= attributes or {}
-        if error == 401:
-            reply.add_fingerprint()
-        else:
+        if error != 401:
             reply.add_message_integrity(turn.make_integrity_key(USERNAME, REALM, PASSWORD))
         self._send(bytes(reply), client)
 
