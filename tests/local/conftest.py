@@ -3,8 +3,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from gatewayserver import GatewayServer, eventually
+from publishing import text_video
 
 from overshoot_nb import local
+from overshoot_nb.local.engine import Engine
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,4 +15,49 @@ def engine_closed_at_the_end():
     """One engine for the session, so that its models are loaded once; and no thread after it."""
     yield
     local.close_engine()
-    assert not [t for t in threading.enumerate() if t.name.startswith("overshoot-local")]
+    left = ("overshoot-local", "video-decoder")
+    assert not [t for t in threading.enumerate() if t.name.startswith(left)]
+
+
+@pytest.fixture(scope="session")
+def score_video(tmp_path_factory):
+    """Two seconds of SCORE 42."""
+    return text_video(tmp_path_factory.mktemp("videos") / "score.mp4", "SCORE 42")
+
+
+@pytest.fixture(scope="session")
+def two_texts(tmp_path_factory):
+    """A second of SCORE 42, a second of PLATFORM 9."""
+    path = tmp_path_factory.mktemp("videos") / "two.mp4"
+    return text_video(path, "SCORE 42", "PLATFORM 9", seconds=1)
+
+
+@pytest.fixture(scope="session")
+def shared_engine():
+    engine = Engine()
+    engine.preload()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(shared_engine):
+    """A server with leases of 45 s; no stream of it is left after the module."""
+    server = GatewayServer(shared_engine)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_gateway(shared_engine):
+    """Servers with registries of the test's own."""
+    made = []
+
+    def make(**registry):
+        made.append(GatewayServer(shared_engine, **registry))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+    assert eventually(lambda: "video-decoder" not in {t.name for t in threading.enumerate()})

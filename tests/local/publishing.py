@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from fractions import Fraction
 
@@ -20,8 +21,12 @@ FPS = 15
 
 
 def text_video(path, *texts, seconds=2.0, size=(640, 360)):
-    """A video that shows each text for some seconds."""
-    pictures = [np.asarray(page([(40, 60, text, 48)], size=size)) for text in texts]
+    """A video that shows each text for some seconds, light on dark and dark on light in turn."""
+    inks = itertools.cycle([((240, 240, 240), (18, 20, 28)), ((20, 20, 30), (235, 230, 225))])
+    pictures = [
+        np.asarray(page([(40, 60, text, 48)], size, ink, paper))
+        for text, (ink, paper) in zip(texts, inks, strict=False)
+    ]
     count = round(seconds * FPS)
     return make_video(path, [p for p in pictures for _ in range(count)], fps=FPS, gop=FPS)
 

@@ -1,0 +1,137 @@
+"""A v0.2 server in a thread, and the calls of a client that speaks plain HTTP and WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+
+import aiohttp
+from publishing import Peer
+
+from overshoot_nb.local.access import Access
+from overshoot_nb.local.serving import make_server
+from overshoot_nb.local.streams import StreamRegistry
+
+KEY = "ovs_test"
+OWNER = Access(required=True).owner_of(KEY)
+
+
+class GatewayServer:
+    """An engine, a registry and a server before them that can be stopped and started again."""
+
+    def __init__(self, engine, **registry):
+        self.engine = engine
+        self.registry = StreamRegistry(**registry)
+        self.port = 0
+        self.start()
+
+    def start(self):
+        made = make_server(port=self.port, engine=self.engine, registry=self.registry)
+        self._server, self._listener, self.url, _ = made
+        self.port = int(self.url.rpartition(":")[2])
+        run = self._server.run
+        self._thread = threading.Thread(target=run, kwargs={"sockets": [self._listener]})
+        self._thread.start()
+
+    def stop(self):
+        self._server.should_exit = True
+        self._thread.join(timeout=5)
+        assert not self._thread.is_alive()
+        self._listener.close()
+
+    def close(self):
+        self.stop()
+        self.registry.close()
+
+
+class Client:
+    """One key's view of a server; an async context manager."""
+
+    def __init__(self, url, key=KEY):
+        self._url = f"{url}/v0.2"
+        self._key = key
+
+    async def __aenter__(self):
+        headers = {"authorization": f"Bearer {self._key}"}
+        self._http = aiohttp.ClientSession(headers=headers)
+        self._peers = []
+        return self
+
+    async def __aexit__(self, *_):
+        for peer in self._peers:
+            await peer.close()
+        await self._http.close()
+
+    async def call(self, method, path, body=None):
+        """Status and JSON of one call."""
+        async with self._http.request(method, self._url + path, json=body) as answer:
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None
+
+    async def publish(self, video, processing=None, *, mode=None, **inference):
+        """A stream of a video: its id and the peer that publishes it."""
+        peer = Peer(video)
+        self._peers.append(peer)
+        body = {
+            "source": {"type": "webrtc", "sdp": await peer.offer()},
+            "processing": processing or {"interval_seconds": 0.2},
+            "inference": {"prompt": "Read the text", "model": "local/auto", **inference},
+        }
+        status, created = await self.call(
+            "POST", "/streams", body | ({"mode": mode} if mode else {})
+        )
+        assert status == 201, created
+        assert (created["livekit"], created["turn_servers"]) == (None, [])
+        assert created["webrtc"]["type"] == "answer"
+        await peer.accept(created["webrtc"]["sdp"])
+        return created["stream_id"], peer
+
+    @contextlib.asynccontextmanager
+    async def listening(self, stream_id, first=None):
+        """The results' WebSocket, with the key (or ``first``) sent."""
+        url = f"{self._url}/ws/streams/{stream_id}"
+        async with self._http.ws_connect(url) as socket:
+            await socket.send_str(json.dumps({"api_key": self._key}) if first is None else first)
+            yield Results(socket)
+
+
+class Results:
+    """What comes over one WebSocket."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    async def next(self, timeout=10):
+        """The next result."""
+        message = await self.socket.receive(timeout=timeout)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        return json.loads(message.data)
+
+    async def until(self, accept, timeout=10):
+        """The results up to the first that is accepted."""
+        found = []
+        async with asyncio.timeout(timeout):
+            while not found or not accept(found[-1]):
+                found.append(await self.next())
+        return found
+
+    async def end(self, timeout=10):
+        """Close code and reason, after whatever results come before."""
+        async with asyncio.timeout(timeout):
+            while True:
+                message = await self.socket.receive()
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    return message.data, message.extra
+
+
+def eventually(condition, seconds=2.0):
+    """Whether something comes true soon."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

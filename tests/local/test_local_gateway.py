@@ -1,0 +1,284 @@
+"""Streams from their creation to their end, with a video that is really published."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+
+import pytest
+from asking import obj
+from gatewayserver import KEY, Client
+
+FIELDS = {
+    "id",
+    "stream_id",
+    "mode",
+    "model_name",
+    "prompt",
+    "result",
+    "inference_latency_ms",
+    "total_latency_ms",
+    "ok",
+    "error",
+    "finish_reason",
+    "created_at",
+}
+
+
+def test_a_stream_in_frame_mode(gateway, two_texts):
+    async def run():
+        async with Client(gateway.url) as client:
+            asked = time.monotonic()
+            stream_id, _ = await client.publish(two_texts)
+            path = f"/streams/{stream_id}"
+            async with client.listening(stream_id) as results:
+                first = await results.next()
+                assert time.monotonic() - asked < 5
+                assert set(first) == FIELDS
+                assert (first["stream_id"], first["mode"]) == (stream_id, "frame")
+                assert (first["model_name"], first["prompt"]) == ("local/auto", "Read the text")
+                assert (first["ok"], first["error"]) == (True, None)
+                assert first["finish_reason"] == "stop"
+                made = datetime.fromisoformat(first["created_at"])
+                assert abs((datetime.now(UTC) - made).total_seconds()) < 10
+                assert 0 < first["inference_latency_ms"] <= first["total_latency_ms"] + 0.01
+                found = [first, *await results.until(lambda r: "PLATFORM" in r["result"])]
+                assert {r["result"] for r in found} == {"SCORE 42", "PLATFORM 9"}
+                assert len({r["id"] for r in found}) == len(found)
+
+                status, alive = await client.call("POST", f"{path}/keepalive")
+                assert (status, alive["state"], alive["ttl_seconds"]) == (200, "active", 45)
+                _, info = await client.call("GET", f"{path}/info")
+                assert (info["source_type"], info["state"]) == ("webrtc", "active")
+                assert 10 < info["fps"] < 20
+                assert (info["frame_width"], info["frame_height"]) == (640, 360)
+                assert (info["effective_width"], info["effective_height"]) == (640, 360)
+                assert info["inferences_completed"] >= len(found)
+                assert info["inferences_failed"] == 0
+                assert 0 < info["last_inference_latency_seconds"] < 5
+
+                assert await client.call("DELETE", path) == (200, {"status": "ok"})
+                assert await results.end() == (1001, "client_requested")
+            assert await client.call("DELETE", path) == (204, None)
+            status, gone = await client.call("POST", f"{path}/keepalive")
+            assert status == 404
+            assert "client_requested" in gone["message"]
+            async with client.listening(stream_id) as results:
+                assert await results.end() == (1001, "client_requested")
+
+    asyncio.run(run())
+
+
+def test_a_stream_in_clip_mode_sees_motion(gateway, two_texts):
+    async def run():
+        async with Client(gateway.url) as client:
+            clip = {"target_fps": 6, "clip_length_seconds": 0.5, "delay_seconds": 0.3}
+            schema = obj(text={"type": "string"}, scene_cuts={"type": "integer"})
+            stream_id, _ = await client.publish(
+                two_texts, clip, mode="clip", output_schema_json=schema
+            )
+            async with client.listening(stream_id) as results:
+                found = await results.until(lambda r: json.loads(r["result"])["scene_cuts"])
+                assert all(r["ok"] and r["mode"] == "clip" for r in found)
+                texts = {json.loads(r["result"])["text"] for r in found}
+                assert texts <= {"SCORE 42", "PLATFORM 9"}
+            await client.call("DELETE", f"/streams/{stream_id}")
+
+    asyncio.run(run())
+
+
+def test_another_prompt_counts_from_the_next_inference(gateway, score_video):
+    async def run():
+        async with Client(gateway.url) as client:
+            stream_id, _ = await client.publish(score_video)
+            path = f"/streams/{stream_id}"
+            async with client.listening(stream_id) as results:
+                assert (await results.next())["result"] == "SCORE 42"
+                status, changed = await client.call(
+                    "PATCH", f"{path}/config/prompt", {"prompt": "How bright is it?"}
+                )
+                assert (status, changed["prompt"]) == (200, "How bright is it?")
+                found = await results.until(lambda r: r["prompt"] == "How bright is it?")
+                # At most one was being answered, and one was on its way.
+                assert len(found) <= 3
+                assert found[-1]["result"].startswith("Brightness")
+
+                # What no model answers is a result that says so, and the stream goes on.
+                await client.call("PATCH", f"{path}/config/prompt", {"prompt": "Compose a sonnet"})
+                refused = (await results.until(lambda r: not r["ok"]))[-1]
+                assert refused["prompt"] == "Compose a sonnet"
+                assert refused["result"] == ""
+                assert "not a language model" in refused["error"]
+                assert refused["finish_reason"] is None
+                await client.call("PATCH", f"{path}/config/prompt", {"prompt": "Read"})
+                assert (await results.until(lambda r: r["ok"]))[-1]["result"] == "SCORE 42"
+            _, info = await client.call("GET", f"{path}/info")
+            assert info["inferences_failed"] >= 1
+            await client.call("DELETE", path)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("inference", "expected"),
+    [
+        (
+            {"output_schema_json": obj(score={"type": "integer"})},
+            (True, {"score": 42}, "stop", ""),
+        ),
+        (
+            {"output_schema_json": obj(weather={"type": "string"})},
+            (False, "", None, "weather"),
+        ),
+        ({"max_output_tokens": 1}, (True, "SCORE", "length", "")),
+        (
+            {"output_schema_json": obj(score={"type": "integer"}), "max_output_tokens": 3},
+            (False, '{"score', "length", "max_output_tokens=3"),
+        ),
+    ],
+)
+def test_schemas_and_limits(gateway, score_video, inference, expected):
+    async def run():
+        async with Client(gateway.url) as client:
+            stream_id, _ = await client.publish(score_video, **inference)
+            async with client.listening(stream_id) as results:
+                result = await results.next()
+            await client.call("DELETE", f"/streams/{stream_id}")
+            return result
+
+    result = asyncio.run(run())
+    ok, content, finish_reason, error = expected
+    said = result["result"] if isinstance(content, str) else json.loads(result["result"])
+    assert (result["ok"], said, result["finish_reason"]) == (ok, content, finish_reason)
+    assert error in (result["error"] or "")
+
+
+def test_a_larger_picture_is_looked_at_in_720p(gateway, tmp_path):
+    from publishing import text_video
+
+    video = text_video(tmp_path / "large.mp4", "WIDE 7", seconds=0.4, size=(1600, 1200))
+
+    async def run():
+        async with Client(gateway.url) as client:
+            stream_id, _ = await client.publish(video)
+            async with client.listening(stream_id) as results:
+                assert (await results.next())["result"] == "WIDE 7"
+                _, info = await client.call("GET", f"/streams/{stream_id}/info")
+                assert (info["frame_width"], info["frame_height"]) == (1600, 1200)
+                assert (info["effective_width"], info["effective_height"]) == (960, 720)
+            await client.call("DELETE", f"/streams/{stream_id}")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("processing", [None, {"target_fps": 6}])
+def test_asking_again_about_a_result(gateway, score_video, processing):
+    async def run():
+        async with Client(gateway.url) as client, Client(gateway.url, "another") as stranger:
+            stream_id, _ = await client.publish(score_video, processing, prompt="How bright?")
+            async with client.listening(stream_id) as results:
+                result = await results.next()
+            ask = {"result_id": result["id"], "prompt": "Read", "model": "local/auto"}
+            status, answer = 404, None
+            async with asyncio.timeout(2):
+                while status == 404:
+                    status, answer = await client.call("POST", "/chat/completions/clip", ask)
+            assert (status, answer["content"], answer["model"]) == (200, "SCORE 42", "local/auto")
+            assert answer["finish_reason"] == "stop"
+            assert answer["usage"] == {
+                "prompt_tokens": 1,
+                "completion_tokens": 2,
+                "total_tokens": 3,
+            }
+            path = "/chat/completions/clip"
+            cut = await client.call("POST", path, {**ask, "max_tokens": 1, "temperature": 0.5})
+            assert (cut[1]["content"], cut[1]["finish_reason"]) == ("SCORE", "length")
+            schema = obj(score={"type": "integer"})
+            filled = await client.call("POST", path, {**ask, "output_schema": schema})
+            assert json.loads(filled[1]["content"]) == {"score": 42}
+            for wrong in ({"max_tokens": 0}, {"temperature": 3}, {"model": "x"}, {"top_p": 1}):
+                assert (await client.call("POST", path, {**ask, **wrong}))[0] == 422
+            beyond = await client.call("POST", path, {**ask, "prompt": "Compose a sonnet"})
+            assert (beyond[0], beyond[1]["error"]) == (422, "unsupported_by_local_model")
+            assert (await stranger.call("POST", path, ask))[0] == 404
+            await client.call("DELETE", f"/streams/{stream_id}")
+            # The pictures stay for a while.
+            assert (await client.call("POST", path, ask))[0] == 200
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "first", ["", "{}", "[1]", '{"api_key": 3}', '{"api_key": ""}', "not json"]
+)
+def test_a_websocket_without_a_key_is_closed(gateway, first):
+    async def run():
+        async with Client(gateway.url) as client, client.listening("any", first) as results:
+            return await results.end()
+
+    assert asyncio.run(run()) == (1008, "authentication failed")
+
+
+def test_a_key_that_does_not_come_in_time(gateway, monkeypatch):
+    monkeypatch.setattr("overshoot_nb.local.result_socket.KEY_SECONDS", 0.1)
+
+    async def run():
+        async with Client(gateway.url) as client:
+            url = f"{gateway.url}/v0.2/ws/streams/any"
+            async with client._http.ws_connect(url) as socket:
+                message = await socket.receive(timeout=5)
+                return socket.close_code, message.extra
+
+    assert asyncio.run(run()) == (1008, "authentication failed")
+
+
+def test_streams_of_others_are_not_found(gateway, score_video):
+    async def run():
+        async with Client(gateway.url) as client, Client(gateway.url, "another") as stranger:
+            stream_id, _ = await client.publish(score_video)
+            async with stranger.listening(stream_id) as results:
+                assert await results.end() == (1008, "stream not found")
+            async with client.listening("unknown") as results:
+                assert await results.end() == (1008, "stream not found")
+            await client.call("DELETE", f"/streams/{stream_id}")
+
+    asyncio.run(run())
+
+
+def test_five_streams_share_one_engine_and_chat_goes_on(gateway, score_video):
+    from asking import page, question
+
+    async def run():
+        async with Client(gateway.url) as client:
+            ids = [(await client.publish(score_video))[0] for _ in range(5)]
+            status, refused = await client.call(
+                "POST",
+                "/streams",
+                {
+                    "processing": {"interval_seconds": 1},
+                    "inference": {"prompt": "Read", "model": "local/read"},
+                },
+            )
+            assert (status, refused["error"]) == (429, "too_many_streams")
+            await asyncio.sleep(1)
+            began = time.monotonic()
+            body = question("Read", page([(40, 40, "PLATFORM 9", 40)], size=(320, 180)))
+            headers = {"authorization": f"Bearer {KEY}"}
+            url = f"{gateway.url}/v1/chat/completions"
+            for _ in range(3):
+                async with client._http.post(url, json=body, headers=headers) as answer:
+                    assert answer.status == 200
+            waited = time.monotonic() - began
+            await asyncio.sleep(1)
+            infos = [(await client.call("GET", f"/streams/{i}/info"))[1] for i in ids]
+            for stream_id in ids:
+                await client.call("DELETE", f"/streams/{stream_id}")
+            return waited, [info["inferences_completed"] for info in infos]
+
+    waited, counts = asyncio.run(run())
+    # A request waits for one inference of a stream at most, not for one of each.
+    assert waited < 3
+    assert min(counts) >= 1
+    assert max(counts) <= 2 * min(counts) + 3, counts
