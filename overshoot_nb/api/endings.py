@@ -27,13 +27,12 @@ from overshoot_nb.errors import (
     WebSocketError,
 )
 
-from .socket import ABNORMAL, SocketClosed
+from .socket import ABNORMAL, POLICY_VIOLATION, SocketClosed
 
 __all__ = ["STREAM_ENDINGS", "ending_error", "in_words"]
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
-REFUSED: Final = 1008
 FINAL_CODES: Final = frozenset({1002, 1003, 1007, 1009, 1010})
 #: From here on, codes are those of libraries and applications.
 FIRST_OWN_CODE: Final = 3000
@@ -73,12 +72,12 @@ def ending_error(closed: SocketClosed, stream_id: str) -> OvershootError | None:
         if reason == OUT_OF_CREDITS:
             return InsufficientCreditsError(message)
         return StreamClosedError(message, reason)
-    if closed.code == REFUSED:
+    if closed.code == POLICY_VIOLATION:
         said = closed.reason or "no reason given"
         return WebSocketError(
             f"the server refused the result channel of stream {stream_id} (1008): {said}. "
             "Is the API key right?",
-            REFUSED,
+            POLICY_VIOLATION,
         )
     if closed.code in FINAL_CODES or closed.code >= FIRST_OWN_CODE:
         return WebSocketError(

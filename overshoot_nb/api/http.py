@@ -26,7 +26,7 @@ from .address import ServerAddress
 from .faults import answer_fault, answer_id, connection_fault
 from .reply import Reply
 from .retry import Fault, RetryPolicy
-from .socket import Socket
+from .socket import POLICY_VIOLATION, Socket, SocketClosed
 
 if TYPE_CHECKING:
     import httpx
@@ -263,7 +263,12 @@ class HttpClient:
         if self.endpoint.is_local:
             from overshoot_nb.local import open_socket
 
-            return open_socket(f"{self.address.path}{path}")
+            try:
+                return await open_socket(f"{self.address.path}{path}")
+            except SocketClosed as closed:
+                # As on a port, where such a refusal is the answer to the handshake.
+                status = 403 if closed.code == POLICY_VIOLATION else 500
+                return answer_fault(self.address, call, status, {}, closed.reason.encode())
         from .connection import TRANSPORT_ERRORS
         from .network_socket import HandshakeRefused, open_network_socket
 

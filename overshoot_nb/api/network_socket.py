@@ -135,6 +135,7 @@ class NetworkSocket:
         self._web_socket = web_socket
         self._hide = hide
         self._closed = False
+        self._gone = asyncio.Event()
         self._on_close: Callable[[], object] | None = None
 
     def on_close(self, told: Callable[[], object]) -> None:
@@ -190,13 +191,16 @@ class NetworkSocket:
 
     async def close(self) -> None:
         """End the connection, within half a second. Idempotent, raises nothing."""
+        # RuntimeError: its loop is gone, and its connection with it.
+        ignored = (TimeoutError, RuntimeError, *TRANSPORT_ERRORS)
         if self._closed:
+            with contextlib.suppress(*ignored):
+                async with asyncio.timeout(CLOSE_SECONDS + DISCONNECT_SECONDS):
+                    await self._gone.wait()
             return
         self._closed = True
         if self._on_close is not None:
             self._on_close()
-        # RuntimeError: its loop is gone, and its connection with it.
-        ignored = (TimeoutError, RuntimeError, *TRANSPORT_ERRORS)
         try:
             with contextlib.suppress(*ignored):
                 async with asyncio.timeout(CLOSE_SECONDS):
@@ -205,3 +209,4 @@ class NetworkSocket:
             with contextlib.suppress(*ignored):
                 async with asyncio.timeout(DISCONNECT_SECONDS):
                     await self._session.close()
+            self._gone.set()

@@ -22,6 +22,8 @@ from overshoot_nb import errors
 from overshoot_nb.api import ApiClient, RetryPolicy, network_socket, results
 from overshoot_nb.api.result_message import MAX_UNREAD_CHARS, read_result
 from overshoot_nb.api.results import ResultChannel, ResultMessage, reinfer_when_stored
+from overshoot_nb.local import close_engine
+from overshoot_nb.types import FrameProcessingConfig, InferenceConfig
 
 from faultserver import Answer, FaultServer
 from resultserver import AWAY, NORMAL, REFUSED, ResultServer, Script, push, refuse, result
@@ -725,6 +727,47 @@ def test_thirty_channels_leave_nothing_behind(sender: ResultServer) -> None:
     while sender.present or (process.num_fds(), process.num_threads()) > before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+# ---- the embedded engine -----------------------------------------------------------------------
+
+
+def test_channels_of_the_engine_in_this_process() -> None:
+    pytest.importorskip("starlette")
+    ask = InferenceConfig("Describe", "local/scene")
+
+    async def go() -> None:
+        async with ApiClient(base_url="local") as api:
+            before = asyncio.all_tasks()
+            with pytest.raises(errors.WebSocketError) as caught:
+                async for _ in api.results("no-such-stream"):
+                    pass
+            assert caught.value.code == 1008
+            with pytest.raises(errors.PermissionDeniedError):
+                await api._http.open_socket("/ws/nowhere")
+
+            created = await api.create_stream(None, FrameProcessingConfig(), ask)
+            channel = api.results(created.stream_id)
+            await channel.open()
+            waiting = asyncio.create_task(anext(channel, None))
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            await channel.close()
+            assert time.monotonic() - began < 0.5
+            assert await waiting is None
+
+            async with api.results(created.stream_id) as other:
+                await api.close_stream(created.stream_id)
+                with pytest.raises(errors.StreamClosedError) as ended:
+                    await anext(other)
+            assert ended.value.reason == "client_requested"
+            await asyncio.sleep(0)
+            assert asyncio.all_tasks() == before
+
+    try:
+        asyncio.run(go())
+    finally:
+        close_engine()
 
 
 # ---- secrets -----------------------------------------------------------------------------------
