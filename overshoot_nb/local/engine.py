@@ -202,9 +202,9 @@ class Engine:
                 lane = other if self._lanes[other] else self._last
                 if not self._lanes[lane]:
                     return None
-                self._last = lane
                 future, job = self._lanes[lane].popleft()
                 if future.set_running_or_notify_cancel():
+                    self._last = lane
                     return future, job
 
     def _answer(self, question: Question, attachments: Sequence[Attachment | Picture]) -> Answer:
