@@ -271,7 +271,8 @@ def video_frame(frame: av.VideoFrame) -> rtc.VideoFrame:
 
 async def _send(latest: LatestFrame, source: rtc.VideoSource) -> None:
     """Give each newest frame to ``source`` until there are no more."""
-    # To the SDK, 0 means now, so media time is counted from when it started.
+    # WebRTC maps these times to its own clock, and takes a frame's arrival where the two are far
+    # apart: so they are media times, but counted on the clock that it counts on.
     start: float | None = None
     with contextlib.suppress(FeedEnded):
         while True:

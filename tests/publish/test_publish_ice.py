@@ -6,6 +6,8 @@ import asyncio
 import logging
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -101,6 +103,12 @@ def test_two_peers_meet_on_a_machine_without_a_network(no_network: None) -> None
             await answerer.close()
 
     asyncio.run(run())
+
+
+def test_importing_it_needs_no_webrtc() -> None:
+    script = "import sys, overshoot_nb.publish.ice; print({'aiortc', 'aioice'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 # ---- relays ----

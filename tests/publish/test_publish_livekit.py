@@ -121,8 +121,8 @@ def test_frames_come_out_of_the_track_at_their_times() -> None:
         sending = asyncio.create_task(livekit._send(latest, source))
         times = []
         try:
-            for i in range(4):
-                frame = picture(320, 240, media_time=i / 10)
+            for media_time in (0.0, 0.05, 0.2, 0.25, 0.4):
+                frame = picture(320, 240, media_time)
                 latest.put(frame)
                 event = await asyncio.wait_for(anext(stream), 5)
                 times.append(event.timestamp_us)
@@ -136,8 +136,11 @@ def test_frames_come_out_of_the_track_at_their_times() -> None:
             sending.cancel()
             await stream.aclose()
             await source.aclose()
-        # WebRTC corrects them for the drift between clocks.
-        assert np.diff(times) == pytest.approx([100_000] * 3, abs=30_000)
+        # They came every 0.1 s and keep their own pace, from the first one on. Not exactly: WebRTC
+        # moves them towards when they came.
+        short, long, shorter, longer = np.diff(times)
+        assert short < long
+        assert shorter < longer - 30_000
 
     asyncio.run(run())
 
