@@ -60,6 +60,8 @@ _sdk_logger.addHandler(logging.NullHandler())
 RETURN_DELAYS = (0.0, 1.0, 2.0, 4.0)
 LEAVE_SECONDS = 0.8
 
+CLOSED = "the stream was closed before it had entered the LiveKit room"
+
 # The SDK's DisconnectReason, in words. The first group would only repeat itself.
 FINAL_REASONS = {
     "CLIENT_INITIATED": "this client left the LiveKit room",
@@ -134,6 +136,8 @@ class LiveKitPublisher:
                 "this server offers no LiveKit room to publish into; use it with "
                 'transport="webrtc" (pip install "overshoot-nb[webrtc]")'
             )
+        if self._closed:
+            raise NetworkError(CLOSED)
         sdk = _sdk()
         self._target = created.livekit
         # The size is that of the largest frame, and chooses the bit rate; each frame brings its
@@ -147,7 +151,7 @@ class LiveKitPublisher:
             self._entering.cancel()
             raise
         if self._closed or self._entering.cancelled():
-            raise NetworkError("the stream was closed while it entered the LiveKit room")
+            raise NetworkError(CLOSED)
         presence = self._entering.result()
         self._staying = asyncio.create_task(self._stay(presence, self._source))
 

@@ -234,11 +234,14 @@ def test_closing_while_it_connects(ending: str) -> None:
     asyncio.run(run())
 
 
-def test_closing_what_was_never_used() -> None:
+def test_closing_what_was_never_used(rooms: type[StandInRoom]) -> None:
     async def run() -> None:
         own, _ = publisher()
         await own.close()
         assert await own.wait_lost() == "this client left the LiveKit room"
+        with pytest.raises(errors.NetworkError, match="closed"):
+            await own.connect(created("wss://room.example", "first"))
+        assert rooms.attempts == []
 
     asyncio.run(run())
 
