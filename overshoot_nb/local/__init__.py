@@ -46,9 +46,36 @@ Property by property; the first rule whose value fits the property's schema wins
 
 Where several texts match a pattern or enum, the one on the label's row is preferred.
 
-Limits: 20 MiB a request, 64 pictures, 40 megapixels each; data: URLs only (JPEG, PNG, WebP, MP4);
-one request at a time and 32 waiting, else 429. ``usage`` counts words and punctuation marks of the
-prompt and the answer, and ``max_tokens`` cuts by the same count; pictures count nothing.
+Streams (v0.2)
+==============
+
+``POST /streams`` with a source of type ``webrtc`` (needs aiortc) answers the SDP offer, on the
+loopback too, and the first video of the connection is watched as ``processing`` says: frame mode
+looks at the newest frame at once and then every ``interval_seconds``, never twice at the same
+one; clip mode every ``delay_seconds`` at the last ``clip_length_seconds``, at most 64 pictures
+and 24 megapixels of them (longer clips have theirs further apart). The clock is the arrival of
+frames. Pictures larger than 1280x720 are scaled down. A stream asks one thing at a time, and the
+newest sample replaces one that waits. Sources of type ``native`` are accepted and stay pending,
+for there is no LiveKit server here; ``livekit`` is refused (501).
+
+Results are pushed to every listener of ``/ws/streams/{id}``: first those of the last 60 s (at
+most 256), then each new one, once and in order. Beside the service's fields a result has
+``created_at``. What a model cannot answer is a result with ``ok`` false and the reason in
+``error``. A listener that does not keep up is closed with 1013 and may come back. Streams end
+with close code 1001 and one of the service's reasons, or ``server_closed`` with the engine.
+
+Leases (45 s), media, inferences and results are on threads of their own: a server that is stopped
+and started again finds its streams running. The pictures of the last results are kept as JPEGs
+(64 MiB) for ``POST /chat/completions/clip``, which takes a ``temperature`` and has no use for it.
+A key may have 5 streams, all together 64; seconds are counted, and cost nothing.
+
+Limits
+======
+
+20 MiB a request, 64 pictures, 40 megapixels each; data: URLs only (JPEG, PNG, WebP, MP4). One
+question is answered at a time, requests and streams in turn; 32 requests may wait, else 429.
+``usage`` counts words and punctuation marks of the prompt and the answer, and ``max_tokens`` and
+``max_output_tokens`` cut by the same count; pictures count nothing.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import httpx
 import pytest
@@ -135,6 +137,38 @@ print(threading.active_count())
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
+
+
+def test_a_script_that_leaves_its_streams_running_still_ends(score_video):
+    code = f"""
+import asyncio, httpx, json
+from overshoot_nb import local
+from publishing import Peer
+
+async def run():
+    peer = Peer({str(score_video)!r})
+    source = {{"type": "webrtc", "sdp": await peer.offer()}}
+    body = {{"source": source, "processing": {{"interval_seconds": 0.2}},
+            "inference": {{"prompt": "How bright?", "model": "local/scene"}}}}
+    async with httpx.AsyncClient(transport=local.open_transport(), base_url="http://x/v0.2") as c:
+        created = (await c.post("/streams", json=body)).json()
+    await peer.accept(created["webrtc"]["sdp"])
+    listener = await local.open_socket("/v0.2/ws/streams/" + created["stream_id"])
+    await listener.send('{{"api_key": "local"}}')
+    print(json.loads(await listener.receive())["ok"])
+    await listener.close()
+
+asyncio.run(run())
+"""
+    tests = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(tests)},
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
 
 
 def test_missing_packages_name_the_command(monkeypatch):

@@ -42,6 +42,16 @@ class GatewayServer:
         assert not self._thread.is_alive()
         self._listener.close()
 
+    @property
+    def connections(self):
+        """uvicorn's connections, HTTP and WebSocket, of this moment."""
+        return list(self._server.server_state.connections)
+
+    @property
+    def streams(self):
+        """How many streams there are."""
+        return len(self.registry._streams)
+
     def close(self):
         self.stop()
         self.registry.close()

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from asking import page
+from PIL import Image, ImageDraw, ImageFont
 
 from overshoot_nb.publish.ice import allow_loopback
 
@@ -23,10 +23,11 @@ FPS = 15
 def text_video(path, *texts, seconds=2.0, size=(640, 360)):
     """A video that shows each text for some seconds, light on dark and dark on light in turn."""
     inks = itertools.cycle([((240, 240, 240), (18, 20, 28)), ((20, 20, 30), (235, 230, 225))])
-    pictures = [
-        np.asarray(page([(40, 60, text, 48)], size, ink, paper))
-        for text, (ink, paper) in zip(texts, inks, strict=False)
-    ]
+    pictures = []
+    for text, (ink, paper) in zip(texts, inks, strict=False):
+        image = Image.new("RGB", size, paper)
+        ImageDraw.Draw(image).text((40, 60), text, font=ImageFont.load_default(48), fill=ink)
+        pictures.append(np.asarray(image))
     count = round(seconds * FPS)
     return make_video(path, [p for p in pictures for _ in range(count)], fps=FPS, gop=FPS)
 
