@@ -59,7 +59,7 @@ async def shown(stream: rtc.VideoStream) -> rtc.VideoFrameEvent:
     async with asyncio.timeout(5):
         while True:
             event = await anext(stream)
-            if any(event.frame.get_plane(0)):
+            if any(bytes(event.frame.get_plane(0))):
                 return event
 
 
