@@ -95,7 +95,8 @@ class LiveKitPublisher:
     A connection that breaks is first mended by the SDK, with tokens that the LiveKit server
     itself renews; the SDK takes none from outside. When the SDK gives up, and the reason may pass,
     the room is entered anew with the newest token of a keepalive, in up to four attempts.
-    Nothing in the room is subscribed to.
+    Nothing in the room is subscribed to. Between entering and the first frame the SDK sends black
+    ones of its own.
 
     Args:
         latest: where the frames come from.
