@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import config
+from .api.results import reinfer_when_stored
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
 from .runtime import get_runtime
@@ -23,6 +24,7 @@ from .types import (
     StreamInferenceResult,
     Transport,
 )
+from .validation import check_output_schema
 
 __all__ = ["Overshoot", "Streams", "get_models"]
 
@@ -117,8 +119,9 @@ class Overshoot:
                 f"{self.base_url} keeps no pictures: reinfer() needs a v0.2 server. Those that "
                 "a stream was asked about are in its frames: stream.frames[sample]"
             )
-        from .api.results import reinfer_when_stored
-
+        if output_schema is not None:
+            # The first check of a schema loads its library, which would hold up every stream.
+            await asyncio.to_thread(check_output_schema, output_schema)
         return await self._runtime.call(
             reinfer_when_stored(
                 self._service.api,

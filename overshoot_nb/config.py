@@ -76,6 +76,9 @@ LOCAL_MODEL = "local/auto"
 #: The command that installs what the embedded engine and the demo video need.
 LOCAL_INSTALL = 'pip install "overshoot-nb[local]"'
 
+#: How the URL of a server ends that samples the video itself.
+_GATEWAY_PATH = "/v0.2"
+
 ENV_API_KEY = "OVERSHOOT_API_KEY"
 ENV_BASE_URL = "OVERSHOOT_BASE_URL"
 ENV_CACHE_DIR = "OVERSHOOT_CACHE_DIR"
@@ -133,16 +136,20 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """True for a server that is reached on this machine's loopback."""
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return self.is_local or host == "localhost" or ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return self.is_local or _is_loopback(self.base_url)
 
     @property
     def is_overshoot(self) -> bool:
         """True where fields of Overshoot's own are understood (``thread_id``, statuses)."""
         return self.is_local or _is_overshoot_url(self.base_url)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_overshoot_url(url: str) -> bool:
@@ -198,8 +205,8 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
     ``base_url`` None means ``OVERSHOOT_BASE_URL``, else the service when there is a key, else the
     embedded engine, which is said once in the log.
 
-    A key found in the environment or the keyring is for Overshoot: another server gets only a
-    key that was passed as an argument.
+    A key found in the environment or the keyring is for Overshoot, and for a v0.2 server on this
+    machine: another server gets only a key that was passed as an argument.
 
     Raises:
         ValidationError: ``base_url`` is not a URL.
@@ -218,7 +225,7 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
                 ENV_API_KEY,
             )
     url = _normal(url)
-    return Endpoint(url, "gateway" if url.endswith("/v0.2") else "chat", _key_for(url, key))
+    return Endpoint(url, "gateway" if url.endswith(_GATEWAY_PATH) else "chat", _key_for(url, key))
 
 
 def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
@@ -232,16 +239,18 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     key = find_api_key(api_key)
     if base_url is None:
         named = os.environ.get(ENV_BASE_URL, "").strip().rstrip("/")
-        base_url = named if named.endswith("/v0.2") else GATEWAY_BASE_URL
+        base_url = named if named.endswith(_GATEWAY_PATH) else GATEWAY_BASE_URL
     url = _normal(base_url)
     return Endpoint(url, "gateway", _key_for(url, key))
 
 
 def _key_for(url: str, key: ApiKey | None) -> ApiKey | None:
-    """A key that was found rather than passed is Overshoot's, and goes to no other server."""
-    if key is None or key.origin == "argument" or _is_overshoot_url(url):
-        return key
-    return None
+    """A key that was found rather than passed is Overshoot's, and goes to no other server.
+
+    But to one on this machine that speaks Overshoot's own v0.2, as ``overshoot-nb serve`` does.
+    """
+    own = _is_overshoot_url(url) or (url.endswith(_GATEWAY_PATH) and _is_loopback(url))
+    return key if key is None or key.origin == "argument" or own else None
 
 
 def cache_dir() -> Path:

@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -17,6 +17,7 @@ from . import config, interactive
 from .errors import OvershootError
 from .settings import StreamParameters
 from .stream import Stream
+from .types import Transport
 
 __all__ = ["OvershootMagics"]
 
@@ -73,6 +74,11 @@ def _start_parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="JSON schema of the answer: a variable's name, a .json file, or JSON text",
     )
+    add(
+        "--transport",
+        choices=get_args(Transport),
+        help="how video goes to a v0.2 server (default webrtc)",
+    )
     return parser
 
 
@@ -88,6 +94,7 @@ class OvershootMagics(Magics):
 
             %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
                        [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
+                       [--transport webrtc|native]
             %overshoot status              the streams that were started, and their figures
             %overshoot models              the models that can be asked
             %overshoot stop [NAME|ID]      end one stream, or all
@@ -129,6 +136,7 @@ class OvershootMagics(Magics):
             "clip_length_seconds": args.clip,
             "delay_seconds": args.delay,
             "output_schema": self._schema(args.schema),
+            "transport": args.transport,
         }
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {args.out}: not a name that a variable can have")

@@ -89,6 +89,9 @@ class Watching:
         """Lets go of the source. Idempotent; where the frames are read, or after that."""
         self.interrupt()
         self._head.clear()
+        # What is left of the reading holds the decoder, and that its threads, for as long as
+        # somebody keeps the stream that it was for.
+        self._frames = iter(())
         self._capture.close()
 
     def without_frames(self) -> SourceEndedError:

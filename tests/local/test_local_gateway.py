@@ -8,8 +8,10 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from asking import obj
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection
+from asking import obj, page, question
 from gatewayserver import KEY, Client
+from publishing import Peer, text_video
 
 FIELDS = {
     "id",
@@ -156,8 +158,6 @@ def test_schemas_and_limits(gateway, score_video, inference, expected):
 
 
 def test_a_larger_picture_is_looked_at_in_720p(gateway, tmp_path):
-    from publishing import text_video
-
     video = text_video(tmp_path / "large.mp4", "WIDE 7", seconds=0.4, size=(1600, 1200))
 
     async def run():
@@ -169,6 +169,53 @@ def test_a_larger_picture_is_looked_at_in_720p(gateway, tmp_path):
                 assert (info["frame_width"], info["frame_height"]) == (1600, 1200)
                 assert (info["effective_width"], info["effective_height"]) == (960, 720)
             await client.call("DELETE", f"/streams/{stream_id}")
+
+    asyncio.run(run())
+
+
+def test_an_offer_with_more_than_video(gateway, score_video):
+    """What a browser with a microphone and a data channel sends: the video alone is taken."""
+
+    async def run():
+        async with Client(gateway.url) as client:
+            peer = Peer(score_video)
+            peer.pc.addTrack(AudioStreamTrack())
+            peer.pc.createDataChannel("chat")
+            body = {
+                "source": {"type": "webrtc", "sdp": await peer.offer()},
+                "processing": {"interval_seconds": 0.2},
+                "inference": {"prompt": "Read", "model": "local/auto"},
+            }
+            status, created = await client.call("POST", "/streams", body)
+            assert status == 201
+            path = f"/streams/{created['stream_id']}"
+            assert "a=inactive" in created["webrtc"]["sdp"]
+            assert (await client.call("POST", f"{path}/keepalive"))[1]["state"] == "pending"
+            await peer.accept(created["webrtc"]["sdp"])
+            async with client.listening(created["stream_id"]) as results:
+                assert (await results.next())["result"] == "SCORE 42"
+                await peer.close()
+                assert await results.end() == (1001, "webrtc_disconnected")
+
+    asyncio.run(run())
+
+
+def test_an_offer_without_video_is_refused(gateway):
+    async def run():
+        async with Client(gateway.url) as client:
+            pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            pc.addTransceiver("audio", direction="sendonly")
+            pc.addTransceiver("video", direction="recvonly")
+            await pc.setLocalDescription(await pc.createOffer())
+            body = {
+                "source": {"type": "webrtc", "sdp": pc.localDescription.sdp},
+                "processing": {"interval_seconds": 0.2},
+                "inference": {"prompt": "Read", "model": "local/auto"},
+            }
+            status, refused = await client.call("POST", "/streams", body)
+            await pc.close()
+            assert status == 422
+            assert "no video" in refused["message"]
 
     asyncio.run(run())
 
@@ -248,8 +295,6 @@ def test_streams_of_others_are_not_found(gateway, score_video):
 
 
 def test_five_streams_share_one_engine_and_chat_goes_on(gateway, score_video):
-    from asking import page, question
-
     async def run():
         async with Client(gateway.url) as client:
             ids = [(await client.publish(score_video))[0] for _ in range(5)]

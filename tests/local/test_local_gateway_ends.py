@@ -11,7 +11,9 @@ import time
 
 import aiohttp
 import pytest
+from asking import client as http
 from gatewayserver import KEY, OWNER, Client, eventually
+from publishing import Peer
 
 from overshoot_nb import local
 from overshoot_nb.api.socket import SocketClosed
@@ -305,9 +307,6 @@ def test_many_streams_leave_nothing_behind(make_gateway, score_video):
 
 
 def test_results_in_process(score_video):
-    from asking import client as http
-    from publishing import Peer
-
     async def run():
         peer = Peer(score_video)
         async with http("/v0.2") as c:

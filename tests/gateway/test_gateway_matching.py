@@ -1,0 +1,162 @@
+"""Which moment, frame and prompt a pushed result is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from overshoot_nb.api.results import ResultMessage
+from overshoot_nb.matching import MEDIA_SECONDS, Matching
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.publish.recent import RecentFrames
+from overshoot_nb.settings import StreamSettings
+from overshoot_nb.types import EncodedFrame
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def message(received: float, **fields: Any) -> ResultMessage:
+    """A result received so many seconds after the start."""
+    values: dict[str, Any] = {
+        "id": f"res-{received}",
+        "stream_id": "s1",
+        "mode": "frame",
+        "model_name": "m",
+        "prompt": "first",
+        "result": "text",
+        "inference_latency_ms": 200.0,
+        "total_latency_ms": 300.0,
+        "ok": True,
+        "error": None,
+        "finish_reason": "stop",
+        "created_at": None,
+        "received_at": at(received),
+    }
+    return ResultMessage(**{**values, **fields})
+
+
+def played(fps: float = 10, seconds: float = 20) -> RecentFrames:
+    """Frame i, whose bytes are its number, is at media time and wall time i / fps."""
+    recent = RecentFrames()
+    for i in range(round(fps * seconds)):
+        time = i / fps
+        frame = EncodedFrame(time, str(i).encode(), 640, 360)
+        recent.add(frame, START.timestamp() + time)
+    return recent
+
+
+def version(number: int, text: str, created: float, **fields: Any) -> PromptVersion:
+    return PromptVersion(number, text, "m", created_at=at(created), **fields)
+
+
+def matching(recent: RecentFrames | None = None, **parameters: Any) -> Matching:
+    source = "rtsp://somewhere/live"
+    settings = StreamSettings.build(source, "first", "m", **parameters)
+    schema = parameters.get("output_schema")
+    first = PromptVersion(1, "first", "m", output_schema=schema, created_at=at(0))
+    return Matching(settings, first, recent if recent is not None else played(), first_index=7)
+
+
+def test_the_frame_is_the_one_on_screen_when_the_server_took_it() -> None:
+    sample, result = matching().row(message(5.0))
+    moment = 5.0 - 0.3 - MEDIA_SECONDS
+    assert sample.frames[0].data == str(int(moment * 10)).encode()
+    assert sample.media_time == pytest.approx(moment, abs=1e-3)
+    assert (sample.index, result.sample) == (7, 7)
+    assert result.captured_at == sample.captured_at == at(moment)
+    assert result.answered_at == at(5.0)
+    assert result.frame_times == (sample.frames[0].media_time,)
+
+
+def test_a_clip_has_the_frames_up_to_the_newest() -> None:
+    clips = matching(mode="clip", target_fps=5, clip_length_seconds=1.0, delay_seconds=2.0)
+    sample, result = clips.row(message(5.0, mode="clip", total_latency_ms=420.0))
+    assert [f.data for f in sample.frames] == [b"37", b"39", b"41", b"43", b"45"]
+    assert sample.media_time == pytest.approx(3.7)
+    assert result.mode == "clip"
+    assert len(result.frame_times) == 5
+
+
+def test_results_that_come_late_are_dated_by_the_server_s_clock() -> None:
+    one = matching()
+    # The server's clock is an hour behind; messages take 20 ms.
+    hour = 3600.0
+    one.row(message(4.02, created_at=at(4.0 - hour)))
+    sample, _ = one.row(message(15.0, created_at=at(6.0 - hour)))
+    assert sample.media_time == pytest.approx(6.02 - 0.3 - MEDIA_SECONDS, abs=1e-3)
+    # Without it, only the time of its arrival is known.
+    sample, _ = matching().row(message(15.0))
+    assert sample.media_time == pytest.approx(15.0 - 0.3 - MEDIA_SECONDS, abs=1e-3)
+
+
+def test_indices_count_on_and_times_are_never_negative() -> None:
+    one = matching()
+    samples = [one.row(message(t, total_latency_ms=9_000.0))[0] for t in (1.0, 1.5, 2.0)]
+    assert [s.index for s in samples] == [7, 8, 9]
+    assert [s.media_time for s in samples] == [0.0, 0.0, 0.0]
+
+
+def test_a_room_that_only_the_server_sees_has_times_and_no_frames() -> None:
+    settings = StreamSettings.build("rtsp://somewhere/live", "first", "m")
+    one = Matching(settings, version(1, "first", 0), None, first_index=0)
+    now = datetime.now(UTC)
+    sample, result = one.row(message(0, received_at=now + timedelta(seconds=10)))
+    assert sample.frames == ()
+    assert result.frame_times == ()
+    assert sample.media_time == pytest.approx(10 - 0.3 - MEDIA_SECONDS, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "received", "expected"),
+    [
+        ("first", 5.0, 1),
+        ("second", 8.0, 2),
+        ("first", 8.0, 1),  # asked before the change, answered after it
+        ("first", 12.0, 3),  # the same text again
+        ("second", 12.0, 2),
+        ("Second.", 12.0, 3),  # the server's own words: what was in force then
+        ("Second.", 9.0, 2),
+    ],
+)
+def test_rows_know_which_prompt_made_them(prompt: str, received: float, expected: int) -> None:
+    one = matching()
+    one.asked(version(2, "second", 6.0))
+    one.asked(version(3, "first", 10.0))
+    _, result = one.row(message(received, prompt=prompt))
+    assert result.prompt_version == expected
+    assert result.prompt == prompt
+
+
+def test_a_prompt_that_the_server_refused_made_no_row() -> None:
+    one = matching()
+    refused = version(2, "second", 1.0)
+    one.asked(refused)
+    one.not_asked(refused)
+    assert one.row(message(5.0, prompt="odd"))[1].prompt_version == 1
+
+
+def test_structured_answers_are_checked_here_too() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    one = matching(output_schema=schema)
+    _, good = one.row(message(5.0, result='{"n": 3}'))
+    assert (good.ok, good.output, good.error) == (True, {"n": 3}, None)
+    _, bad = one.row(message(6.0, result='{"n": "three"}'))
+    assert (bad.ok, bad.output) == (False, None)
+    assert "n" in (bad.error or "")
+    _, refused = one.row(message(7.0, result="", ok=False, error="no skill"))
+    assert (refused.ok, refused.error) == (False, "no skill")
+
+
+def test_when_the_end_was_answered() -> None:
+    one = matching()  # the newest frame is of 19.9 s
+    assert not one.seen_until_end()
+    one.row(message(19.0))
+    assert not one.seen_until_end()
+    one.row(message(20.2))  # taken at 19.82: the next one would be after the end
+    assert one.seen_until_end()

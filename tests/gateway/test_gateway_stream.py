@@ -1,0 +1,512 @@
+"""Streams on a v0.2 server are streams as any other: rows, pictures, steering, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+
+import numpy as np
+import pytest
+from gatewayserver import KEY
+
+import overshoot_nb
+from overshoot_nb import (
+    FileSource,
+    FrameSource,
+    InsufficientCreditsError,
+    LiveKitSource,
+    NotFoundError,
+    Overshoot,
+    RateLimitError,
+    ServerError,
+    SourceError,
+    StreamClosedError,
+    ValidationError,
+)
+from overshoot_nb.local.streams import Price
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+WORDS = ("HAWKS 84", "TIGERS 79", "OVERTIME")
+MODEL = "local/read"
+
+
+def words_at(media_time: float) -> set[str]:
+    """What may be read in the video at a time that is known to a frame or two."""
+    moments = (media_time - 0.15, media_time, media_time + 0.15)
+    return {WORDS[min(max(int(t // 2), 0), 2)] for t in moments}
+
+
+def client_of(server) -> Overshoot:
+    return Overshoot(KEY, base_url=f"{server.url}/v0.2")
+
+
+def streams_of(server) -> int:
+    return server.streams
+
+
+async def until(condition, seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_a_file_to_its_end(gateway, video):
+    results, notes = [], []
+
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read the text", MODEL, results.append, interval_seconds=0.3
+            )
+            assert stream.is_active
+            assert streams_of(gateway) == 1
+            while stream.is_active:
+                notes.append(stream.status)
+                await asyncio.sleep(0.05)
+            return stream, await stream.wait(10)
+
+    stream, status = asyncio.run(main())
+    assert status == "ended: end of file at 6.0 s"
+    assert streams_of(gateway) == 0
+    df = stream.df
+    assert len(df) > 12
+    assert list(df["stream_id"].unique()) == [stream.stream_id]
+    assert len(stream.stream_id) == 32  # the server's own id
+    assert df["ok"].all()
+    assert df["id"].is_unique
+    assert list(df["id"]) == [r.id for r in results]
+    times = df["media_time"].dt.total_seconds()
+    assert times.is_monotonic_increasing
+    assert times.iloc[-1] > 5
+    for time, text in zip(times, df["result"], strict=True):
+        assert text in words_at(time)
+    assert {str(text) for text in df["result"]} == set(WORDS)
+    # Each row has the picture that was on screen when the server took its own.
+    assert len(stream.frames) == len(df)
+    for row in df.itertuples():
+        (frame,) = stream.frames[row.sample].frames
+        assert abs(frame.media_time - row.media_time.total_seconds()) < 0.2
+        assert (frame.width, frame.height) == (640, 360)
+    assert (df["total_latency_ms"] >= df["inference_latency_ms"]).all()
+    stats = stream.stats
+    assert (stats.samples, stats.results, stats.in_flight) == (len(df), len(df), 0)
+    assert any("waiting for the last answers" in note for note in notes)
+
+
+def test_clips(gateway, video):
+    results = []
+
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video),
+                "Is anything moving?",
+                "local/scene",
+                results.append,
+                target_fps=8,
+                clip_length_seconds=0.5,
+                delay_seconds=1.0,
+            )
+            await until(lambda: len(stream.df) >= 3)
+            await stream.close()
+            return stream
+
+    stream = asyncio.run(main())
+    assert stream.mode == "clip"
+    assert set(stream.df["mode"]) == {"clip"}
+    assert "motion" in stream.df["result"].iloc[0].lower()
+    for result in results[1:]:
+        assert result.frame_times == tuple(
+            f.media_time for f in stream.frames[result.sample].frames
+        )
+        assert len(result.frame_times) == 4
+        assert result.frame_times[-1] - result.frame_times[0] == pytest.approx(3 / 8, abs=0.15)
+
+
+def test_the_prompt_changes_on_the_server(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video, loop=True), "Read the text", "local/auto", interval_seconds=0.2
+            )
+            await until(lambda: len(stream.df) >= 2)
+            config = await stream.update_prompt("How bright is it?")
+            assert config.stream_id == stream.stream_id
+            assert (config.prompt, config.model) == ("How bright is it?", "local/auto")
+            assert config.updated_at > config.created_at
+            assert (stream.prompt, stream.prompt_version) == ("How bright is it?", 2)
+            await until(lambda: (stream.df["prompt_version"] == 2).sum() >= 3)
+            with pytest.raises(ValidationError, match=r"interval_seconds.*restart"):
+                await stream.update(interval_seconds=1)
+            with pytest.raises(ValidationError, match="prompt"):
+                await stream.update_prompt(" ")
+            await stream.close()
+            return stream
+
+    df = asyncio.run(main()).df
+    for version, prompt, word in ((1, "Read the text", None), (2, "How bright is it?", "bright")):
+        rows = df[df["prompt_version"] == version]
+        assert set(rows["prompt"]) == {prompt}
+        assert all(("bright" in text.lower()) == (word is not None) for text in rows["result"])
+    assert df["prompt_version"].is_monotonic_increasing
+
+
+def test_structured_answers_become_columns(gateway, video):
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, output_schema=schema, interval_seconds=0.3
+            )
+            await until(lambda: len(stream.df) >= 3)
+            await stream.close()
+            return stream.df
+
+    df = asyncio.run(main())
+    assert set(df["out.text"]) <= set(WORDS)
+    assert df["ok"].all()
+
+
+def test_what_no_model_answers_is_an_error_row(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Count the people", "local/auto", interval_seconds=0.2
+            )
+            await until(lambda: len(stream.df) >= 2)
+            assert stream.is_active
+            await stream.close()
+            return stream
+
+    stream = asyncio.run(main())
+    assert not stream.df["ok"].any()
+    assert "not a language model" in stream.df["error"].iloc[0]
+    assert stream.stats.errors == len(stream.df)
+
+
+def test_pause_and_resume(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, interval_seconds=0.2
+            )
+            await until(lambda: len(stream.df) >= 2)
+            await stream.pause()
+            assert stream.state == "paused"
+            await asyncio.sleep(0.7)  # what was under way
+            rows = len(stream.df)
+            await asyncio.sleep(1)
+            assert len(stream.df) == rows
+            await stream.resume()
+            await until(lambda: len(stream.df) >= rows + 3)
+            await stream.close()
+            return stream.df["media_time"].dt.total_seconds()
+
+    times = asyncio.run(main())
+    assert times.diff().max() < 0.7  # the video stood still meanwhile
+
+
+def test_a_restart_is_another_stream_of_the_server_and_keeps_the_rows(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, interval_seconds=0.2
+            )
+            await until(lambda: len(stream.df) >= 2)
+            first, rows = stream.stream_id, len(stream.df)
+            await stream.restart(interval_seconds=0.4, prompt="Read again")
+            assert stream.stream_id != first
+            assert streams_of(gateway) == 1
+            await until(lambda: len(stream.df) >= rows + 2)
+            await stream.close()
+            return stream.df
+
+    df = asyncio.run(main())
+    assert df["stream_id"].nunique() == 2
+    assert list(df["sample"]) == list(range(len(df)))
+    times = df["media_time"].dt.total_seconds()
+    assert times.iloc[rows := int((df["stream_id"] == df["stream_id"].iloc[0]).sum())] < 0.3
+    assert times.iloc[rows - 1] > 0.05  # it begins anew
+
+
+def test_info_reinfer_and_nothing_to_spectate(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, interval_seconds=0.3
+            )
+            await until(lambda: len(stream.df) >= 3)
+            info = await stream.info()
+            assert (info.stream_id, info.source_type) == (stream.stream_id, "webrtc")
+            assert (info.state, info.effective_width) == ("active", 640)
+            assert info.inferences_completed >= 3
+            with pytest.raises(ValidationError, match="LiveKit"):
+                await stream.spectate()
+            row = stream.df.iloc[0]
+            schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+            again = await client.reinfer(row["id"], "Read", MODEL, output_schema=schema)
+            assert again.content_json() == {"text": row["result"]}
+            with pytest.raises(NotFoundError, match="asked again"):
+                await client.reinfer("nothing", "Read", MODEL)
+            await stream.close()
+            with pytest.raises(NotFoundError):
+                await stream.info()
+
+    asyncio.run(main())
+
+
+def test_pushed_frames(gateway):
+    source = FrameSource(320, 240)
+
+    async def push(stop):
+        for grey in range(10**6):
+            if stop.is_set():
+                return
+            source.push_frame(np.full((240, 320, 3), 200 + grey % 50, np.uint8))
+            await asyncio.sleep(0.05)
+
+    async def main():
+        stop = asyncio.Event()
+        pushing = asyncio.create_task(push(stop))
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                source, "How bright is it?", "local/scene", interval_seconds=0.2
+            )
+            await until(lambda: len(stream.df) >= 3)
+            stop.set()
+            await pushing
+            await stream.close()
+            return stream
+
+    stream = asyncio.run(main())
+    assert stream.df["ok"].all()
+    assert stream.settings.source is source
+
+
+def test_the_preview_shows_it(gateway, video):
+    class Viewer:
+        def __init__(self):
+            self.frames = []
+
+        def room(self):
+            return True
+
+        def show(self, frame):
+            self.frames.append(frame)
+
+    viewer = Viewer()
+
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            stream._life.preview.watch(viewer)
+            await until(lambda: len(viewer.frames) >= 8)
+            await stream.close()
+
+    asyncio.run(main())
+    times = [frame.media_time for frame in viewer.frames]
+    assert times == sorted(times)
+    assert max(b - a for a, b in itertools.pairwise(times)) < 0.4
+
+
+def test_in_process(video):
+    async def main():
+        async with Overshoot(base_url="local/v0.2") as client:
+            assert client.base_url == "local/v0.2"
+            stream = await client.streams.create(
+                FileSource(video), "Read", await client.default_model(), interval_seconds=0.3
+            )
+            await until(lambda: len(stream.df) >= 4, 20)
+            assert (await stream.info()).source_type == "webrtc"
+            await stream.close()
+            return stream.df
+
+    df = asyncio.run(main())
+    assert set(df["result"]) <= set(WORDS)
+
+
+# ---- the lease and its price ---------------------------------------------------------------------
+
+
+def test_costs_are_in_the_stats_and_the_status(make_gateway, video):
+    price = Price(cents_per_second=10.0, credits_cents=10_000.0)
+    server = make_gateway(lease_seconds=0.9, price=price)
+
+    async def main():
+        async with client_of(server) as client:
+            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            await until(lambda: (stream.stats.cost_cents or 0) > 8)
+            before = stream.stats
+            assert before.seconds_charged == pytest.approx(before.cost_cents / 10, abs=0.01)
+            assert before.credits_remaining_cents == pytest.approx(
+                10_000 - before.cost_cents, abs=0.1
+            )
+            await until(lambda: "cents charged" in stream.status)
+            assert "cents of credits left" in stream.status
+            await stream.restart()
+            await until(lambda: stream.stats.cost_cents > before.cost_cents + 5)
+            await stream.close()
+
+    asyncio.run(main())
+
+
+def test_no_credits_end_it(make_gateway, video):
+    price = Price(cents_per_second=10.0, credits_cents=12.0)
+    server = make_gateway(lease_seconds=1.2, price=price)
+    errors = []
+
+    async def main():
+        async with client_of(server) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, on_error=errors.append, interval_seconds=0.2
+            )
+            with pytest.raises(InsufficientCreditsError):
+                await stream.wait(10)
+            return stream
+
+    stream = asyncio.run(main())
+    assert stream.state == "failed"
+    assert [type(e) for e in errors] == [InsufficientCreditsError]
+    assert len(stream.df) > 0
+    assert streams_of(server) == 0
+
+
+def test_a_lease_is_kept(make_gateway, video):
+    server = make_gateway(lease_seconds=0.6)
+
+    async def main():
+        async with client_of(server) as client:
+            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            await asyncio.sleep(2)
+            assert stream.state == "running"
+            await stream.close()
+
+    asyncio.run(main())
+
+
+def test_one_that_was_closed_elsewhere_says_so(gateway, video):
+    async def main():
+        async with client_of(gateway) as client, client_api(gateway) as api:
+            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            await until(lambda: len(stream.df) >= 1)
+            await api.close_stream(stream.stream_id)
+            with pytest.raises(StreamClosedError) as caught:
+                await stream.wait(10)
+            assert caught.value.reason == "client_requested"
+            assert stream.state == "failed"
+
+    asyncio.run(main())
+
+
+def client_api(server):
+    return overshoot_nb.ApiClient(KEY, base_url=f"{server.url}/v0.2")
+
+
+# ---- what cannot begin ---------------------------------------------------------------------------
+
+
+def refused(server, video, error, match, **parameters):
+    """Creating fails, and the server has no stream afterwards."""
+
+    async def main():
+        async with client_of(server) as client:
+            source = parameters.pop("source", None) or FileSource(video)
+            model = parameters.pop("model", MODEL)
+            with pytest.raises(error, match=match):
+                await client.streams.create(source, "Read", model, **parameters)
+            assert client.streams.active == []
+
+    asyncio.run(main())
+    assert streams_of(server) == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"max_output_tokens": 100}, r"100 / interval 0\.5 s = 200 tokens a second.*<= 64"),
+        ({"target_fps": 2, "clip_length_seconds": 1.0}, "2 frames a clip"),
+        ({"clip_encoding": "video"}, "clip_encoding='video' means nothing"),
+        ({"response_format": "json_object"}, "response_format"),
+        ({"realtime": False}, "cannot go faster"),
+        ({"transport": "carrier pigeon"}, "'webrtc', 'native'"),
+    ],
+)
+def test_parameters_are_checked_before_anything_is_sent(gateway, video, parameters, match):
+    calls = []
+    original = gateway.registry.create
+    gateway.registry.create = lambda *args: calls.append(args) or original(*args)
+    refused(gateway, video, ValidationError, match, **parameters)
+    assert calls == []
+
+
+def test_a_server_without_rooms_is_not_asked_twice(gateway, video):
+    refused(gateway, video, ServerError, 'no LiveKit room.*transport="webrtc"', transport="native")
+
+
+def test_a_room_of_the_user_s_that_the_server_cannot_enter(gateway, video):
+    source = LiveKitSource("wss://rooms.example", "secret-token")
+    refused(gateway, video, ServerError, "LiveKit room", source=source)
+    refused(gateway, video, ValidationError, "by itself", source=source, transport="native")
+
+
+def test_a_missing_file_asks_nothing(gateway, video, tmp_path):
+    refused(gateway, video, SourceError, "nowhere", source=FileSource(tmp_path / "nowhere.mp4"))
+
+
+def test_a_model_that_the_server_lacks(gateway, video):
+    refused(gateway, video, ValidationError, "Qwen", model="Qwen/Qwen3.5-9B")
+
+
+def test_five_streams_a_key(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            for _ in range(5):
+                await client.streams.create(FileSource(video), "Read", MODEL)
+            with pytest.raises(RateLimitError):
+                await client.streams.create(FileSource(video), "Read", MODEL)
+            assert len(client.streams.active) == 5
+            assert streams_of(gateway) == 5
+
+    asyncio.run(main())
+    assert streams_of(gateway) == 0
+
+
+def test_a_chat_server_has_no_transports(video):
+    async def main():
+        async with Overshoot(base_url="local") as client:
+            with pytest.raises(ValidationError, match="transport='webrtc'"):
+                await client.streams.create(FileSource(video), "Read", MODEL, transport="webrtc")
+            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            with pytest.raises(ValidationError, match="nobody else"):
+                await stream.spectate()
+            await until(lambda: len(stream.df) >= 1, 20)
+            info = await stream.info()
+            assert (info.source_type, info.frame_width) == ("inline", 640)
+            assert info.inferences_completed >= 1
+            with pytest.raises(ValidationError, match=r"stream\.frames"):
+                await client.reinfer("id", "Read", MODEL)
+
+    asyncio.run(main())
+
+
+def test_cancelling_a_create_leaves_no_stream_on_the_server(gateway, video, caplog):
+    async def main():
+        async with client_of(gateway) as client:
+            for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
+                creating = asyncio.create_task(
+                    client.streams.create(FileSource(video), "Read", MODEL)
+                )
+                await asyncio.sleep(delay)
+                creating.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    stream = await creating
+                    await stream.close()
+            await until(lambda: streams_of(gateway) == 0 and not client.streams.active)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(main())
+    assert caplog.records == []
