@@ -342,6 +342,23 @@ def test_results_in_process(score_video):
     asyncio.run(run())
 
 
+def test_the_engines_close_ends_its_streams_and_tells():
+    async def run():
+        async with http("/v0.2") as c:
+            created = (await c.post("/streams", json=NATIVE)).json()
+        opened = await local.open_socket(f"/v0.2/ws/streams/{created['stream_id']}")
+        await opened.send(json.dumps({"api_key": "local"}))
+        await asyncio.sleep(0.05)
+        await asyncio.to_thread(local.close_engine)
+        with pytest.raises(SocketClosed) as ended:
+            await opened.receive()
+        await opened.close()
+        return ended.value
+
+    ended = asyncio.run(run())
+    assert (ended.code, ended.reason) == (1001, "server_closed")
+
+
 @pytest.mark.parametrize(
     ("path", "key", "reason"),
     [
