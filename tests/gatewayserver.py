@@ -9,11 +9,12 @@ import threading
 import time
 
 import aiohttp
-from publishing import Peer
 
 from overshoot_nb.local.access import Access
 from overshoot_nb.local.serving import make_server
 from overshoot_nb.local.streams import StreamRegistry
+
+from publishing import Peer
 
 KEY = "ovs_test"
 OWNER = Access(required=True).owner_of(KEY)

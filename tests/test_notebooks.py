@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import overshoot_nb
 from overshoot_nb.quickstart import notebook_path
@@ -53,3 +55,25 @@ def test_the_first_command_runs_the_main_job(tmp_path):
 
 def test_the_notebook_is_found():
     assert notebook_path().is_file()
+
+
+def test_the_sdk_s_own_page_runs_line_by_line():
+    book = nbformat.read(notebook_path().with_name("python_sdk.ipynb"), as_version=4)
+    NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    shown = {}
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            assert all(o.output_type != "error" for o in cell.outputs)
+            shown[cell.id] = "".join(
+                o.get("text", "") + o.get("data", {}).get("text/plain", "") for o in cell.outputs
+            )
+    everything = "\n".join(shown.values())
+    # Read by the model, pushed by the server, printed by the page's own callback.
+    assert len(re.findall("HAWKS", everything)) > 5
+    # Asked for what it cannot do, the model says so instead of making something up.
+    assert "not a language model" in everything
+    assert "'home_score': 8" in everything
+    assert re.search(r"StreamCreateResponse\(stream_id='\w{32}'", everything)
+    assert "KeepaliveResponse(status='ok'" in everything
+    assert "200 tokens a second" in everything
+    assert "ovs_" not in everything

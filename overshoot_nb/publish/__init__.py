@@ -2,17 +2,17 @@
 
 ::
 
-    feed          a source -> upright frames at their times, and JPEGs of the last seconds
-    moments       which frames those are
-    wire_format   upright, fitted, YUV 4:2:0
-    latest        the one frame that waits for the wire; the newest wins
-    recent        what was on screen when
-    track         aiortc's view of the frames
-    encoding      VP8 that keeps small text readable
-    webrtc        publishes the frames over WebRTC
-    livekit       publishes them into a LiveKit room
-    ice, relay    loopback addresses and relays for WebRTC
-    closing       ends a peer connection wholly, also half way to connecting
+    feed         a source -> upright frames at their times, and JPEGs of the last seconds
+    moments      which of its frames go on the wire
+    wire_format  one decoded frame as the wire takes it
+    latest       the one frame that waits for the wire; the newest wins
+    recent       what was on screen when
+    track        aiortc's view of the frames
+    encoding     VP8 that small text survives
+    webrtc       publishes them over WebRTC
+    ice, relay   loopback addresses, and relays that are named after the offer
+    closing      the end of a peer connection
+    livekit      publishes them into a LiveKit room
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from gatewayserver import GatewayServer
-from publishing import text_video
 
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.runtime import get_runtime
+
+from gatewayserver import GatewayServer
+from publishing import text_video
 
 
 @pytest.fixture(scope="session")

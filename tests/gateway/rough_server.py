@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from gatewayserver import GatewayServer
-
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.local.websocket_protocol import WebSocketProtocol
+
+from gatewayserver import GatewayServer
 
 
 def kill(server: GatewayServer) -> int:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from gatewayserver import KEY
 
 from overshoot_nb import FileSource, Overshoot
 from overshoot_nb.runtime import get_runtime
+
+from gatewayserver import KEY
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -9,7 +9,6 @@ import logging
 
 import numpy as np
 import pytest
-from gatewayserver import KEY
 
 import overshoot_nb
 from overshoot_nb import (
@@ -26,6 +25,8 @@ from overshoot_nb import (
     ValidationError,
 )
 from overshoot_nb.local.streams import Price
+
+from gatewayserver import KEY
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import threading
 
 import pytest
-from gatewayserver import GatewayServer, eventually
-from publishing import text_video
 
 from overshoot_nb import local
 from overshoot_nb.local.engine import Engine
+
+from gatewayserver import GatewayServer, eventually
+from publishing import text_video
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection
 from asking import obj, page, question
+
 from gatewayserver import KEY, Client
 from publishing import Peer, text_video
 

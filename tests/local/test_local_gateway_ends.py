@@ -12,12 +12,13 @@ import time
 import aiohttp
 import pytest
 from asking import client as http
-from gatewayserver import KEY, OWNER, Client, eventually
-from publishing import Peer
 
 from overshoot_nb import local
 from overshoot_nb.api.socket import SocketClosed
 from overshoot_nb.local.streams import Price
+
+from gatewayserver import KEY, OWNER, Client, eventually
+from publishing import Peer
 
 NATIVE = {
     "processing": {"interval_seconds": 0.5},

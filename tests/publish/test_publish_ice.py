@@ -17,11 +17,12 @@ import numpy as np
 import psutil
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
-from turnserver import PASSWORD, USERNAME, turn_server
 
 from overshoot_nb.publish.ice import add_turn_servers, allow_loopback
 from overshoot_nb.publish.relay import TurnAddress, turn_addresses
 from overshoot_nb.types import TurnServer
+
+from turnserver import PASSWORD, USERNAME, turn_server
 
 
 def addresses(sdp: str) -> list[str]:
