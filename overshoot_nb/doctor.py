@@ -16,7 +16,17 @@ from .errors import OvershootError
 __all__ = ["report"]
 
 BASE = ("av", "httpx", "httpx-aiohttp", "numpy", "pandas", "pyarrow", "simplejpeg")
-LOCAL = ("rapidocr", "onnxruntime", "opencv-python-headless", "pillow", "starlette", "uvicorn")
+LOCAL = (
+    "rapidocr",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "starlette",
+    "uvicorn",
+    "websockets",
+)
+# What publishing to a v0.2 server takes, by extra.
+TRANSPORTS = {"webrtc": ("aiortc", "aioice"), "livekit": ("livekit",)}
 FRONT_ENDS = ("jupyterlab", "notebook", "marimo", "ipykernel", "ipywidgets")
 
 
@@ -27,6 +37,8 @@ def report(endpoint: config.Endpoint) -> int:
     _line("packages", _versions(BASE))
     _line("FFmpeg", _ffmpeg())
     _line("local engine", _versions(LOCAL) + _missing(LOCAL, "local"))
+    for extra, packages in TRANSPORTS.items():
+        _line(extra, (_versions(packages) + _missing(packages, extra)).strip())
     _line("front ends", _versions(FRONT_ENDS) or "none: pip install jupyterlab")
     _line("widget", _widget())
     key = config.find_api_key()

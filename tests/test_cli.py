@@ -41,7 +41,7 @@ def test_models_lists_those_of_the_embedded_engine():
 def test_doctor_says_what_is_there():
     done = overshoot_nb("doctor")
     assert done.returncode == 0
-    for word in ("Python", "rapidocr", "none; the embedded engine", "local/read (ready)"):
+    for word in ("Python", "rapidocr", "aiortc", "none; the embedded engine", "local/read (ready)"):
         assert word in done.stdout
 
 

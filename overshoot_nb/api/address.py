@@ -91,9 +91,12 @@ class ServerAddress:
         return {"api_key": LOCAL_KEY if key is None else key.reveal()}
 
     def socket_url(self, path: str) -> str:
-        """The WebSocket URL of ``path`` below the base URL, query included: not to be shown."""
+        """Where a WebSocket of ``path`` is asked for, query included: not to be shown.
+
+        An http(s) URL: a handshake is a request, and proxies know no other.
+        """
         query = f"?{self.query}" if self.query else ""
-        return f"ws{self.origin.removeprefix('http')}{self.path}{path}{query}"
+        return f"{self.origin}{self.path}{path}{query}"
 
     def hide(self, text: str) -> str:
         """``text`` without the key, the password and the query."""

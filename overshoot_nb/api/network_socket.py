@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from .address import ServerAddress
-from .connection import TRANSPORT_ERRORS, describe, trusted_certificates
+from .connection import TRANSPORT_ERRORS, describe, environment_proxy, trusted_certificates
 from .socket import ABNORMAL, SocketClosed
 
 __all__ = ["HandshakeRefused", "NetworkSocket", "open_network_socket"]
@@ -52,7 +52,7 @@ class HandshakeRefused(Exception):
 async def open_network_socket(
     address: ServerAddress, path: str, headers: Mapping[str, str]
 ) -> NetworkSocket:
-    """Connect directly (no proxy) and shake hands, without a time limit of its own.
+    """Connect and shake hands, without a time limit of its own; by way of the requests' proxy.
 
     Args:
         address: the server.
@@ -77,6 +77,7 @@ async def open_network_socket(
         web_socket = await session.ws_connect(
             URL(address.socket_url(path), encoded=True),
             headers=headers,
+            proxy=_proxy(address),
             heartbeat=HEARTBEAT_SECONDS,
             max_msg_size=MAX_MESSAGE_BYTES,
         )
@@ -92,6 +93,14 @@ async def open_network_socket(
         await session.close()
         raise
     return NetworkSocket(session, web_socket, address.hide)
+
+
+def _proxy(address: ServerAddress) -> URL | None:
+    proxy = environment_proxy(address.origin)
+    if proxy is None:
+        return None
+    url = URL(str(proxy.url))
+    return url if proxy.auth is None else url.with_user(proxy.auth[0]).with_password(proxy.auth[1])
 
 
 async def _refuse_redirect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -852,3 +853,37 @@ def test_other_errors_are_not_waited_for(server: FaultServer) -> None:
     with pytest.raises(errors.ValidationError):
         reinfer(server)
     assert len(server.received) == 1
+
+
+def test_the_proxy_of_the_requests_is_the_socket_s_too(
+    sender: ResultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender.scripts(push(result("r-1"), then=(AWAY, "client_requested")))
+    asked: list[str] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What a proxy does for http: sends on a request with a whole URL, then whatever comes."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head)
+        there, back = await asyncio.open_connection("127.0.0.1", sender.port)
+        back.write(re.sub(r"^GET http://[^/]+", "GET ", head).encode())
+
+        async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                target.write(data)
+            target.close()
+
+        with contextlib.suppress(asyncio.CancelledError):  # by the end of the test
+            await asyncio.gather(pipe(reader, back), pipe(there, writer))
+
+    async def main() -> None:
+        async with await asyncio.start_server(forward, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            monkeypatch.setenv("http_proxy", f"http://user:pass@127.0.0.1:{port}")
+            api = ApiClient(KEY, base_url="http://inside.test/v0.2")
+            async with api, api.results("s-1") as channel, asyncio.timeout(5):
+                assert (await anext(channel)).id == "r-1"
+
+    asyncio.run(main())
+    assert asked[0].startswith("GET http://inside.test/v0.2/ws/streams/s-1 ")
+    assert "Proxy-Authorization: Basic dXNlcjpwYXNz" in asked[0]
