@@ -860,6 +860,7 @@ def test_the_proxy_of_the_requests_is_the_socket_s_too(
 ) -> None:
     sender.scripts(push(result("r-1"), then=(AWAY, "client_requested")))
     asked: list[str] = []
+    forwarded = asyncio.Event()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What a proxy does for http: sends on a request with a whole URL, then whatever comes."""
@@ -873,8 +874,11 @@ def test_the_proxy_of_the_requests_is_the_socket_s_too(
                 target.write(data)
             target.close()
 
-        with contextlib.suppress(asyncio.CancelledError):  # by the end of the test
-            await asyncio.gather(pipe(reader, back), pipe(there, writer))
+        await asyncio.gather(pipe(reader, back), pipe(there, writer))
+        for end in (back, writer):
+            with contextlib.suppress(OSError):
+                await end.wait_closed()
+        forwarded.set()
 
     async def main() -> None:
         async with await asyncio.start_server(forward, "127.0.0.1", 0) as proxy:
@@ -883,6 +887,7 @@ def test_the_proxy_of_the_requests_is_the_socket_s_too(
             api = ApiClient(KEY, base_url="http://inside.test/v0.2")
             async with api, api.results("s-1") as channel, asyncio.timeout(5):
                 assert (await anext(channel)).id == "r-1"
+            await asyncio.wait_for(forwarded.wait(), 5)
 
     asyncio.run(main())
     assert asked[0].startswith("GET http://inside.test/v0.2/ws/streams/s-1 ")
