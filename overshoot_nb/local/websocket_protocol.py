@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-if TYPE_CHECKING:
-    _Protocol = asyncio.Protocol
-else:
-    _Protocol = WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 __all__ = ["WebSocketProtocol"]
 
@@ -18,11 +14,11 @@ __all__ = ["WebSocketProtocol"]
 STALLED_SECONDS = 20.0
 
 
-class WebSocketProtocol(_Protocol):
-    """Aborts a connection whose peer reads nothing.
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Holds up who sends to a peer that does not read, and in the end aborts the connection.
 
     An orderly close waits until what is buffered was sent, which here is never; the socket would
-    stay for as long as the peer does.
+    stay for as long as the peer does. uvicorn before 0.54 buffers without bound.
     """
 
     _transport: asyncio.Transport
@@ -31,22 +27,36 @@ class WebSocketProtocol(_Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are of no class of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._flow()
+        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._flowing.clear()
         loop = asyncio.get_running_loop()
         self._stalled = loop.call_later(STALLED_SECONDS, self._transport.abort)
 
     def resume_writing(self) -> None:
-        self._progress()
+        self._flow()
         super().resume_writing()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._progress()
-        super().connection_lost(exc)
+    async def send(self, message: Any) -> None:
+        await self._flowing.wait()
+        await super().send(message)
 
-    def _progress(self) -> None:
+    def shutdown(self) -> None:
+        try:
+            super().shutdown()
+        except InvalidState:  # before 0.54, where the close was sent already
+            self._transport.close()
+
+    def _flow(self) -> None:
+        self._flowing.set()
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
