@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from . import config
 from .api.chat import ChatClient
@@ -16,6 +16,8 @@ from .settings import StreamSettings
 from .sources import LiveKitSource
 from .types import ModelInfo
 from .validation import check_token_rate
+
+Api = TypeVar("Api", bound=ChatClient | ApiClient)
 
 __all__ = ["ChatService", "GatewayService", "Service", "open_service"]
 
@@ -90,16 +92,24 @@ async def _check_model(
         )
 
 
-class ChatService:
-    """Chat completions: the samples are taken here."""
+class _Connected(Generic[Api]):
+    """What both services do alike with the client of their surface."""
 
-    def __init__(self, chat: ChatClient) -> None:
-        self._chat = chat
-        self.endpoint = chat.endpoint
+    def __init__(self, api: Api) -> None:
+        self.api: Api = api
+        self.endpoint = api.endpoint
 
     async def get_models(self) -> list[ModelInfo]:
         """See :class:`Service`."""
-        return await self._chat.get_models()
+        return await self.api.get_models()
+
+    async def close(self) -> None:
+        """See :class:`Service`."""
+        await self.api.close()
+
+
+class ChatService(_Connected[ChatClient]):
+    """Chat completions: the samples are taken here."""
 
     async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
         """See :class:`Service`."""
@@ -108,7 +118,7 @@ class ChatService:
                 f"transport={settings.transport!r} is a v0.2 server's, to which video is "
                 f"published; {self.endpoint.base_url} is sent single frames: leave it out"
             )
-        await _check_model(self._chat, settings, before)
+        await _check_model(self.api, settings, before)
 
     def session(
         self,
@@ -121,28 +131,12 @@ class ChatService:
     ) -> Session:
         """See :class:`Service`."""
         return ChatSession(
-            settings, prompt, self._chat, sink, preview=preview, first_index=first_index
+            settings, prompt, self.api, sink, preview=preview, first_index=first_index
         )
 
-    async def close(self) -> None:
-        """See :class:`Service`."""
-        await self._chat.close()
 
-
-class GatewayService:
-    """v0.2: video is published, the server takes the samples.
-
-    Attributes:
-        api: the calls of the surface.
-    """
-
-    def __init__(self, api: ApiClient) -> None:
-        self.api = api
-        self.endpoint = api.endpoint
-
-    async def get_models(self) -> list[ModelInfo]:
-        """See :class:`Service`."""
-        return await self.api.get_models()
+class GatewayService(_Connected[ApiClient]):
+    """v0.2: video is published, the server takes the samples."""
 
     async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
         """See :class:`Service`."""
@@ -182,10 +176,6 @@ class GatewayService:
         return GatewaySession(
             settings, prompt, self.api, sink, preview=preview, first_index=first_index
         )
-
-    async def close(self) -> None:
-        """See :class:`Service`."""
-        await self.api.close()
 
 
 #: Parameters about requests with pictures in them, and the values that they have unless given.

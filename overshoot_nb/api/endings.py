@@ -76,7 +76,7 @@ def ending_error(closed: SocketClosed, stream_id: str) -> OvershootError | None:
         said = closed.reason or "no reason given"
         return WebSocketError(
             f"the server refused the result channel of stream {stream_id} (1008): {said}. "
-            "Is the API key right?",
+            "Is the API key right, and the one that the stream was created with?",
             POLICY_VIOLATION,
         )
     if closed.code in FINAL_CODES or closed.code >= FIRST_OWN_CODE:
