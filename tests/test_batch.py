@@ -112,7 +112,7 @@ df = overshoot_nb.analyze(clip, "n?", "test/model", lambda r: print(r.sample, fl
                           api_key="k", base_url=url, interval_seconds=0.1, max_in_flight=1)
 print("rows", len(df), bool(df["ok"].all()))
 """
-    with ChatServer(number, delay=0.1) as server:
+    with ChatServer(number, delay=0.25) as server:
         child = subprocess.Popen(
             [sys.executable, "-c", code, server.url, clip],
             stdout=subprocess.PIPE,

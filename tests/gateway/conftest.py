@@ -14,9 +14,9 @@ from gatewayserver import GatewayServer
 from publishing import text_video
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    """The models, loaded once."""
+    """The models, loaded once for a module; its thread is none that other tests should see."""
     engine = Engine()
     engine.preload()
     yield engine

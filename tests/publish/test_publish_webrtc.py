@@ -332,6 +332,7 @@ def test_twenty_connections_leave_nothing() -> None:
         problems: list = []
         loop.set_exception_handler(lambda _, context: problems.append(context))
         before = sockets(), asyncio.all_tasks()
+        threads = set(threading.enumerate())
         for n in range(20):
             latest = LatestFrame(loop)
             async with connected(latest) as (publisher, _):
@@ -342,7 +343,7 @@ def test_twenty_connections_leave_nothing() -> None:
                 assert loop.time() - began < 1
         await settled(loop, before)
         assert not problems
-        extra = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+        extra = [t.name for t in threading.enumerate() if t not in threads]
         assert all(name.startswith("asyncio_") for name in extra), extra
 
     run(main)
