@@ -60,8 +60,8 @@ class Overshoot:
 
     @property
     def base_url(self) -> str:
-        """The server that answers; "local" for the embedded engine."""
-        return self._endpoint.base_url
+        """The server that answers, without secrets of its URL; "local" for the embedded engine."""
+        return self._endpoint.shown
 
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models of the server and whether each is ready."""
@@ -237,9 +237,13 @@ class Streams:
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
             SourceError: the source cannot be opened, or is no video.
-            NetworkError: a v0.2 server could not be reached, or no media connection came about.
-            NotFoundError: the embedded engine does not have the model. What another server refuses
+            NotFoundError: the embedded engine does not have the model. What a chat server refuses
                 (the key, the model) ends the stream: see ``status``, ``on_error``, ``wait``.
+            ApiError: a v0.2 server refused, of the class that its status says: the key (401),
+                credits (402), the model or a value (404, 422), a sixth stream (429).
+            NetworkError: a v0.2 server could not be reached, or no media connection came about.
+            MissingDependencyError: the transport's extra is not installed.
+            StreamClosedError: the client was closed, or the stream while it began.
         """
         settings = StreamSettings.build(
             source,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from .redaction import display_url
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -124,9 +126,14 @@ class Endpoint:
         key: the key, or None for a server that needs none.
     """
 
-    base_url: str
+    base_url: str = field(repr=False)
     surface: Literal["chat", "gateway"]
     key: ApiKey | None
+
+    @property
+    def shown(self) -> str:
+        """``base_url`` without its user info and query values: for screens and messages."""
+        return self.base_url if self.is_local else display_url(self.base_url)
 
     @property
     def is_local(self) -> bool:
@@ -142,6 +149,10 @@ class Endpoint:
     def is_overshoot(self) -> bool:
         """True where fields of Overshoot's own are understood (``thread_id``, statuses)."""
         return self.is_local or _is_overshoot_url(self.base_url)
+
+
+def _is_gateway_url(url: str) -> bool:
+    return urlsplit(url).path.rstrip("/").endswith(_GATEWAY_PATH)
 
 
 def _is_loopback(url: str) -> bool:
@@ -190,8 +201,8 @@ def _normal(base_url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValidationError(
-            f"base_url={base_url!r} is not an http(s) URL; give a server's URL such as "
-            f"{DEFAULT_BASE_URL!r}, or {LOCAL!r} for the embedded engine"
+            f"base_url={display_url(base_url)!r} is not an http(s) URL; give a server's URL such "
+            f"as {DEFAULT_BASE_URL!r}, or {LOCAL!r} for the embedded engine"
         )
     return url
 
@@ -225,7 +236,7 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
                 ENV_API_KEY,
             )
     url = _normal(url)
-    return Endpoint(url, "gateway" if url.endswith(_GATEWAY_PATH) else "chat", _key_for(url, key))
+    return Endpoint(url, "gateway" if _is_gateway_url(url) else "chat", _key_for(url, key))
 
 
 def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
@@ -238,8 +249,8 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     """
     key = find_api_key(api_key)
     if base_url is None:
-        named = os.environ.get(ENV_BASE_URL, "").strip().rstrip("/")
-        base_url = named if named.endswith(_GATEWAY_PATH) else GATEWAY_BASE_URL
+        named = os.environ.get(ENV_BASE_URL, "").strip()
+        base_url = named if _is_gateway_url(named) else GATEWAY_BASE_URL
     url = _normal(base_url)
     return Endpoint(url, "gateway", _key_for(url, key))
 
@@ -249,7 +260,7 @@ def _key_for(url: str, key: ApiKey | None) -> ApiKey | None:
 
     But to one on this machine that speaks Overshoot's own v0.2, as ``overshoot-nb serve`` does.
     """
-    own = _is_overshoot_url(url) or (url.endswith(_GATEWAY_PATH) and _is_loopback(url))
+    own = _is_overshoot_url(url) or (_is_gateway_url(url) and _is_loopback(url))
     return key if key is None or key.origin == "argument" or own else None
 
 

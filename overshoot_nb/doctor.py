@@ -47,7 +47,7 @@ def report(endpoint: config.Endpoint) -> int:
 
 
 def _server(endpoint: config.Endpoint) -> int:
-    _line("server", endpoint.base_url)
+    _line("server", endpoint.shown)
 
     async def ask() -> str:
         async with Overshoot(endpoint.key, base_url=endpoint.base_url) as client:

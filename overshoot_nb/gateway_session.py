@@ -54,7 +54,9 @@ FAREWELL_SECONDS = 2.0
 DRAIN_SECONDS = 1.0
 DRAIN_STEP_SECONDS = 0.1
 #: The same before the first answer, when models may still be loading.
-FIRST_ANSWER_SECONDS = 10.0
+FIRST_ANSWER_SECONDS = config.TIMEOUT_SECONDS
+#: A result channel that is lost meanwhile is given so long to come back.
+AWAY_SECONDS = 30.0
 #: Frames a second of which a picture is kept, for the rows.
 KEPT_FPS = 10
 
@@ -116,6 +118,7 @@ class GatewaySession:
         self._matching = Matching(settings, prompt, recent, first_index=first_index)
         self._creating: asyncio.Task[StreamCreateResponse] | None = None
         self._created: StreamCreateResponse | None = None
+        self._renewing: asyncio.Task[NoReturn] | None = None
         self._results: ResultChannel | None = None
         self._paused = False
         self._stopped = False
@@ -131,12 +134,19 @@ class GatewaySession:
     async def open(self) -> None:
         """See :class:`~overshoot_nb.session.Session`."""
         if self._worker is not None and self._feed is not None:
+            if not self._settings.source.live:
+                self._pacer.pause()  # it begins when the server can see it
             await self._worker.start()
             self.info = self._feed.info
         source = await self._source()
         self._created = await self._create(source)
+        self._renewing = asyncio.create_task(
+            keep_lease(self._api, self._created, renewed=self._renewed, said=self._sink.said)
+        )
         self._results = self._api.results(self.stream_id, on_status=self._channel_said)
         await self._together(self._connect(), self._results.open())
+        if not self._paused:
+            self._pacer.resume()
 
     def _said_by_worker(self, note: str) -> None:
         if self._worker is None or not self._worker.deserted:
@@ -180,24 +190,20 @@ class GatewaySession:
 
     async def run(self) -> str:
         """See :class:`~overshoot_nb.session.Session`."""
-        assert self._created is not None
+        assert self._renewing is not None
         receiving = asyncio.create_task(self._receive())
-        renewing = asyncio.create_task(
-            keep_lease(self._api, self._created, renewed=self._renewed, said=self._sink.said)
-        )
         playing = asyncio.create_task(self._played())
         watching = asyncio.create_task(self._media_lost())
-        tasks = [receiving, renewing, playing, watching]
+        tasks: list[asyncio.Task[Any]] = [receiving, self._renewing, playing, watching]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if playing.done() and playing.exception() is None:
-                await self._drain(receiving)
-                return playing.result()
+                return playing.result() + await self._drain(receiving)
             if not playing.done() and not receiving.done():
                 # The server knows best why it is over.
                 await asyncio.wait([receiving], timeout=REASON_SECONDS)
-            ended = next(task for task in tasks if task.done())
-            return ended.result()
+            ended: str = next(task for task in tasks if task.done()).result()
+            return ended
         finally:
             await _cancelled(tasks)
 
@@ -216,16 +222,23 @@ class GatewaySession:
         await self._worker.wait()
         return self._feed.ending
 
-    async def _drain(self, receiving: asyncio.Task[str]) -> None:
-        """Wait for the answers about the last frames."""
+    async def _drain(self, receiving: asyncio.Task[str]) -> str:
+        """Wait for the answers about the last frames; returns what is to be said of them."""
+        assert self._results is not None
         self._sink.said("the video has ended, waiting for the last answers")
-        ended = time.monotonic()
+        began = since = time.monotonic()
         while not receiving.done() and not self._matching.seen_until_end():
+            now = time.monotonic()
+            if not self._results.connected and now - began < AWAY_SECONDS:
+                since = now  # what it still has to say comes with the next connection
             latency = self._matching.latency
             patience = FIRST_ANSWER_SECONDS if latency is None else DRAIN_SECONDS + 2 * latency
-            if self._matching.quiet_seconds(ended) > patience:
-                return
+            if self._matching.quiet_seconds(since) > patience:
+                break
             await asyncio.wait([receiving], timeout=DRAIN_STEP_SECONDS)
+        if self._matching.latency is None:
+            return f"; no answer came in {time.monotonic() - began:.0f} s after it"
+        return ""
 
     def _renewed(self, answer: KeepaliveResponse) -> None:
         if self._publisher is not None:
@@ -290,11 +303,16 @@ class GatewaySession:
 
     async def describe(self, stats: StreamStats) -> StreamInfo:
         """See :class:`~overshoot_nb.session.Session`: GET /streams/{id}/info."""
-        return await self._api.stream_info(self.stream_id)
+        return await self._api.stream_info(self._known_id())
 
     async def spectate(self) -> SpectateResponse:
         """See :class:`~overshoot_nb.session.Session`: POST /streams/{id}/spectate."""
-        return await self._api.spectate(self.stream_id)
+        return await self._api.spectate(self._known_id())
+
+    def _known_id(self) -> str:
+        if not self.stream_id:
+            raise StreamClosedError("the server has no stream of this yet, or never had")
+        return self.stream_id
 
     # ---- the end ----
 
@@ -309,6 +327,8 @@ class GatewaySession:
         await asyncio.gather(self._take_leave(), self._join())
 
     async def _take_leave(self) -> None:
+        if self._renewing is not None:
+            await _cancelled([self._renewing])
         if self._results is not None:
             await self._results.close()
         if self._publisher is not None:

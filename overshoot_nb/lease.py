@@ -13,8 +13,12 @@ from .types import KeepaliveResponse, StreamCreateResponse
 
 __all__ = ["keep_lease"]
 
+#: A server that speaks of shorter leases is asked no more often than for one of this, in seconds.
+LEAST_LEASE_SECONDS = 0.3
+
 #: Failures that pass. The wire tries again by itself; these are what is left after that.
 PASSING = (NetworkError, ServerError, RateLimitError)
+SUCCESSES = range(200, 300)
 
 
 async def keep_lease(
@@ -35,11 +39,13 @@ async def keep_lease(
     Raises:
         InsufficientCreditsError: no credits are left (402).
         NotFoundError: the stream is over (404).
-        NetworkError: the server was out of reach for twice the lease.
+        NetworkError: it could not be renewed for twice its length.
         ApiError: the server refused otherwise (401, 403, 422).
     """
     loop = asyncio.get_running_loop()
-    ttl = created.lease.ttl_seconds if created.lease is not None else config.LEASE_SECONDS
+    ttl = config.LEASE_SECONDS
+    if created.lease is not None and created.lease.ttl_seconds > 0:
+        ttl = max(created.lease.ttl_seconds, LEAST_LEASE_SECONDS)
     renewed_at = loop.time()
     while True:
         await asyncio.sleep(ttl / 3)
@@ -56,15 +62,20 @@ async def keep_lease(
                 error.details,
             ) from error
         except (*PASSING, TimeoutError) as error:
+            if isinstance(error, ServerError) and (error.status_code or 0) in SUCCESSES:
+                renewed_at = loop.time()  # it said so, in words of its own
+                continue
             problem = str(error) or "no answer in time"
             gone = loop.time() - renewed_at
             # Longer than the lease can last: a server that was restarted may have kept it.
             if gone > 2 * ttl:
                 raise NetworkError(
-                    f"the server was out of reach for {gone:.0f} s, and the lease of the stream "
-                    f"was for {ttl:g} s: {problem}"
+                    f"the lease of the stream, of {ttl:g} s, could not be renewed for "
+                    f"{gone:.0f} s: {problem}"
                 ) from error
             said(f"the lease could not be renewed, trying again: {problem}")
             continue
-        renewed_at, ttl = loop.time(), answer.ttl_seconds
+        renewed_at = loop.time()
+        if answer.ttl_seconds > 0:
+            ttl = max(answer.ttl_seconds, LEAST_LEASE_SECONDS)
         renewed(answer)

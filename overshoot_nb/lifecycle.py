@@ -22,7 +22,6 @@ from .runtime import Runtime
 from .service import Service
 from .settings import StreamChanges, StreamSettings
 from .types import (
-    ModelInfo,
     SpectateResponse,
     StreamConfigResponse,
     StreamInferenceResult,
@@ -34,7 +33,7 @@ __all__ = ["Lifecycle"]
 
 logger = logging.getLogger("overshoot_nb")
 
-#: close() ends within 5 s whatever happens: 3.5 s for the source (chat_session), 1 s for callbacks.
+#: close() ends within 5 s whatever happens: 3.5 s for the session, 1 s for callbacks.
 CALLBACK_SECONDS = 1.0
 
 ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
@@ -53,10 +52,10 @@ class Lifecycle:
         run_start: index of the first sample of this run.
         info: what is watched, once it was opened.
         callbacks: the calls of the user's callbacks that wait.
+        service: who answers.
 
     Args:
         settings: what it is asked to do at first, checked by the service.
-        service: who answers.
         on_result, on_error: the user's callbacks.
         caller_loop: the loop that these are called on, or None.
         on_start: called before each run; raises where no stream may run any more.
@@ -84,18 +83,20 @@ class Lifecycle:
         self.run_start = 0
         self.info: VideoInfo | None = None
         self.callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
-        self._service = service
+        self.service = service
         self._runtime = runtime
         self._on_start = on_start
         self._on_over = on_over
         self._reception = Reception(
             self.journal, self.callbacks, on_result=on_result, on_error=on_error, say=self._say
         )
+        self._previous_id = ""
         self._over = asyncio.Event()
         self._steering = asyncio.Lock()
         self._close_reason: str | None = None
         self._closes = 0
         self._cancelled: asyncio.Task[None] | None = None  # the run that was told to end
+        self._beginning: asyncio.Task[None] | None = None
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._restarting = False  # a run ends, the stream does not
@@ -113,7 +114,7 @@ class Lifecycle:
     def _new_session(self) -> None:
         self.run_start = len(self.journal.log)
         self._reception.begin_run()
-        self.session = self._service.session(
+        self.session = self.service.session(
             self.settings,
             self.prompts.current,
             self._reception,
@@ -123,8 +124,8 @@ class Lifecycle:
 
     @property
     def stream_id(self) -> str:
-        """Id of this run."""
-        return self.session.stream_id
+        """Id of this run; of the one before until the server gave this one its own."""
+        return self.session.stream_id or self._previous_id
 
     @property
     def is_active(self) -> bool:
@@ -143,9 +144,25 @@ class Lifecycle:
 
         Raises:
             SourceError: the source cannot be opened.
+            StreamClosedError: it was closed meanwhile.
+            OvershootError: the server refused, or no connection to it came about.
         """
+        # A task too: close() ends it, and waits for what it began to be undone.
+        beginning = self._beginning = asyncio.create_task(self._begin())
+        try:
+            await asyncio.wait([beginning])
+        except asyncio.CancelledError:
+            beginning.cancel()
+            await asyncio.gather(beginning, return_exceptions=True)
+            raise
+        if beginning.cancelled():
+            raise StreamClosedError(f"the stream was closed as it began: {self.note}", self.note)
+        beginning.result()
+
+    async def _begin(self) -> None:
         try:
             self._on_start()
+            self._runtime.close_at_exit(self, self.close)
             await self.session.open()
             self.info = self.session.info
         except BaseException as error:
@@ -156,7 +173,6 @@ class Lifecycle:
                 self._finish("failed", str(error))
             raise
         self._set_state("paused" if self.session.paused else "running")
-        self._runtime.close_at_exit(self, self.close)
         self._main = asyncio.create_task(self._live(), name=self.stream_id)
 
     async def _live(self) -> None:
@@ -259,6 +275,7 @@ class Lifecycle:
             self._restarting = False
         self._adopt(settings, self._version(settings))
         self.error, self._close_reason = None, None
+        self._previous_id = self.stream_id
         self._new_session()
         self._over.clear()
         self._set_state("starting")
@@ -274,12 +291,8 @@ class Lifecycle:
         else:
             # The first check of a schema loads its library, which would hold up every stream.
             settings = await asyncio.to_thread(self.settings.changed, changes)
-        await self._service.check(settings, self.settings)
+        await self.service.check(settings, self.settings)
         return settings
-
-    async def get_models(self) -> list[ModelInfo]:
-        """GET /models: what could be asked instead."""
-        return await self._service.get_models()
 
     async def describe(self) -> StreamInfo:
         """State, sizes and counts, from whoever samples."""
@@ -348,6 +361,10 @@ class Lifecycle:
             self._close_reason = reason
             restart.cancel()
             await asyncio.wait([restart])
+        if (beginning := self._beginning) is not None and not beginning.done():
+            self._close_reason = self._close_reason or reason
+            beginning.cancel()
+            await asyncio.wait([beginning])
         await self._end_run(reason)
         self._finish_left()
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):

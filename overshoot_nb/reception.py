@@ -41,12 +41,14 @@ class Reception:
         self._on_error = on_error
         self._say = say
         self._standing = ""  # what is said while there is nothing else to say
+        self._passing = False  # whether something else is being said
         self._changed = asyncio.Event()
 
     # ---- from the session ----
 
     def sampled(self, sample: Sample) -> None:
         """A sample was taken, so whatever was wrong with the source is over."""
+        self._passing = False
         self._say(self._standing)
         self._journal.sampled(sample)
 
@@ -74,6 +76,7 @@ class Reception:
 
     def said(self, note: str) -> None:
         """Something happens that the user should see, e.g. a reconnection; "" when it is over."""
+        self._passing = bool(note)
         self._say(note or self._standing)
         self._journal.touch()
 
@@ -83,7 +86,8 @@ class Reception:
             answer.cost_cents, answer.seconds_charged, answer.credits_remaining_cents
         )
         self._standing = _ledger(answer)
-        self.said("")
+        if not self._passing:
+            self.said("")
 
     def reconnected(self) -> None:
         """The result channel was lost and is there again."""
@@ -110,7 +114,7 @@ class Reception:
 
     def begin_run(self) -> None:
         """Another run: its costs come on top of those before it."""
-        self._standing = ""
+        self._standing, self._passing = "", False
         self._journal.counters.begin_run()
 
 

@@ -116,7 +116,7 @@ class ChatService(_Connected[ChatClient]):
         if settings.transport is not None:
             raise ValidationError(
                 f"transport={settings.transport!r} is a v0.2 server's, to which video is "
-                f"published; {self.endpoint.base_url} is sent single frames: leave it out"
+                f"published; {self.endpoint.shown} is sent single frames: leave it out"
             )
         await _check_model(self.api, settings, before)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -92,6 +94,9 @@ class HttpClient:
         """The client of the running loop."""
         if self._closed:
             raise NetworkError(f"the client of {self.address.origin} is closed")
+        if "httpx" not in sys.modules:
+            # It takes a fifth of a second, which the streams of this loop need not wait for.
+            await asyncio.to_thread(importlib.import_module, "httpx")
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
@@ -154,8 +159,7 @@ class HttpClient:
     async def open_socket(self, path: str, *, retry: bool = True) -> Socket:
         """Open a WebSocket. It ends with its own ``close``, and with the client.
 
-        On the network it is connected to directly, whatever proxies the environment names. A
-        peer that is silent for half a minute counts as gone, and a message of 4 MiB or more
+        A peer that is silent for half a minute counts as gone, and a message of 4 MiB or more
         ends the socket (code 1009). The key is still to be sent: it is the first message.
 
         Args:

@@ -107,6 +107,11 @@ class ResultChannel:
 
     # ---- for the caller ----------------------------------------------------------------------
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a WebSocket; False while it reconnects."""
+        return self._socket is not None
+
     async def open(self) -> None:
         """Connect for the first time and send the key, tried again as any call is.
 

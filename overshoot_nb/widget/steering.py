@@ -163,7 +163,7 @@ class Steering:
 
     async def _models(self) -> None:
         try:
-            found = await self._stream._life.get_models()
+            found = await self._stream._life.service.get_models()
             error = None
         except OvershootError as failure:
             found, error = [], str(failure)

@@ -107,6 +107,19 @@ def test_a_server_that_comes_back_is_asked_again() -> None:
 
 def test_a_server_that_stays_away_ends_it_after_twice_the_lease() -> None:
     server = Server(None)
-    with pytest.raises(NetworkError, match="out of reach"):
+    with pytest.raises(NetworkError, match="could not be renewed for"):
         keep(server)
     assert 2 * TTL * 0.9 < server.times[-1] - server.times[0] + TTL / 3 < 2 * TTL + TTL
+
+
+@pytest.mark.parametrize("ttl", [0, -1, 0.001])
+def test_a_lease_of_nothing_does_not_make_it_hurry(ttl: float) -> None:
+    server = Server(renewed(ttl_seconds=ttl))
+    keep(server, seconds=0.6)
+    assert 2 <= len(server.times) <= 7
+
+
+@pytest.mark.parametrize("body", [{"status": "ok"}, {"status": "ok", "ttl_seconds": "45"}])
+def test_an_answer_without_its_length_renews_it_all_the_same(body: dict[str, Any]) -> None:
+    answers, notes = keep(Server((200, body)), seconds=1.0)
+    assert (answers, notes) == ([], [])

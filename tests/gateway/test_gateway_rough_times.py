@@ -136,8 +136,7 @@ def test_fifty_streams_leave_nothing_behind(rough, video):
         return {
             "tasks": get_runtime().run(tasks()),
             # Decoders' own threads too; but an executor has one more whenever it is busy.
-            "threads": me.num_threads()
-            - sum(t.name.startswith("asyncio_") for t in threading.enumerate()),
+            "threads": me.num_threads() - len(executors),
             "sockets": len(me.net_connections("all")),
             "files": me.num_fds(),
             "streams": rough.do("streams"),
