@@ -129,7 +129,11 @@ class Stream:
 
     @property
     def frames(self) -> FrameStore:
-        """The sampled pictures by sample index, the newest ``keep_frames`` bytes of them."""
+        """The sampled pictures by sample index, the newest ``keep_frames`` bytes of them.
+
+        The very bytes that were sent. A v0.2 server takes its own pictures of the video: these are
+        ours of the same moment.
+        """
         return self._life.journal.frames
 
     @property
@@ -169,6 +173,7 @@ class Stream:
         Raises:
             ValidationError: the prompt is empty.
             StreamClosedError: the stream is over.
+            OvershootError: a v0.2 server refused it, or was not reached.
         """
         check_text("prompt", prompt)
         return await self.update(prompt=prompt)
@@ -177,7 +182,8 @@ class Stream:
         """Change the prompt, model, schema, output limit or interval while it runs.
 
         From the next sample on; a new prompt, model, schema or limit is a new prompt version. The
-        interval counts from the last frame chosen. Parameters as in ``client.streams.create``.
+        interval counts from the last frame chosen. Parameters as in ``client.streams.create``. On a
+        v0.2 server only the prompt can change.
 
         Raises:
             ValidationError: a value is not allowed, or cannot change while the stream runs (the

@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+import overshoot_nb
 from overshoot_nb import ValidationError, config
 from overshoot_nb.config import resolve_endpoint, resolve_gateway
 
@@ -103,3 +104,30 @@ def test_the_cache_folder_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.delenv("OVERSHOOT_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert config.cache_dir() == tmp_path / "xdg" / "overshoot-nb"
+
+
+def test_a_url_s_secrets_are_shown_nowhere(env):
+    url = "https://bob:s3cretpassw0rd@gw.example/v0.2?tenant=t0psecret"
+    endpoint = resolve_endpoint("key", url)
+    assert endpoint.surface == "gateway"
+    assert endpoint.base_url == url
+    client = overshoot_nb.Overshoot("key", base_url=url)
+    shown = [endpoint.shown, repr(endpoint), client.base_url, repr(client)]
+    with pytest.raises(ValidationError) as caught:
+        resolve_endpoint("key", "ftp://bob:s3cretpassw0rd@gw.example")
+    shown.append(str(caught.value))
+    assert "s3cret" not in str(shown)
+    assert "t0psecret" not in str(shown)
+    assert client.base_url == "https://gw.example/v0.2?tenant=…"
+
+
+def test_found_keys_go_to_a_v0_2_server_of_this_machine_alone(env):
+    env.setenv("OVERSHOOT_API_KEY", "found")
+    for url in ("http://127.0.0.1:8000/v0.2", "http://localhost:8000/v0.2/", "http://[::1]:1/v0.2"):
+        assert resolve_endpoint(None, url).key.reveal() == "found"
+        env.setenv("OVERSHOOT_BASE_URL", url)
+        assert resolve_gateway().base_url == url.rstrip("/")
+    for url in ("http://127.0.0.1:8000/v1", "http://gw.example/v0.2", "http://10.0.0.1/v0.2"):
+        assert resolve_endpoint(None, url).key is None
+    env.setenv("OVERSHOOT_BASE_URL", "http://127.0.0.1:8000/v1")
+    assert resolve_gateway().base_url.startswith("https://api.overshoot.ai/")

@@ -143,6 +143,9 @@ class NetworkSocket:
         self._session = session
         self._web_socket = web_socket
         self._hide = hide
+        # aiohttp tells of it nowhere in public.
+        connection = getattr(web_socket, "_conn", None)
+        self._transport = getattr(connection, "transport", None)
         self._closed = False
         self._gone = asyncio.Event()
         self._on_close: Callable[[], object] | None = None
@@ -218,4 +221,7 @@ class NetworkSocket:
             with contextlib.suppress(*ignored):
                 async with asyncio.timeout(DISCONNECT_SECONDS):
                     await self._session.close()
+            # Over TLS, asyncio gives a peer that is frozen half a minute for its last word.
+            if self._transport is not None:
+                self._transport.abort()
             self._gone.set()
