@@ -34,7 +34,8 @@ Property by property; the first rule whose value fits the property's schema wins
    brightness, dark, contrast, dominant_colour, dominant_colours, sharpness, motion, moving,
    scene_cuts, face_count, face_present, face_boxes, ...) or of one of its aliases, and its type.
    British and American spelling, snake and camel case are one.
-2. ``pattern``: the first text that matches it as a whole: lines, then boxes, then words.
+2. ``pattern``: the first text that matches it as a whole: lines, then boxes, then words. All
+   matching for one question ends within half a second, else it is refused (422).
 3. ``enum``, ``const``: the value that is visible: as printed, else in another case, else with a
    misread letter in a value of six letters or more. A longer value hides one that is part of it.
 4. Else the property's label: text in quotes in its description, else its title or the words of
@@ -107,6 +108,8 @@ class _Shared(NamedTuple):
     transport: httpx.AsyncBaseTransport
 
 
+_NEEDED = ("starlette", "cv2", "PIL", "onnxruntime", "rapidocr", "regex")
+
 _lock = threading.Lock()
 _shared: _Shared | None = None
 
@@ -146,7 +149,7 @@ def _open() -> _Shared:
     global _shared
     with _lock:
         if _shared is None:
-            missing = missing_packages(("starlette", "cv2", "PIL", "onnxruntime", "rapidocr"))
+            missing = missing_packages(_NEEDED)
             if missing:
                 raise MissingDependencyError(
                     f"the embedded engine needs {', '.join(missing)}: {config.LOCAL_INSTALL}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .filling import fill
+from .patterns import one_question
 from .refusals import Unsupported
 from .schema import prepare, schema_in_text
 from .skills import DESCRIBE, FIELDS, SKILLS, Look, asked_skills
@@ -85,7 +86,8 @@ def answer(
     if question.as_json and schema is None:
         schema, prompt = schema_in_text(prompt)
     if schema is not None:
-        content = orjson.dumps(fill(prepare(schema), look, skills)).decode()
+        with one_question():
+            content = orjson.dumps(fill(prepare(schema), look, skills)).decode()
     elif question.as_json:
         content = orjson.dumps(_natural(_chosen(prompt, question.model), look)).decode()
     else:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from overshoot_nb import config
 from overshoot_nb.types import ModelStatus
 
+from . import schema
 from .answering import MODELS, Answer, Question, answer
 from .pictures import Attachment, decode
 from .reading import Page, Reader
@@ -129,8 +130,9 @@ class Engine:
         return await self._run(lambda: self._answer(*parse()), gone, lane)
 
     def preload(self) -> None:
-        """Start to load the models now instead of at the first question about text."""
+        """Start to load now what the first question with text or a schema would wait for."""
         if self._reader is None:
+            self._submit(schema.load, "streams")
             self._submit(self._load, "streams")
 
     def at_close(self, callback: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
+from .patterns import matches
 from .reading import Page, Piece, Row
 
 __all__ = [
@@ -215,15 +216,15 @@ def _spellings(text: str) -> tuple[str, ...]:
 
 
 def all_matches(page: Page, pattern: str) -> list[tuple[Row, str]]:
-    """Each text that matches a pattern as a whole, with its row: lines, then boxes, then words."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error:
-        return []
+    """Each text that matches a pattern as a whole, with its row: lines, then boxes, then words.
+
+    Raises:
+        Unsupported: matching takes too long.
+    """
     found: list[tuple[Row, str]] = []
     for row, text in _candidates(page):
         for spelling in _spellings(text):
-            if compiled.fullmatch(spelling):
+            if matches(pattern, spelling, whole=True):
                 if not any(row is r and spelling in seen for r, seen in found):
                     found.append((row, spelling))
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,7 +15,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.validation import check_temperature
 
 from .access import Access
-from .answering import Question
+from .answering import MODELS, Question
 from .catalogue import Catalogue
 from .chat import parse_object, usage
 from .engine import Engine
@@ -82,7 +83,11 @@ class GatewaySurface:
 
     async def _create(self, request: Request) -> Response:
         owner = self._access.owner(request)
-        wanted = StreamRequest.parse(parse_object(await read_body(request)), self._catalogue)
+        body = await read_body(request)
+        # A schema is checked in there, which takes its time.
+        wanted = await asyncio.to_thread(
+            lambda: StreamRequest.parse(parse_object(body), self._catalogue)
+        )
         stream = self._registry.create(wanted, owner)
         created: dict[str, Any] = {
             "stream_id": stream.id,
@@ -91,8 +96,9 @@ class GatewaySurface:
             "livekit": None,
         }
         if wanted.sdp is not None:
-            # While the connection comes about.
-            self._engine.preload()
+            if "text" in MODELS[wanted.model]:
+                # While the connection comes about.
+                self._engine.preload()
             answer = await self._registry.connect(stream, self._engine)
             created["webrtc"] = {"type": "answer", "sdp": answer}
             created["turn_servers"] = []
@@ -153,7 +159,10 @@ class GatewaySurface:
 
     async def _reinfer(self, request: Request) -> Response:
         owner = self._access.owner(request)
-        result_id, question = self._reinfer_request(parse_object(await read_body(request)))
+        body = await read_body(request)
+        result_id, question = await asyncio.to_thread(
+            lambda: self._reinfer_request(parse_object(body))
+        )
         jpegs = self._registry.clips.get(result_id, owner)
         if jpegs is None:
             raise StreamRefusal(

@@ -1,21 +1,21 @@
 """JSON schemas as the local models see them: checked, references put in place, easy to ask.
 
-``jsonschema`` is imported when it is first needed, in the worker thread: beside Jupyter it brings
-a grammar of URLs that takes a second to load.
+``jsonschema`` is imported when it is first needed, never on an event loop: beside Jupyter it
+brings a grammar of URLs that takes a second to load. A server has it imported beforehand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, cast
 
 import orjson
 
+from .patterns import compiled, matches
 from .refusals import Invalid, Unsupported
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 __all__ = [
     "alternatives",
@@ -23,6 +23,7 @@ __all__ = [
     "fits",
     "is_nullable",
     "kinds",
+    "load",
     "prepare",
     "schema_in_text",
 ]
@@ -33,6 +34,17 @@ Schema = Mapping[str, Any]
 MAX_DEPTH = 12
 #: How many subschemas a schema may have once its references are put in place.
 MAX_NODES = 2_000
+#: What a schema may hold as it was sent: objects, values of any kind, and how deep these nest.
+#: Counting is cheap, and checking a schema is not.
+MAX_OBJECTS = 2 * MAX_NODES
+MAX_VALUES = 50_000
+MAX_NESTING = 64
+
+#: Characters of what is wrong with a schema that are told.
+MAX_REASON = 300
+#: Places in a prompt that may be the beginning of a schema, and characters of one.
+MAX_STARTS = 64
+MAX_WRITTEN = 256 * 1024
 
 #: Keywords under which subschemas are found: in a mapping, in a list, or directly.
 _MAPS = ("properties", "patternProperties", "dependentSchemas")
@@ -51,6 +63,11 @@ _DIRECT = (
 )
 
 
+#: References are in place afterwards; and no part is of another draft than the whole, for then
+#: other rules would match its patterns.
+_LEFT_OUT = ("$defs", "definitions", "$schema", "$id", "$anchor")
+
+
 def prepare(schema: Any, where: str = "response_format.json_schema.schema") -> dict[str, Any]:
     """The schema, checked, with every ``$ref`` replaced by what it refers to.
 
@@ -58,27 +75,58 @@ def prepare(schema: Any, where: str = "response_format.json_schema.schema") -> d
         Invalid: it is not a JSON schema (draft 2020-12).
         Unsupported: it refers to another document or to itself, or is too deep or large.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     if not isinstance(schema, Mapping):
         raise Invalid("a JSON schema is an object", where)
+    _measure(schema)
+    prepared = _inlined(schema, schema, 0, [MAX_NODES])
+    from jsonschema.exceptions import SchemaError
+
+    cls, formats = _dialect()
     try:
-        Draft202012Validator.check_schema(schema)
+        cls.check_schema(schema, format_checker=formats)
     except (SchemaError, RecursionError) as error:
-        reason = getattr(error, "message", "it nests too deep")
+        reason = str(getattr(error, "message", "it nests too deep"))[:MAX_REASON]
         raise Invalid(f"the JSON schema is not valid: {reason}", where) from None
-    budget = [MAX_NODES]
-    return _inlined(schema, schema, 0, budget)
+    written = orjson.dumps(schema)
+    if b'"unevaluatedProperties"' in written and b'"patternProperties"' in written:
+        # Together they are matched in a way of jsonschema's own, without a limit of time.
+        raise Unsupported(
+            "the local models do not follow unevaluatedProperties beside patternProperties"
+        )
+    return prepared
+
+
+def _measure(schema: Any) -> None:
+    objects = values = 0
+    level = [schema]
+    for _ in range(MAX_NESTING):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                objects += 1
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        values += len(level)
+        if objects > MAX_OBJECTS or values + len(below) > MAX_VALUES:
+            break
+        if not below:
+            return
+        level = below
+    raise _too_large()
+
+
+def _too_large() -> Unsupported:
+    return Unsupported(
+        "the JSON schema refers to itself or is too large for the local models "
+        f"(at most {MAX_DEPTH} levels and {MAX_NODES} parts)"
+    )
 
 
 def _inlined(node: Schema, root: Schema, depth: int, budget: list[int]) -> dict[str, Any]:
     budget[0] -= 1
     if depth > MAX_DEPTH or budget[0] < 0:
-        raise Unsupported(
-            "the JSON schema refers to itself or is too large for the local models "
-            f"(at most {MAX_DEPTH} levels and {MAX_NODES} parts)"
-        )
+        raise _too_large()
     if "$dynamicRef" in node:
         raise Unsupported("the local models do not follow $dynamicRef in a JSON schema")
     if "$ref" in node:
@@ -93,7 +141,12 @@ def _inlined(node: Schema, root: Schema, depth: int, budget: list[int]) -> dict[
     def walk(value: Any) -> Any:
         return _inlined(value, root, depth + 1, budget) if isinstance(value, Mapping) else value
 
-    result = {key: value for key, value in node.items() if key not in ("$defs", "definitions")}
+    result = {key: value for key, value in node.items() if key not in _LEFT_OUT}
+    if isinstance(node.get("pattern"), str):
+        compiled(node["pattern"])
+    if isinstance(node.get("patternProperties"), Mapping):
+        for pattern in node["patternProperties"]:
+            compiled(pattern)
     for key in _MAPS:
         if isinstance(node.get(key), Mapping):
             result[key] = {name: walk(value) for name, value in node[key].items()}
@@ -176,12 +229,66 @@ def alternatives(schema: Schema) -> list[dict[str, Any]]:
     return [dict(schema)]
 
 
-def _validator(schema: Schema) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator
+def load() -> None:
+    """Import what checking a schema needs, so that no request waits for it."""
+    _dialect()
+
+
+@cache
+def _dialect() -> tuple[Any, Any]:
+    """The validator of draft 2020-12 with patterns that end in time, and the formats it knows."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.validators import extend
+
+    formats = FormatChecker(())
+    known = Draft202012Validator.FORMAT_CHECKER.checkers
+    # Patterns are compiled by what matches them.
+    formats.checkers = {name: check for name, check in known.items() if name != "regex"}
+    rules: Any = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    }
+    return cast(Any, extend)(Draft202012Validator, rules), formats
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Schema) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if isinstance(value, str) and not matches(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, patterns: Schema, value: Any, schema: Schema
+) -> Iterator[Any]:
+    for pattern, part in patterns.items() if isinstance(value, dict) else ():
+        for name, inner in value.items():
+            if matches(pattern, name):
+                yield from validator.descend(inner, part, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, rest: Any, value: Any, schema: Schema) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not isinstance(value, dict):
+        return
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    for name, inner in value.items():
+        if name in named or any(matches(pattern, name) for pattern in patterns):
+            continue
+        if rest is False:
+            yield ValidationError(f"additional properties are not allowed ({name!r})")
+        else:
+            yield from validator.descend(inner, rest, path=name)
+
+
+def _validator(schema: Schema) -> Any:
     from referencing import Registry
 
+    cls, _ = _dialect()
     # References are in place already; the empty registry makes sure that none is ever fetched.
-    return Draft202012Validator(schema, registry=Registry())
+    return cls(schema, registry=Registry())
 
 
 def fits(value: Any, schema: Schema) -> bool:
@@ -203,7 +310,7 @@ def schema_in_text(text: str) -> tuple[dict[str, Any] | None, str]:
     A JSON object counts as a schema when it has ``properties``, ``$ref``, or a ``type`` that is
     a JSON type.
     """
-    for match in re.finditer(r"\{", text):
+    for match in islice(re.finditer(r"\{", text), MAX_STARTS):
         start = match.start()
         end = _end_of_object(text, start)
         if end is None:
@@ -224,7 +331,7 @@ def _is_type(value: Any) -> bool:
 
 def _end_of_object(text: str, start: int) -> int | None:
     depth, in_string, escaped = 0, False, False
-    for index in range(start, len(text)):
+    for index in range(start, min(len(text), start + MAX_WRITTEN)):
         char = text[index]
         if in_string:
             if escaped:
