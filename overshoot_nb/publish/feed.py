@@ -14,11 +14,12 @@ from overshoot_nb.capture import Shown, VideoInfo
 from overshoot_nb.encoder import FrameEncoder
 from overshoot_nb.pacing import READ_AHEAD_SECONDS, Pacer
 from overshoot_nb.preview import Preview, PreviewTrack
-from overshoot_nb.sources import FrameSource, SourceConfig
+from overshoot_nb.sources import FrameSource, HLSSource, SourceConfig
 from overshoot_nb.types import EncodedFrame
 from overshoot_nb.validation import check_whole
 from overshoot_nb.watching import Watching
 
+from .bursts import Bursts
 from .latest import LatestFrame
 from .moments import REPEAT_SECONDS, Moments, PushedMoments, ReadMoments
 from .recent import RecentFrames
@@ -34,6 +35,8 @@ class VideoFeed:
     """A source on its way to a wire; :meth:`run` in one worker thread.
 
     Frames are put at the pacer's pace, a live source's as they come; nothing waits for the wire.
+    A playlist comes in bursts, and is put at its own pace behind them: see
+    :class:`~overshoot_nb.publish.bursts.Bursts`.
     A picture that stays on screen is put again every half second, at its own new time.
 
     A pause of the pacer stops a file where it is; a live source is read on, and what comes
@@ -76,6 +79,8 @@ class VideoFeed:
         self._recent = recent
         self._pacer = pacer
         self._live = source.live
+        self._playlist = isinstance(source, HLSSource)
+        self._bursts: Bursts | None = None  # of a playlist, once it is open
         self._format = WireFormat(max_size)
         self._encoder = FrameEncoder(max_size, jpeg_quality)
         self._keep_apart = 1 / keep_fps
@@ -108,7 +113,13 @@ class VideoFeed:
         Raises:
             SourceError: it cannot be opened or has no video.
         """
-        return self._watching.open(self._track or self._moments)
+        info = self._watching.open(self._track or self._moments)
+        if self._playlist and self._bursts is None:
+            # Only a finished one has a duration.
+            self._bursts = Bursts(live=info.duration is None)
+            if self._watching.stopped:
+                self._bursts.stop()
+        return info
 
     @property
     def info(self) -> VideoInfo:
@@ -123,6 +134,8 @@ class VideoFeed:
     def interrupt(self) -> None:
         """Makes :meth:`run` end soon. From any thread."""
         self._watching.interrupt()
+        if self._bursts is not None:
+            self._bursts.stop()
 
     def close(self) -> None:
         """Lets go of the source. Idempotent; call it where :meth:`run` runs, or after it."""
@@ -164,10 +177,14 @@ class VideoFeed:
 
     def _show(self, shown: Shown) -> bool:
         """Puts a frame and shows it to the preview, when it is due. False when stopped."""
+        start = shown.start * shown.unit
+        if self._bursts is not None:
+            self._bursts.came(float(start))
         if self._moments.takes(shown):
-            start = shown.start * shown.unit
             if self._live and self._pacer.paused:
                 self._keep()
+                if not self._due(float(start)):
+                    return False
             elif self._frame is not None and start <= self._start:
                 self._repeat((shown.end - 1) * shown.unit)
             else:
@@ -183,7 +200,7 @@ class VideoFeed:
         return self._track is None or self._track.pass_by(shown, None)
 
     def _put(self, frame: av.VideoFrame, start: Fraction, until: Fraction) -> None:
-        now = time.time()
+        now = time.monotonic()
         self._latest.put(frame)
         self._frame, self._start, self._at, self._until = frame, start, start, until
         self._unkept = start, now
@@ -209,8 +226,12 @@ class VideoFeed:
 
     def _stay(self, until: Fraction) -> bool:
         """Puts what is on screen again while it stays there. False when stopped."""
-        if self._pacer.realtime and self._frame is not None:
+        bursts = self._bursts
+        if self._frame is not None and (self._pacer.realtime or bursts is not None):
             while (again := self._at + REPEAT_SECONDS) < until:
+                if bursts is not None and not bursts.due_in(float(again)):
+                    self._at = again  # nothing came meanwhile; it cannot be made good
+                    continue
                 if not self._due(float(again)):
                     return False
                 self._repeat(again)
@@ -219,7 +240,7 @@ class VideoFeed:
     def _repeat(self, at: Fraction) -> None:
         assert self._frame is not None
         self._keep()
-        now = time.time()
+        now = time.monotonic()
         self._frame = self._format.again(self._frame, self._pts(at))
         self._latest.put(self._frame)
         self._at = at
@@ -235,8 +256,10 @@ class VideoFeed:
     # ---- the clock -----------------------------------------------------------------------------
 
     def _due(self, media_time: float) -> bool:
-        if not self._watching.stopped and not self._pacer.wait(media_time, self._keep):
-            self.interrupt()
+        if not self._watching.stopped:
+            clock_goes = self._bursts is None or self._bursts.wait(media_time)
+            if not clock_goes or not self._pacer.wait(media_time, self._keep):
+                self.interrupt()
         return not self._watching.stopped
 
     def _near(self, media_time: float) -> None:

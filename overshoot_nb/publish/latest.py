@@ -24,9 +24,6 @@ class LatestFrame:
 
     Args:
         loop: the loop on which :meth:`get` is awaited.
-
-    Attributes:
-        replaced: how many frames were replaced before anybody took them.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,15 +31,15 @@ class LatestFrame:
         self._lock = threading.Lock()
         self._frame: av.VideoFrame | None = None
         self._ended = False
+        self._cleared = False
         self._ready = asyncio.Event()
-        self.replaced = 0
 
     def put(self, frame: av.VideoFrame) -> None:
         """Leaves a frame in place of one that was not taken. From any thread."""
         with self._lock:
             waiting = self._frame is not None
-            self.replaced += waiting
-            self._frame = frame
+            if not self._cleared:
+                self._frame = frame
         if not waiting:
             self._wake()
 
@@ -50,6 +47,13 @@ class LatestFrame:
         """Says that no more come; one that was not taken yet still is. From any thread."""
         with self._lock:
             self._ended = True
+        self._wake()
+
+    def clear(self) -> None:
+        """Lets go of the frame that waits, and keeps none from now on. From any thread."""
+        with self._lock:
+            self._cleared = self._ended = True
+            self._frame = None
         self._wake()
 
     async def get(self) -> av.VideoFrame:

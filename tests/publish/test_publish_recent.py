@@ -97,8 +97,36 @@ def test_the_same_picture_counts_once() -> None:
     assert recent.nbytes == 6
 
 
-def test_a_clock_that_is_set_back() -> None:
+def test_the_timeline_outlives_the_pictures() -> None:
+    recent = RecentFrames(seconds=100, max_bytes=300)
+    for n in range(100):
+        recent.add(frame(n, 10), n)
+    assert (recent.count, recent.nbytes) == (30, 300)
+    assert recent.media_time(3.5) == 3.5
+    assert recent.at(3.5).media_time == 70
+    assert [f.media_time for f in recent.between(60, 90, 4)] == [70, 70, 80, 90]
+    for n in range(100, 300):
+        recent.add(frame(n, 10), n)
+    assert recent.media_time(200.5) == 200.5
+    assert recent.media_time(0) == pytest.approx(198)  # seconds hold for times too
+    assert (recent.count, recent.nbytes) == (30, 300)
+
+
+def test_it_can_be_told_to_keep_frames_longer() -> None:
+    recent = RecentFrames(seconds=10)
+    recent.keep_for(40)
+    recent.keep_for(20)
+    for n in range(100):
+        recent.add(frame(n), n)
+    assert recent.at(0).media_time == 58
+
+
+def test_nothing_is_left_after_the_end() -> None:
     recent = RecentFrames()
-    recent.add(frame(0), 100)
-    recent.add(frame(1), 40)
-    assert recent.at(100).media_time == 1
+    recent.add(frame(0), 1)
+    recent.clear()
+    recent.add(frame(1), 2)
+    assert (recent.count, recent.nbytes, recent.newest) == (0, 0, None)
+    assert recent.at(2) is None
+    assert recent.media_time(2) is None
+    assert recent.between(1, 2, 3) == ()
