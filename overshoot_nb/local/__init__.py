@@ -170,8 +170,8 @@ def _open() -> _Shared:
 def close_engine() -> None:
     """End the engine of this process, its streams and its threads; it is made anew when needed.
 
-    Waiting requests are cancelled; one that is being answered is waited for. Streams end, and
-    their listeners are told.
+    Requests that wait or are being answered are refused (503). Streams end, and their listeners
+    are told.
     """
     global _shared
     with _lock:

@@ -11,15 +11,18 @@ loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from overshoot_nb import config
+from overshoot_nb.runtime import start_thread
 from overshoot_nb.types import ModelStatus
 
 from . import schema
@@ -39,6 +42,8 @@ Lane = Literal["requests", "streams"]
 MAX_WAITING = 32
 #: What a client is told to wait when the queue is full: about one inference.
 RETRY_AFTER_SECONDS = 1
+#: What is being answered when the engine is closed may take so long to stop.
+CLOSE_SECONDS = 2.0
 
 #: Modules that a skill needs, and every model needs.
 _NEEDS = {"text": ("rapidocr", "onnxruntime", "cv2", "PIL"), "": ("cv2", "PIL")}
@@ -72,14 +77,16 @@ class Engine:
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="overshoot-local")
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._lanes: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {
             "requests": deque(),
             "streams": deque(),
         }
         self._pending: dict[Lane, int] = dict.fromkeys(self._lanes, 0)
         self._last: Lane = "streams"
+        self._running: Future[Any] | None = None
         self._closers: dict[Callable[[], None], None] = {}
         self._reader: Reader | None = None
         self._loading = False
@@ -151,8 +158,6 @@ class Engine:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 raise ClientGone
-            if waiting.cancelled():  # by `close`: the caller was not cancelled, so it is told
-                raise _closed()
             return waiting.result()
         finally:
             for future in both:
@@ -175,7 +180,9 @@ class Engine:
                 )
             self._pending[lane] += 1
             self._lanes[lane].append((future, job))
-            self._worker.submit(self._work)
+            self._changed.notify()
+            if self._thread is None:
+                self._thread = start_thread(self._work, "overshoot-local")
         future.add_done_callback(partial(self._finished, lane))
         return future
 
@@ -186,27 +193,36 @@ class Engine:
     # ---- in the worker thread ----------------------------------------------------------------
 
     def _work(self) -> None:
-        """Do one job; called once for each that was submitted."""
-        found = self._next_job()
-        if found is None:
-            return
-        future, job = found
-        try:
-            future.set_result(job())
-        except BaseException as error:
-            future.set_exception(error)
+        """Do one job after the other, until the engine is closed."""
+        while (found := self._next_job()) is not None:
+            future, job = found
+            # Whoever waited may have been told meanwhile that the engine is closed.
+            with contextlib.suppress(InvalidStateError):
+                try:
+                    result = job()
+                except BaseException as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _next_job(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        """The oldest job of the lane whose turn it is; None when all were cancelled."""
+        """The oldest job of the lane whose turn it is, when there is one; None at the end."""
         with self._lock:
+            self._running = None
             while True:
                 other: Lane = "requests" if self._last == "streams" else "streams"
                 lane = other if self._lanes[other] else self._last
-                if not self._lanes[lane]:
+                if self._closed:
                     return None
+                if not self._lanes[lane]:
+                    self._changed.wait()
+                    continue
                 future, job = self._lanes[lane].popleft()
                 if future.set_running_or_notify_cancel():
-                    self._last = lane
+                    self._last, self._running = lane, future
                     return future, job
 
     def _answer(self, question: Question, attachments: Sequence[Attachment | Picture]) -> Answer:
@@ -232,23 +248,39 @@ class Engine:
         return self._reader
 
     def close(self) -> None:
-        """Refuse new requests, cancel waiting ones, wait for the one being answered. Idempotent.
+        """Refuse new requests and those that wait, end the thread. Idempotent; 2 s at most.
 
-        What was named to `at_close` is closed first.
+        What was named to `at_close` is closed before anything of streams is refused. An answer
+        that is being made is given up as soon as that can be.
         """
+        began = time.monotonic()
         with self._lock:
             self._closed = True
             closers, self._closers = list(self._closers), {}
+            thread, running = self._thread, self._running
+            refused = [future for future, _ in self._lanes["requests"]]
+            if running is not None and self._last == "requests":
+                refused.append(running)
+            self._changed.notify()
+        _refuse(refused)
         for close in closers:
             close()
         with self._lock:
-            waiting = [future for lane in self._lanes.values() for future, _ in lane]
-        for future in waiting:
-            future.cancel()
-        self._worker.shutdown(wait=True)
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+            left = [future for lane in self._lanes.values() for future, _ in lane]
+            for lane in self._lanes.values():
+                lane.clear()
+        _refuse(left if running is None else [*left, running])
+        reader = self._reader
+        if reader is not None:
+            reader.interrupt()
+        if thread is not None:
+            thread.join(max(0.1, began + CLOSE_SECONDS - time.monotonic()))
+
+
+def _refuse(futures: Sequence[Future[Any]]) -> None:
+    for future in futures:
+        with contextlib.suppress(InvalidStateError):  # answered or cancelled meanwhile
+            future.set_exception(_closed())
 
 
 def _closed() -> ChatRefusal:

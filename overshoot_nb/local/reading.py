@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from .pictures import Picture
 
-__all__ = ["DETECTOR_SIDE", "Page", "Piece", "Reader", "Row", "detector_side", "page_of"]
+__all__ = [
+    "DETECTOR_SIDE",
+    "Interrupted",
+    "Page",
+    "Piece",
+    "Reader",
+    "Row",
+    "detector_side",
+    "page_of",
+]
 
 #: The text detector looks at the picture at this scale, and at this longest side at most: of
 #: lines with letters 10 pixels high it finds as many as at full size, for a third of the time.
@@ -122,6 +131,10 @@ def _same_baseline(row: Sequence[Piece], piece: Piece) -> bool:
     return overlap >= 0.5 * min(bottom - top, piece.height)
 
 
+class Interrupted(Exception):
+    """The reader was told to stop."""
+
+
 class Reader:
     """RapidOCR, set up for speed on one core. Not safe for several threads at once.
 
@@ -155,10 +168,15 @@ class Reader:
                 "Rec.rec_img_shape": [3, 48, 32],
             }
         )
+        self._interrupted = False
         self._known: OrderedDict[tuple[tuple[int, ...], bytes], tuple[str, float]] = OrderedDict()
 
     def read(self, picture: Picture) -> Page:
-        """The text in an RGB picture."""
+        """The text in an RGB picture.
+
+        Raises:
+            Interrupted: nobody wants to know any more.
+        """
         import cv2
         import numpy as np
 
@@ -172,6 +190,8 @@ class Reader:
         boxes = getattr(found, "boxes", None)
         pieces = []
         for box in () if boxes is None else boxes:
+            if self._interrupted:
+                raise Interrupted
             corners = np.asarray(box, np.float32) * (width / small[0], height / small[1])
             text, confidence = self._recognise(_upright(bgr, corners.astype(np.float32)))
             if text and confidence >= LEAST_CONFIDENCE:
@@ -192,6 +212,10 @@ class Reader:
         if len(self._known) > REMEMBERED_TEXTS:
             self._known.popitem(last=False)
         return answer
+
+    def interrupt(self) -> None:
+        """End what is being read, from any thread; nothing is read afterwards."""
+        self._interrupted = True
 
     def close(self) -> None:
         """Let go of the models."""

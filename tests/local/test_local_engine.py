@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
+import numpy as np
 import pytest
 
+from overshoot_nb.local.answering import Question
 from overshoot_nb.local.engine import Engine
+from overshoot_nb.local.reading import Reader
 from overshoot_nb.local.refusals import ChatRefusal
 
 
@@ -91,3 +95,55 @@ def test_a_fault_of_a_job_is_its_callers():
 
     asyncio.run(run())
     engine.close()
+
+
+def test_reading_that_takes_long_does_not_keep_the_engine_from_its_end(monkeypatch):
+    reading = threading.Event()
+
+    def slowly(_reader, _crop):
+        reading.set()
+        time.sleep(0.1)
+        return "x", 1.0
+
+    monkeypatch.setattr(Reader, "_recognise", slowly)
+    monkeypatch.setattr("overshoot_nb.local.reading._upright", lambda picture, _corners: picture)
+    engine = Engine()
+    engine._load()._ocr = lambda *_, **__: Boxes()
+    picture = np.zeros((100, 100, 3), np.uint8)
+
+    async def run():
+        def parse():
+            return Question("local/read", "Read"), [picture]
+
+        asked = [asyncio.create_task(engine.ask(parse)) for _ in range(2)]
+        await asyncio.to_thread(reading.wait, 5)
+        began = time.monotonic()
+        closing = asyncio.create_task(asyncio.to_thread(engine.close))
+        refused = await asyncio.gather(*asked, return_exceptions=True)
+        told = time.monotonic() - began
+        await closing
+        return refused, told, time.monotonic() - began
+
+    refused, told, closed = asyncio.run(run())
+    assert [error.status for error in refused] == [503, 503]
+    assert told < 0.1
+    assert closed < 1
+    assert not engine._thread.is_alive()
+
+
+class Boxes:
+    """A page with a hundred texts."""
+
+    boxes = [((0, 0), (9, 0), (9, 9), (0, 9))] * 100
+
+
+def test_what_cannot_be_stopped_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("overshoot_nb.local.engine.CLOSE_SECONDS", 0.2)
+    engine = Engine()
+    hold = busy(engine)
+    began = time.monotonic()
+    engine.close()
+    assert time.monotonic() - began < 1
+    hold.set()
+    engine._thread.join(5)
+    assert not engine._thread.is_alive()
