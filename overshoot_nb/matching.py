@@ -4,13 +4,18 @@ The server says how long ago it took the picture (``total_latency_ms``), not whi
 the time of its capture is that of the message less this latency, less what the picture took on its
 way there; and what was on screen then is known here. ``media_time`` of such a row is as exact as
 that: at best to a frame.
+
+All of it is reckoned in ``time.monotonic()``. Clocks on walls are set now and then, ours and the
+server's: ours is asked only for what a row says of it.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from .api.parsing import SchemaReader
 from .api.results import ResultMessage
@@ -27,8 +32,15 @@ __all__ = ["Matching"]
 MEDIA_SECONDS = 0.08
 #: How far a capture time worked out here may be off.
 DOUBT_SECONDS = 0.15
-#: Messages from which the server's clock is told from ours.
-CLOCK_MESSAGES = 256
+#: How old a result may be when it arrives: what a server takes for it, and what it sends again to
+#: a listener that was away.
+LATE_SECONDS = 120.0
+#: From the messages of so many seconds, at most so many, the server's clock is told from ours.
+CLOCK_SECONDS, CLOCK_MESSAGES = 120.0, 256
+#: Results may be made in another order than they are sent; a clock that goes back by more was set.
+ORDER_SECONDS = 2.0
+#: A latency beyond a day is none.
+MAX_LATENCY_MS = 86_400_000.0
 
 
 class Matching:
@@ -39,6 +51,7 @@ class Matching:
         prompt: what is asked at first.
         recent: what was published when; None where the server watches a room of its own.
         first_index: index of the first sample.
+        clock: seconds, as ``ResultMessage.received_monotonic``.
     """
 
     def __init__(
@@ -48,49 +61,66 @@ class Matching:
         recent: RecentFrames | None,
         *,
         first_index: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._recent = recent
-        self._asked = [prompt]
+        self._clock = clock
+        self._asked = [(float("-inf"), prompt)]  # since when
+        self._revocable: list[PromptVersion] = []
         self._reader = SchemaReader(prompt.output_schema) if prompt.output_schema else None
         self._index = first_index
-        self._began = time.time()
-        self._lags: deque[float] = deque(maxlen=CLOCK_MESSAGES)
+        self._began = clock()
+        self._server = ServerClock()
         self._captured: float | None = None  # of the newest result
-        self._answered: float | None = None  # monotonic
+        self._answered: float | None = None
         self._latency = 0.0
         processing = settings.processing
         self._clip: tuple[int, float] | None = None  # frames, seconds from the first to the last
         if isinstance(processing, ClipProcessingConfig):
             length = ClipSampler(processing).length
             self._clip = length, (length - 1) / processing.target_fps
+        if recent is not None:
+            recent.keep_for(LATE_SECONDS + (self._clip[1] if self._clip else 0.0))
 
     # ---- prompts ----
 
-    def asked(self, prompt: PromptVersion) -> None:
-        """The server is being told to ask this."""
-        if prompt is not self._asked[-1]:
-            self._asked.append(prompt)
+    def asked(self, prompt: PromptVersion) -> bool:
+        """The server is being told to ask this; False where it was the last one anyway."""
+        new = prompt is not self._asked[-1][1]
+        if new:
+            self._asked.append((self._clock(), prompt))
+            self._revocable.append(prompt)
+        else:
+            self._revocable = [v for v in self._revocable if v is not prompt]
+        return new
 
     def not_asked(self, prompt: PromptVersion) -> None:
-        """It refused."""
-        if prompt is self._asked[-1] and len(self._asked) > 1:
-            self._asked.pop()
+        """It refused. Without effect if the newest :meth:`asked` of this changed nothing."""
+        if any(v is prompt for v in self._revocable):
+            self._revocable = [v for v in self._revocable if v is not prompt]
+            self._asked = [(since, v) for since, v in self._asked if v is not prompt]
 
     def _version(self, text: str, began: float) -> PromptVersion:
         """The newest version with this text that was there when the inference began."""
-        known = [v for v in self._asked if v.text == text] or self._asked
-        there = [v for v in known if v.created_at.timestamp() <= began]
-        return there[-1] if there else known[0]
+        known = [(since, v) for since, v in self._asked if v.text == text] or self._asked
+        there = [v for since, v in known if since <= began]
+        return there[-1] if there else known[0][1]
 
     # ---- rows ----
 
     def row(self, message: ResultMessage) -> tuple[Sample, StreamInferenceResult]:
         """The sample that a result is about, with its index, and its row."""
+        message = replace(
+            message,
+            inference_latency_ms=_latency(message.inference_latency_ms),
+            total_latency_ms=_latency(message.total_latency_ms),
+        )
         made_at = self._made_at(message)
         captured = made_at - message.total_latency_ms / 1e3 - MEDIA_SECONDS
+        ago = timedelta(seconds=message.received_monotonic - captured)
         version = self._version(message.prompt, made_at - message.inference_latency_ms / 1e3)
-        sample = self._sample(captured)
+        sample = self._sample(captured, message.received_at - ago)
         ok, error, output = message.ok, message.error, None
         if ok and self._reader is not None:
             output, error = self._reader.read(message.result)
@@ -117,21 +147,18 @@ class Matching:
         )
         self._index += 1
         self._captured = max(captured, self._captured or captured)
-        self._answered = time.monotonic()
+        self._answered = self._clock()
         self._latency = message.total_latency_ms / 1e3
         return sample, result
 
     def _made_at(self, message: ResultMessage) -> float:
         """When the server made it, on our clock: a lost connection delivers results late."""
-        received = message.received_at.timestamp()
+        received = message.received_monotonic
         if message.created_at is None:
             return received
-        created = message.created_at.timestamp()
-        # The quickest message tells how the clocks differ.
-        self._lags.append(received - created)
-        return created + min(self._lags)
+        return self._server.ours(message.created_at.timestamp(), received)
 
-    def _sample(self, captured: float) -> Sample:
+    def _sample(self, captured: float, when: datetime) -> Sample:
         first = captured if self._clip is None else captured - self._clip[1]
         frames: tuple[EncodedFrame, ...] = ()
         media_time: float | None = None
@@ -143,7 +170,6 @@ class Matching:
                 frames = (frame,)
         if media_time is None:
             media_time = first - self._began
-        when = datetime.fromtimestamp(captured, UTC)
         return Sample(self._index, self._settings.mode, max(0.0, media_time), when, frames)
 
     # ---- the end of a video ----
@@ -157,9 +183,42 @@ class Matching:
 
     def quiet_seconds(self, since: float) -> float:
         """Seconds since the newest answer, or since ``since`` (monotonic) if that is later."""
-        return time.monotonic() - max(since, self._answered or since)
+        return self._clock() - max(since, self._answered or since)
 
     @property
     def latency(self) -> float | None:
         """Total latency of the newest answer in seconds, None before the first."""
         return self._latency if self._answered is not None else None
+
+
+class ServerClock:
+    """When messages were sent, on our clock: the quickest one tells how the two differ.
+
+    The server's clock may be set. Where it is put on, the next message is the quickest of all;
+    where it is put back, times that step back tell of it, or else that the others grow old.
+    """
+
+    def __init__(self) -> None:
+        self._lags: deque[tuple[float, float]] = deque(maxlen=CLOCK_MESSAGES)  # when, how much
+        self._newest = float("-inf")
+
+    def ours(self, sent: float, received: float) -> float:
+        """When a message was sent, never later than it was received.
+
+        Args:
+            sent: seconds on the server's clock.
+            received: seconds on ours; they never step back.
+        """
+        lag = received - sent
+        while self._lags and self._lags[0][0] < received - CLOCK_SECONDS:
+            self._lags.popleft()
+        quickest = min((known for _, known in self._lags), default=lag)
+        if sent < self._newest - ORDER_SECONDS or lag - quickest > LATE_SECONDS:
+            self._lags.clear()
+        self._newest = sent
+        self._lags.append((received, lag))
+        return sent + min(known for _, known in self._lags)
+
+
+def _latency(milliseconds: float) -> float:
+    return milliseconds if 0 <= milliseconds <= MAX_LATENCY_MS else 0.0

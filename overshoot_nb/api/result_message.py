@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-import uuid
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class ResultMessage:
     (its first 4,096 characters), ``error`` says what is wrong with it.
 
     Attributes:
-        id: the server's; one of our own for a message without.
+        id: the server's; one of our own for a message without, the same for the same text.
         mode: "frame" or "clip"; None where the server does not say.
         model_name, prompt: "" where the server does not say.
         result: the answer's text; JSON text when a schema was given.
@@ -45,6 +46,7 @@ class ResultMessage:
         finish_reason: None for one that is not known.
         created_at: UTC, when the server made the result, where it says so.
         received_at: UTC, when it arrived here.
+        received_monotonic: the same as ``time.monotonic()``, which nobody sets.
     """
 
     id: str
@@ -60,6 +62,7 @@ class ResultMessage:
     finish_reason: FinishReason | None = None
     created_at: datetime | None = None
     received_at: datetime = field(default_factory=_now)
+    received_monotonic: float = field(default_factory=time.monotonic)
 
 
 def read_result(text: str, stream_id: str, hide: Callable[[str], str] = str) -> ResultMessage:
@@ -145,10 +148,11 @@ def _created_at(fields: Fields) -> datetime | None:
 def _unread(
     text: str, value: Any, problem: str, stream_id: str, hide: Callable[[str], str]
 ) -> ResultMessage:
-    # With the server's id, if there is one, it is known again when it is sent again.
+    # It is known again when it is sent again: by the server's id, or else by its text.
     given = _id_or_none(value.get("id")) if isinstance(value, dict) else None
     return ResultMessage(
-        id=given or f"unread-{uuid.uuid4().hex}",
+        id=given
+        or f"unread-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:32]}",
         stream_id=stream_id,
         mode=None,
         model_name="",

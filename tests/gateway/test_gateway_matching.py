@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from overshoot_nb.api.result_message import read_result
 from overshoot_nb.api.results import ResultMessage
 from overshoot_nb.matching import MEDIA_SECONDS, Matching
 from overshoot_nb.prompts import PromptVersion
@@ -15,6 +16,18 @@ from overshoot_nb.settings import StreamSettings
 from overshoot_nb.types import EncodedFrame
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+#: What the monotonic clock says then.
+ZERO = 5_000.0
+
+
+class Clock:
+    """A monotonic clock, in seconds since the start."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return ZERO + self.seconds
 
 
 def at(seconds: float) -> datetime:
@@ -37,30 +50,34 @@ def message(received: float, **fields: Any) -> ResultMessage:
         "finish_reason": "stop",
         "created_at": None,
         "received_at": at(received),
+        "received_monotonic": ZERO + received,
     }
     return ResultMessage(**{**values, **fields})
 
 
 def played(fps: float = 10, seconds: float = 20) -> RecentFrames:
-    """Frame i, whose bytes are its number, is at media time and wall time i / fps."""
+    """Frame i, whose bytes are its number, is at media time i / fps, so long after the start."""
     recent = RecentFrames()
     for i in range(round(fps * seconds)):
         time = i / fps
         frame = EncodedFrame(time, str(i).encode(), 640, 360)
-        recent.add(frame, START.timestamp() + time)
+        recent.add(frame, ZERO + time)
     return recent
 
 
-def version(number: int, text: str, created: float, **fields: Any) -> PromptVersion:
-    return PromptVersion(number, text, "m", created_at=at(created), **fields)
+def version(number: int, text: str) -> PromptVersion:
+    return PromptVersion(number, text, "m")
 
 
-def matching(recent: RecentFrames | None = None, **parameters: Any) -> Matching:
+def matching(
+    recent: RecentFrames | None = None, clock: Clock | None = None, **parameters: Any
+) -> Matching:
     source = "rtsp://somewhere/live"
     settings = StreamSettings.build(source, "first", "m", **parameters)
     schema = parameters.get("output_schema")
-    first = PromptVersion(1, "first", "m", output_schema=schema, created_at=at(0))
-    return Matching(settings, first, recent if recent is not None else played(), first_index=7)
+    first = PromptVersion(1, "first", "m", output_schema=schema)
+    recent = recent if recent is not None else played()
+    return Matching(settings, first, recent, first_index=7, clock=clock or Clock())
 
 
 def test_the_frame_is_the_one_on_screen_when_the_server_took_it() -> None:
@@ -69,7 +86,8 @@ def test_the_frame_is_the_one_on_screen_when_the_server_took_it() -> None:
     assert sample.frames[0].data == str(int(moment * 10)).encode()
     assert sample.media_time == pytest.approx(moment, abs=1e-3)
     assert (sample.index, result.sample) == (7, 7)
-    assert result.captured_at == sample.captured_at == at(moment)
+    assert result.captured_at == sample.captured_at
+    assert abs(result.captured_at - at(moment)) < timedelta(milliseconds=1)
     assert result.answered_at == at(5.0)
     assert result.frame_times == (sample.frames[0].media_time,)
 
@@ -104,9 +122,8 @@ def test_indices_count_on_and_times_are_never_negative() -> None:
 
 def test_a_room_that_only_the_server_sees_has_times_and_no_frames() -> None:
     settings = StreamSettings.build("rtsp://somewhere/live", "first", "m")
-    one = Matching(settings, version(1, "first", 0), None, first_index=0)
-    now = datetime.now(UTC)
-    sample, result = one.row(message(0, received_at=now + timedelta(seconds=10)))
+    one = Matching(settings, version(1, "first"), None, first_index=0, clock=Clock())
+    sample, result = one.row(message(10.0))
     assert sample.frames == ()
     assert result.frame_times == ()
     assert sample.media_time == pytest.approx(10 - 0.3 - MEDIA_SECONDS, abs=0.5)
@@ -125,9 +142,12 @@ def test_a_room_that_only_the_server_sees_has_times_and_no_frames() -> None:
     ],
 )
 def test_rows_know_which_prompt_made_them(prompt: str, received: float, expected: int) -> None:
-    one = matching()
-    one.asked(version(2, "second", 6.0))
-    one.asked(version(3, "first", 10.0))
+    clock = Clock()
+    one = matching(clock=clock)
+    clock.seconds = 6.0
+    assert one.asked(version(2, "second"))
+    clock.seconds = 10.0
+    assert one.asked(version(3, "first"))
     _, result = one.row(message(received, prompt=prompt))
     assert result.prompt_version == expected
     assert result.prompt == prompt
@@ -135,10 +155,99 @@ def test_rows_know_which_prompt_made_them(prompt: str, received: float, expected
 
 def test_a_prompt_that_the_server_refused_made_no_row() -> None:
     one = matching()
-    refused = version(2, "second", 1.0)
+    refused = version(2, "second")
     one.asked(refused)
     one.not_asked(refused)
     assert one.row(message(5.0, prompt="odd"))[1].prompt_version == 1
+
+
+def test_the_prompt_in_force_stays_when_asking_it_again_fails() -> None:
+    one = matching()
+    second, third = version(2, "second"), version(3, "third")
+    assert one.asked(second)
+    assert not one.asked(second)
+    one.not_asked(second)
+    assert one.row(message(5.0, prompt="odd"))[1].prompt_version == 2
+    one.asked(third)
+    one.not_asked(third)
+    one.not_asked(third)
+    assert one.row(message(6.0, prompt="odd"))[1].prompt_version == 2
+
+
+@pytest.mark.parametrize("created", [True, False])
+@pytest.mark.parametrize("step", [30.0, -30.0, 3600.0, -3600.0])
+@pytest.mark.parametrize("whose", ["ours", "the server's"])
+def test_clocks_that_are_set(whose: str, step: float, created: bool) -> None:
+    recent = played(seconds=60)
+    one = matching(recent)
+    for n in range(5, 300):
+        seconds = n / 5
+        ours = theirs = seconds
+        if seconds >= 20:
+            ours += step if whose == "ours" else 0
+            theirs += step if whose != "ours" else 0
+        _, row = one.row(
+            message(
+                seconds,
+                received_at=at(ours),
+                created_at=at(theirs - 0.02 - 500) if created else None,
+            )
+        )
+        assert row.media_time == pytest.approx(seconds - 0.3 - MEDIA_SECONDS, abs=0.05)
+        assert abs(row.captured_at - at(ours - 0.3 - MEDIA_SECONDS)) < timedelta(seconds=0.05)
+
+
+def test_a_server_s_clock_that_steps_back_a_little_is_known_again_in_time() -> None:
+    one = matching(played(seconds=310))
+    for seconds in range(1, 300):
+        theirs = seconds - (0.5 if seconds >= 20 else 0)
+        _, row = one.row(message(float(seconds), created_at=at(theirs)))
+    assert row.media_time == pytest.approx(299 - 0.3 - MEDIA_SECONDS, abs=1e-3)
+
+
+@pytest.mark.parametrize("nonsense", [-1.0, -5e9, 1e9, 1e15, 1e20, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["total_latency_ms", "inference_latency_ms"])
+def test_latencies_that_cannot_be_are_none(name: str, nonsense: float) -> None:
+    one = matching()
+    one.asked(version(2, "second"))
+    sample, row = one.row(message(5.0, prompt="odd", **{name: nonsense}))
+    assert getattr(row, name) == 0
+    total = row.total_latency_ms / 1e3
+    assert sample.media_time == pytest.approx(5 - total - MEDIA_SECONDS, abs=1e-3)
+    assert one.row(message(6.0))[0].media_time == pytest.approx(6 - 0.3 - MEDIA_SECONDS, abs=1e-3)
+
+
+@pytest.mark.parametrize("when", [datetime.min, datetime.max])
+def test_a_date_that_cannot_be_spoils_nothing(when: datetime) -> None:
+    one = matching()
+    one.row(message(4.0, created_at=at(4.0)))
+    for seconds, created_at in ((5.0, when.replace(tzinfo=UTC)), (6.0, at(6.0)), (7.0, at(7.0))):
+        row = one.row(message(seconds, created_at=created_at))[1]
+        assert row.media_time == pytest.approx(seconds - 0.3 - MEDIA_SECONDS, abs=1e-3)
+
+
+@pytest.mark.parametrize("latency", [0.5, 6.0, 50.0])
+def test_long_clips_are_still_known_when_they_are_answered(latency: float) -> None:
+    clips = {"mode": "clip", "target_fps": 6, "clip_length_seconds": 60, "delay_seconds": 10}
+    recent = RecentFrames(max_bytes=1_000_000)
+    one = matching(recent, **clips)
+    for i in range(2400):
+        recent.add(EncodedFrame(i / 10, b"%06d" % i * 400, 2, 2), ZERO + i / 10)
+    sample, row = one.row(message(240.0, mode="clip", total_latency_ms=latency * 1e3))
+    first = 240 - latency - MEDIA_SECONDS - 359 / 6
+    assert row.media_time == pytest.approx(first, abs=1e-3)
+    assert len(sample.frames) == 360
+    oldest = 240 - 1_000_000 / 2_400 / 10
+    times = [frame.media_time for frame in sample.frames]
+    for i, time in enumerate(times):
+        expected = max(first + i / 6, oldest)
+        assert time == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize("text", ["no JSON", '{"result": "no id"}', "lone \udc80"])
+def test_a_message_without_an_id_is_known_again(text: str) -> None:
+    assert read_result(text, "s").id == read_result(text, "s").id
+    assert read_result(text, "s").id != read_result(text + " ", "s").id
 
 
 def test_structured_answers_are_checked_here_too() -> None:
