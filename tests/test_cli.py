@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import urllib.request
 import pytest
 
 from overshoot_nb import __version__
+from overshoot_nb.cli import main
 
 
 def overshoot_nb(*words: str, **options) -> subprocess.CompletedProcess[str]:
@@ -68,6 +70,40 @@ def test_a_port_that_is_taken_is_said_in_one_line():
     assert done.returncode == 1
     assert done.stderr.startswith(f"overshoot-nb: cannot listen on 127.0.0.1:{port}: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--port", "99999"], "port=99999 is not valid"),
+        (["--port", "-5"], "port=-5 is not valid"),
+        (["--key", " "], "the key is empty"),
+        (["--key", "clé"], "other than ASCII"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_line(words, says, capsys):
+    assert main(["serve", *words]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("overshoot-nb: ")
+    assert says in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_the_url_is_flushed(monkeypatch):
+    """Whoever starts a server reads the line from a pipe."""
+
+    class Pipe(io.StringIO):
+        flushed = ""
+
+        def flush(self):
+            self.flushed = self.getvalue()
+
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    monkeypatch.setattr("overshoot_nb.local.engine.Engine.preload", lambda _self: None)
+    monkeypatch.setattr("uvicorn.Server.run", lambda _self, sockets: None)
+    assert main(["serve", "--port", "0"]) == 0
+    assert "/v0.2 (streams)" in pipe.flushed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a child")

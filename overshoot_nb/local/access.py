@@ -37,6 +37,9 @@ class Access:
         Raises:
             AccessDenied: it is not accepted.
         """
+        if not key.isascii():
+            # It comes as other bytes in a header than in JSON, and would be two owners.
+            raise AccessDenied("a key has ASCII characters only")
         if self.required or self.key is not None:
             if not key:
                 raise AccessDenied("send a key in the header Authorization: Bearer <key>")

@@ -26,6 +26,9 @@ __all__ = ["ClipChooser", "FrameChooser", "Received", "make_chooser"]
 #: Pixels of a clip's frames together; a clip that would have more gets fewer frames.
 MAX_CLIP_PIXELS = 24_000_000
 
+#: Ticks come at least so far apart, whatever was asked for: a video has no more frames.
+LEAST_SECONDS = 1 / 60
+
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -45,32 +48,46 @@ Chosen = Callable[[tuple[Received, ...]], object]
 
 
 class _Ticks:
-    """Calls back at each tick of a grid that starts now. Ticks that were missed are one."""
+    """Calls back at each tick of a grid that starts now. Ticks that were missed are one.
 
-    def __init__(self, grid: Grid, start: float, tick: Callable[[], object]) -> None:
+    Where the callback says True, the next tick waits for `resume`.
+    """
+
+    def __init__(self, grid: Grid, start: float, tick: Callable[[], bool]) -> None:
         self._loop = asyncio.get_running_loop()
         self._grid = grid
         grid.bind(_MICROSECOND)
         self._start = start
         self._tick = tick
         self._next = 0
-        self._arm()
+        self._handle: asyncio.TimerHandle | None = None
+        self.resume()
 
     def cancel(self) -> None:
-        self._handle.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
     def count(self, moment: float) -> int:
         """How many ticks there were until a moment."""
         return self._grid.count(round((moment - self._start) / _MICROSECOND), at=True)
 
-    def _arm(self) -> None:
-        due = self._start + self._grid.ceil(self._next) * float(_MICROSECOND)
-        self._handle = self._loop.call_at(due, self._fire)
+    def resume(self) -> None:
+        """Go on with the next tick that is not over; nothing where it goes on already."""
+        if self._handle is None:
+            soonest = 0.0
+            if self._next:
+                now = self._loop.time()
+                self._next = max(self._next, self.count(now))
+                soonest = now + LEAST_SECONDS
+            due = self._start + self._grid.ceil(self._next) * float(_MICROSECOND)
+            self._handle = self._loop.call_at(max(due, soonest), self._fire)
 
     def _fire(self) -> None:
-        self._next = max(self._next + 1, self.count(self._loop.time()))
-        self._arm()
-        self._tick()
+        self._handle = None
+        self._next += 1
+        if not self._tick():
+            self.resume()
 
 
 class FrameChooser:
@@ -90,20 +107,28 @@ class FrameChooser:
         """A frame has come."""
         self._newest = received
         if self._ticks is None:
+            self._give()
             self._ticks = _Ticks(Grid(self._step, self._step), received.at, self._tick)
-            self._owed = True
-        if self._owed:
-            self._tick()
+        elif self._owed:
+            self._give()
+            self._ticks.resume()
 
     def close(self) -> None:
         """No more ticks. Idempotent."""
         if self._ticks is not None:
             self._ticks.cancel()
         self._newest = None
+        self._owed = False
 
-    def _tick(self) -> None:
+    def _tick(self) -> bool:
+        self._owed = self._newest is None
+        if not self._owed:
+            self._give()
+        return self._owed
+
+    def _give(self) -> None:
         newest, self._newest = self._newest, None
-        self._owed = newest is None
+        self._owed = False
         if newest is not None:
             self._chosen((newest,))
 
@@ -119,7 +144,7 @@ class ClipChooser:
     def __init__(self, processing: ClipProcessingConfig, chosen: Chosen) -> None:
         self._processing = processing
         self._chosen = chosen
-        self._pixels = 0
+        self._plan: tuple[int, Fraction] | None = None
         self._newest: Received | None = None
         self._last: Received | None = None  # the newest that was given
         self._frames: deque[Received] = deque()
@@ -128,11 +153,12 @@ class ClipChooser:
 
     def arrived(self, received: Received) -> None:
         """A frame has come."""
-        pixels = received.frame.width * received.frame.height
         self._newest = received
-        if pixels > self._pixels:
-            self._pixels = pixels
-            self._start(received.at)
+        plan = self._planned(received.frame.width * received.frame.height)
+        if plan != self._plan:
+            # Only then: a browser's picture grows and shrinks with what the network bears.
+            self._plan = plan
+            self._start(received.at, *plan)
 
     def close(self) -> None:
         """No more ticks. Idempotent."""
@@ -141,15 +167,17 @@ class ClipChooser:
         self._newest = self._last = None
         self._frames.clear()
 
-    def _start(self, now: float) -> None:
-        for ticks in self._ticks or ():
-            ticks.cancel()
+    def _planned(self, pixels: int) -> tuple[int, Fraction]:
+        """How many frames a clip has, and how far apart, when each has so many pixels."""
         fps, length = self._processing.target_fps, self._processing.clip_length_seconds
         # Rounded, because 0.3 * 10 is a little less than 3.
         count, step = int(round(fps * length, 9)), Fraction(1, fps)
-        room = max(config.MIN_CLIP_FRAMES, min(MAX_FRAMES, MAX_CLIP_PIXELS // self._pixels))
-        if count > room:
-            count, step = room, Fraction(str(length)) / room
+        room = max(config.MIN_CLIP_FRAMES, min(MAX_FRAMES, MAX_CLIP_PIXELS // max(1, pixels)))
+        return (count, step) if count <= room else (room, Fraction(str(length)) / room)
+
+    def _start(self, now: float, count: int, step: Fraction) -> None:
+        for ticks in self._ticks or ():
+            ticks.cancel()
         self._frames = deque(maxlen=count)
         self._collected = 0
         ends = Grid((count - 1) * step, Fraction(str(self._processing.delay_seconds)))
@@ -158,7 +186,7 @@ class ClipChooser:
             _Ticks(ends, now, self._finish),
         )
 
-    def _collect(self) -> None:
+    def _collect(self) -> bool:
         """Take what is on screen now, for each tick up to now."""
         assert self._ticks is not None
         due = self._ticks[0].count(asyncio.get_running_loop().time())
@@ -166,14 +194,16 @@ class ClipChooser:
             missing = min(due - self._collected, self._frames.maxlen or 0)
             self._frames.extend([self._newest] * missing)
         self._collected = max(due, self._collected)
+        return False
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
         # Both may be due at once, in whatever order.
         self._collect()
         frames = tuple(self._frames)
         if len(frames) == self._frames.maxlen and frames[-1] is not self._last:
             self._last = frames[-1]
             self._chosen(frames)
+        return False
 
 
 def make_chooser(processing: ProcessingConfig, chosen: Chosen) -> FrameChooser | ClipChooser:

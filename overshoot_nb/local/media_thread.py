@@ -49,16 +49,25 @@ class MediaThread:
             ThreadEnded: it runs nothing any more.
         """
         try:
-            loop = self._started()
+            # With the lock, what is begun is begun before the loop is told to stop.
+            with self._lock:
+                begun = asyncio.run_coroutine_threadsafe(coro, self._started())
         except ThreadEnded:
             coro.close()
             raise
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coro, loop))
+        waiting = asyncio.wrap_future(begun)
+        try:
+            await asyncio.wait({waiting})
+        except asyncio.CancelledError:
+            waiting.cancel()
+            raise
+        if waiting.cancelled():  # by the thread's end: the caller was not cancelled, so it is told
+            raise ThreadEnded
+        return waiting.result()
 
     def post(self, callback: Callable[..., object], *args: Any) -> None:
         """Call something on the thread's loop, soon; in order. Not after the end."""
-        # RuntimeError: the loop was closed between the two calls.
-        with contextlib.suppress(ThreadEnded, RuntimeError):
+        with contextlib.suppress(ThreadEnded), self._lock:
             self._started().call_soon_threadsafe(callback, *args)
 
     def spawn(self, coro: Coroutine[Any, Any, object]) -> None:
@@ -73,20 +82,21 @@ class MediaThread:
             self._closed = True
             loop, self._loop = self._loop, None
             thread, self._thread = self._thread, None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
             thread.join()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._closed:
-                raise ThreadEnded
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop.set_default_executor(ThreadPoolExecutor(1, "overshoot-local-clips"))
-                serve = partial(self._serve, self._loop)
-                self._thread = start_thread(serve, "overshoot-local-media")
-            return self._loop
+        """The loop; with the lock held."""
+        if self._closed:
+            raise ThreadEnded
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._loop.set_default_executor(ThreadPoolExecutor(1, "overshoot-local-clips"))
+            serve = partial(self._serve, self._loop)
+            self._thread = start_thread(serve, "overshoot-local-media")
+        return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)

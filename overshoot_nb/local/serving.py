@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from overshoot_nb import config
-from overshoot_nb.errors import MissingDependencyError
+from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from .engine import Engine, missing_packages
 from .streams import StreamRegistry
@@ -22,6 +22,26 @@ MAX_WEBSOCKET_BYTES = 64 * 1024
 GRACE_SECONDS = 1
 
 
+MAX_PORT = 65_535
+
+
+def _print(line: str) -> None:
+    # At once: whoever starts a server reads its URL from a pipe.
+    print(line, flush=True)
+
+
+def _checked(key: str) -> str:
+    """The key without the spaces around it, which clients leave out too."""
+    key = key.strip()
+    if not key:
+        raise ValidationError("the key is empty; leave it out to accept any key")
+    if not (key.isascii() and key.isprintable()):
+        raise ValidationError(
+            "the key has letters other than ASCII, which headers and WebSockets write differently"
+        )
+    return key
+
+
 def make_server(
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -34,8 +54,9 @@ def make_server(
     """A uvicorn server that is not running yet, its bound socket, its URL and its engine.
 
     The socket listens from now on, so the URL can be given away before ``server.run``. Whoever
-    runs the server closes the engine afterwards, and with it the registry. Until then another
-    server may be made of both: streams, their leases, media and results go on meanwhile.
+    runs the server closes the engine afterwards, and with it the registry; a signal that stops
+    the server does, too. Until then another server may be made of both: streams, their leases,
+    media and results go on meanwhile.
 
     Args:
         host, port, key, aliases: see `serve`.
@@ -44,10 +65,13 @@ def make_server(
 
     Raises:
         MissingDependencyError: a package of the extra ``local`` is missing.
-        ValidationError: an alias is not one.
+        ValidationError: the port, the key or an alias is not one.
         OSError: the address cannot be bound.
     """
-    if missing := missing_packages(("uvicorn", "starlette", "websockets")):
+    key = None if key is None else _checked(key)
+    if not 0 <= port <= MAX_PORT:
+        raise ValidationError(f"port={port} is not valid: it must be from 0 to {MAX_PORT}")
+    if missing := missing_packages(("uvicorn", "starlette", "websockets", "regex")):
         raise MissingDependencyError(
             f"serving the local engine needs {', '.join(missing)}: {config.LOCAL_INSTALL}"
         )
@@ -55,6 +79,7 @@ def make_server(
 
     from .app import Access, build_app
     from .catalogue import Catalogue
+    from .engine_server import EngineServer
     from .websocket_protocol import WebSocketProtocol
 
     catalogue = Catalogue(aliases)
@@ -77,7 +102,7 @@ def make_server(
         ws_ping_timeout=PING_SECONDS,
         ws_per_message_deflate=False,
     )
-    return uvicorn.Server(settings), listener, url, engine
+    return EngineServer(settings, engine.close), listener, url, engine
 
 
 def serve(
@@ -86,21 +111,21 @@ def serve(
     key: str | None = None,
     *,
     aliases: Mapping[str, str] | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _print,
 ) -> None:
-    """Serve the embedded engine until interrupted; then every stream ends.
+    """Serve the embedded engine until SIGINT or SIGTERM; then every stream ends.
 
     Args:
         host: address to listen on. Others than the loopback are reachable from outside.
         port: TCP port; 0 takes a free one, which is printed.
-        key: the key that clients must send; None accepts any that is not empty.
+        key: the key that clients must send, ASCII; None accepts any that is not empty.
         aliases: further names of models, e.g. ``{"Qwen/Qwen3.5-9B": "local/auto"}``: a script
             that was written for a hosted model runs unchanged. Answers name the real model.
         say: called once with a line that has the URLs.
 
     Raises:
         MissingDependencyError: a package of the extra ``local`` is missing.
-        ValidationError: an alias is not one.
+        ValidationError: the port, the key or an alias is not one.
         OSError: the address cannot be bound.
     """
     server, listener, url, engine = make_server(host, port, key, aliases=aliases)

@@ -26,6 +26,9 @@ MAX_TOKEN_RATE = config.MAX_TOKENS_PER_SECOND
 #: Characters of an SDP offer, at most; a browser's has some thousand.
 MAX_SDP_CHARACTERS = 256 * 1024
 
+#: A clip must come at least once a day.
+MAX_DELAY_SECONDS = 86_400.0
+
 _CLIP_KEYS = ("target_fps", "clip_length_seconds", "delay_seconds")
 
 
@@ -78,7 +81,9 @@ class StreamRequest:
         model = catalogue.resolve(name)
         if model is None:
             raise Invalid(catalogue.unknown(name), f"body.{where}.model")
-        backend = inference.get("backend") or "overshoot"
+        backend = inference.get("backend")
+        if backend is None:
+            backend = "overshoot"
         if backend != "overshoot":
             raise Invalid(
                 f"inference.backend {backend!r} is not one of the local engine's: overshoot",
@@ -199,8 +204,11 @@ def _processing(section: Mapping[str, Any], mode: Any) -> ProcessingConfig:
             "body.processing.clip_length_seconds",
         )
     delay = _number(section.get("delay_seconds", config.DELAY_SECONDS), "processing.delay_seconds")
-    if delay <= 0:
-        raise Invalid("processing.delay_seconds must be more than 0", "body.processing")
+    if not 0 < delay <= MAX_DELAY_SECONDS:
+        raise Invalid(
+            f"processing.delay_seconds must be more than 0 and at most {MAX_DELAY_SECONDS:g}",
+            "body.processing.delay_seconds",
+        )
     # Rounded, because 0.3 * 10 is a little less than 3.
     if round(fps * length, 9) < config.MIN_CLIP_FRAMES:
         raise Invalid(
@@ -214,7 +222,15 @@ def _processing(section: Mapping[str, Any], mode: Any) -> ProcessingConfig:
 def _output_limit(value: Any, interval: float) -> int:
     where = "inference.max_output_tokens"
     if value is None:
-        return math.floor(MAX_TOKEN_RATE * interval)
+        limit = math.floor(MAX_TOKEN_RATE * interval)
+        if limit < 1:
+            raise Invalid(
+                f"every {interval:g} s is too often: {MAX_TOKEN_RATE} tokens a second leave "
+                f"{MAX_TOKEN_RATE * interval:g} tokens for an answer, and it needs at least 1 "
+                f"(an interval of {1 / MAX_TOKEN_RATE:g} s)",
+                "body.processing",
+            )
+        return limit
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise Invalid(f"{where} must be an integer of at least 1", f"body.{where}")
     if value / interval > MAX_TOKEN_RATE:

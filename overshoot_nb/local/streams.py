@@ -374,6 +374,8 @@ def _closed() -> StreamRefusal:
 
 
 def _gone(reason: str) -> StreamRefusal:
+    if reason == SERVER_CLOSED:
+        return _closed()
     return StreamRefusal(404, "stream_not_found", f"the stream has ended: {reason}")
 
 

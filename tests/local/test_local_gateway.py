@@ -259,7 +259,8 @@ def test_asking_again_about_a_result(gateway, score_video, processing):
 
 
 @pytest.mark.parametrize(
-    "first", ["", "{}", "[1]", '{"api_key": 3}', '{"api_key": ""}', "not json"]
+    "first",
+    ["", "{}", "[1]", '{"api_key": 3}', '{"api_key": ""}', '{"api_key": "clé"}', "not json"],
 )
 def test_a_websocket_without_a_key_is_closed(gateway, first):
     async def run():

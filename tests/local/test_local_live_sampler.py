@@ -125,9 +125,10 @@ def test_large_pictures_make_shorter_clips(monkeypatch):
     arrivals = [1.0, *every(1 / 30, 100, start=1.03)]
     clip = ClipProcessingConfig(10, 1, 60)
     assert [len(n) for _, n in run(clip, arrivals, until=3)] == [5]
-    # Pictures that grow begin anew.
+    # A clip that would have too many pixels now begins anew.
     sizes = [(320, 180)] * 10 + [(640, 360)] * 100
-    assert [len(n) for _, n in run(clip, arrivals, until=4, size=sizes)] == [5]
+    ((_, numbers),) = run(clip, arrivals, until=4, size=sizes)
+    assert numbers == [10, 15, 21, 27, 33]
     # A clip has three pictures, whatever they have.
     assert [len(n) for _, n in run(clip, arrivals, until=4, size=(4000, 3000))] == [3]
 
@@ -137,3 +138,46 @@ def test_a_tiny_delay_needs_no_memory():
     chosen = run(ClipProcessingConfig(6, 0.5, 0.001), arrivals, until=3)
     # One for each new frame of the grid.
     assert len(chosen) == 16
+
+
+def test_a_picture_that_grows_and_shrinks_goes_on_where_it_has_room():
+    # As a browser's does while it learns what the network bears.
+    sizes = [(320, 180)] * 10 + [(640, 360)] * 10 + [(1280, 720)] * 10 + [(320, 180)] * 40
+    arrivals = [1.0, *every(1 / 30, 69, start=1.03)]
+    chosen = run(ClipProcessingConfig(6, 0.5, 0.5), arrivals, until=2.9, size=sizes)
+    assert [at for at, _ in chosen] == [1.3333, 1.8333, 2.3333, 2.8333]
+
+
+def test_smaller_pictures_make_longer_clips_again(monkeypatch):
+    monkeypatch.setattr(live_sampler, "MAX_CLIP_PIXELS", 5 * 640 * 360)
+    arrivals = [1.0, *every(1 / 30, 100, start=1.03)]
+    sizes = [(640, 360)] * 40 + [(320, 180)] * 61
+    chosen = run(ClipProcessingConfig(10, 1, 1), arrivals, until=4, size=sizes)
+    assert [len(numbers) for _, numbers in chosen] == [5, 10, 10]
+
+
+@pytest.mark.parametrize(
+    "processing", [FrameProcessingConfig(1e-6), ClipProcessingConfig(6, 0.5, 1e-9)]
+)
+def test_an_interval_of_nothing_is_no_busy_loop(processing, monkeypatch):
+    fired = []
+    fire = live_sampler._Ticks._fire
+
+    def counted(ticks):
+        fired.append(ticks)
+        assert len(fired) < 1000
+        fire(ticks)
+
+    monkeypatch.setattr(live_sampler._Ticks, "_fire", counted)
+    chosen = run(processing, every(0.2, 10), until=3)
+    assert len(chosen) >= 9
+    assert len(fired) < 2 * 61 + 2 * 7
+
+
+def test_no_timer_runs_while_a_sample_is_owed(monkeypatch):
+    fired = []
+    fire = live_sampler._Ticks._fire
+    monkeypatch.setattr(live_sampler._Ticks, "_fire", lambda t: fired.append(t) or fire(t))
+    chosen = run(FrameProcessingConfig(0.05), [1.0, 1.01, 31.0], until=31.04)
+    assert [numbers for _, numbers in chosen] == [[0], [1], [2]]
+    assert len(fired) == 2

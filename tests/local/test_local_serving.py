@@ -19,6 +19,7 @@ import pytest
 from asking import chat_error, content, page, question
 
 from overshoot_nb import errors, local
+from overshoot_nb.local.access import Access, AccessDenied
 from overshoot_nb.local.engine import missing_packages
 from overshoot_nb.local.serving import make_server
 
@@ -66,6 +67,30 @@ def test_keys(served):
     wrong = httpx.get(f"{url}/v0.2/models", headers=bearer("wrong"))
     assert wrong.status_code == (401 if key else 200)
     assert key is None or key not in wrong.text
+
+
+def test_keys_that_are_not_ascii(served):
+    """A header's bytes and a WebSocket's JSON would make two owners of one key."""
+    url, _ = served
+    for encoding in ("latin-1", "utf-8"):
+        headers = [(b"authorization", "Bearer clé".encode(encoding))]
+        assert httpx.get(f"{url}/v0.2/models", headers=headers).status_code == 401
+    with pytest.raises(AccessDenied, match="ASCII"):
+        Access(required=True).owner_of("clé")
+
+
+def test_a_key_is_stripped_as_clients_do():
+    server, listener, _, engine = make_server(port=0, key=" sesame ")
+    listener.close()
+    engine.close()
+    headers = {"authorization": "Bearer sesame"}
+
+    async def run():
+        transport = httpx.ASGITransport(server.config.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as c:
+            return (await c.get("/v0.2/healthz", headers=headers)).status_code
+
+    assert asyncio.run(run()) == 200
 
 
 def test_a_client_that_leaves_frees_its_place(served):

@@ -93,6 +93,9 @@ def test_models_and_health():
         ({"processing": {"target_fps": 6, "clip_length_seconds": 61}}, "clip_length"),
         ({"processing": {"target_fps": 4, "clip_length_seconds": 0.5}}, "3 frames"),
         ({"processing": {"delay_seconds": 0}}, "delay_seconds"),
+        ({"processing": {"delay_seconds": 1e308}}, "at most 86400"),
+        ({"processing": {"delay_seconds": 1e-9}}, "1.28e-07 tokens"),
+        ({"processing": {"interval_seconds": 0.001}}, "0.128 tokens"),
         ({"processing": None}, "processing"),
         ({"mode": "video"}, "mode"),
         ({"mode": "frame", "processing": {"target_fps": 6}}, "target_fps"),
@@ -101,6 +104,9 @@ def test_models_and_health():
         ({"inference": {"prompt": "", "model": "local/read"}}, "prompt"),
         ({"inference": {"prompt": "x", "model": "Qwen/Qwen3.5-9B"}}, "local/auto"),
         ({"inference": {"prompt": "x", "model": "local/read", "backend": "gemini"}}, "gemini"),
+        ({"inference": {"prompt": "x", "model": "local/read", "backend": ""}}, "backend ''"),
+        ({"inference": {"prompt": "x", "model": "local/read", "backend": 0}}, "backend 0"),
+        ({"inference": {"prompt": "x", "model": "local/read", "backend": []}}, "backend []"),
         ({"inference": {"prompt": "x", "model": "local/read", "temperature": 1}}, "temperature"),
         (
             {
@@ -130,6 +136,12 @@ def test_limits_that_are_just_met():
     limit = {"prompt": "x", "model": "local/read", "max_output_tokens": 64}
     assert StreamRequest.parse({**FRAME, "inference": limit}).max_output_tokens == 64
     assert StreamRequest.parse({"processing": {}, **INFERENCE}).mode == "frame"
+    often = {"processing": {"interval_seconds": 1 / 128}, **INFERENCE}
+    assert StreamRequest.parse(often).max_output_tokens == 1
+    rarely = {"processing": {"delay_seconds": 86_400}, **INFERENCE}
+    assert StreamRequest.parse(rarely).max_output_tokens == 86_400 * 128
+    default = {"inference": {**INFERENCE["inference"], "backend": None}, **FRAME}
+    assert StreamRequest.parse(default).backend == "overshoot"
 
 
 def test_a_livekit_room_is_refused_clearly():

@@ -1,0 +1,117 @@
+"""How a server in a process of its own ends, and how the engine ends beneath its callers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from asking import client as http
+from asking import page, question
+
+from overshoot_nb import local
+from overshoot_nb.local import media_thread
+from overshoot_nb.local.media_thread import MediaThread, ThreadEnded
+
+from gatewayserver import Client
+from publishing import Peer
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals to a child")
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_told_to_stop_tells_everyone(told, score_video):
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "overshoot_nb", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    async def run():
+        # Not flushed, the line would come with the end of the process.
+        line = await asyncio.to_thread(process.stdout.readline)
+        url = re.search(r"http://127\.0\.0\.1:\d+", line).group()
+        async with Client(url) as client:
+            stream_id, peer = await client.publish(
+                score_video, model="local/scene", prompt="How bright is it?"
+            )
+
+            async def ask():
+                body = question("Read", page([(4, 4 + 20 * i, "WORDS " * 9) for i in range(17)]))
+                async with client._http.post(f"{url}/v1/chat/completions", json=body) as answer:
+                    return answer.status
+
+            async with client.listening(stream_id) as results:
+                assert (await results.next())["ok"]
+                asked = [asyncio.create_task(ask()) for _ in range(3)]
+                await asyncio.sleep(0.1)
+                process.send_signal(told)
+                began = time.monotonic()
+                assert await results.end() == (1001, "server_closed")
+            assert await asyncio.gather(*asked) == [503, 503, 503]
+            output = await asyncio.to_thread(process.communicate, timeout=10)
+            assert time.monotonic() - began < 3
+            async with asyncio.timeout(2):
+                while peer.pc.connectionState != "closed":
+                    await asyncio.sleep(0.01)
+            return output
+
+    try:
+        output = asyncio.run(run())
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, *output) == (0, "", "")
+
+
+def test_the_engine_is_closed_while_an_offer_is_answered(score_video, monkeypatch):
+    """The caller was not cancelled, and is not told so."""
+    answering = asyncio.Event()
+
+    async def never(_receiver, _sdp):
+        answering.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("overshoot_nb.local.webrtc.VideoReceiver.answer", never)
+    monkeypatch.setattr(media_thread, "CLOSE_SECONDS", 0.1)
+
+    async def run():
+        peer = Peer(score_video)
+        body = {
+            "source": {"type": "webrtc", "sdp": await peer.offer()},
+            "processing": {"interval_seconds": 1},
+            "inference": {"prompt": "How bright?", "model": "local/scene"},
+        }
+        async with http("/v0.2") as c:
+            asked = asyncio.create_task(c.post("/streams", json=body))
+            while not answering.is_set():
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(local.close_engine)
+            answer = await asyncio.wait_for(asked, 5)
+        await peer.close()
+        return answer.status_code, answer.json()["error"]
+
+    assert asyncio.run(run()) == (503, "engine_closed")
+
+
+def test_calls_of_a_thread_that_ends(monkeypatch):
+    monkeypatch.setattr(media_thread, "CLOSE_SECONDS", 0.1)
+
+    async def run():
+        media = MediaThread()
+        assert await media.call(asyncio.sleep(0, "done")) == "done"
+        calls = [asyncio.create_task(media.call(asyncio.sleep(60))) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        calls[0].cancel()
+        await asyncio.to_thread(media.close)
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        with pytest.raises(ThreadEnded):
+            await media.call(asyncio.sleep(60))
+        return [type(end) for end in ends]
+
+    assert asyncio.run(run()) == [asyncio.CancelledError, ThreadEnded, ThreadEnded]
