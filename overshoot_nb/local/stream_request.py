@@ -23,8 +23,8 @@ __all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text"]
 
 #: Tokens of output a second, at most.
 MAX_TOKEN_RATE = config.MAX_TOKENS_PER_SECOND
-#: Characters of an SDP offer, at most; a browser's has some thousand.
-MAX_SDP_CHARACTERS = 256 * 1024
+#: Bytes of an SDP offer, at most; a browser's has some thousand.
+MAX_SDP_BYTES = 32 * 1024
 
 #: A clip must come at least once a day.
 MAX_DELAY_SECONDS = 86_400.0
@@ -154,10 +154,8 @@ def _source(source: Any) -> tuple[str, str | None]:
     if kind == "webrtc":
         check_keys(source, ("type", "sdp"), "source")
         sdp = nonempty_text(source.get("sdp"), "source.sdp")
-        if len(sdp) > MAX_SDP_CHARACTERS:
-            raise Invalid(
-                f"source.sdp has more than {MAX_SDP_CHARACTERS} characters", "body.source.sdp"
-            )
+        if len(sdp.encode()) > MAX_SDP_BYTES:
+            raise Invalid(f"source.sdp has more than {MAX_SDP_BYTES} bytes", "body.source.sdp")
         return "webrtc", sdp
     if kind == "livekit":
         raise StreamRefusal(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .engine import missing_packages
+from .offer import NamedCandidate, Offer
 from .refusals import Invalid, StreamRefusal
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class VideoReceiver:
         # No servers: aiortc would ask a public STUN server of its own accord.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peer.on("connectionstatechange", self._state_changed)
-        self._receiving: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def answer(self, sdp: str) -> str:
         """The SDP answer to an offer.
@@ -57,8 +58,9 @@ class VideoReceiver:
 
         from overshoot_nb.publish.ice import allow_loopback
 
+        offer = Offer.parse(sdp)
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             track = self._take_one_video()
             allow_loopback(self._peer, always=True)
             await self._peer.setLocalDescription(await self._peer.createAnswer())
@@ -71,15 +73,18 @@ class VideoReceiver:
                 f"source.sdp is no offer that can be answered ({error or type(error).__name__})",
                 "body.source.sdp",
             ) from None
-        self._receiving = asyncio.create_task(self._receive(track))
+        self._tasks.append(asyncio.create_task(self._receive(track)))
+        if offer.named:
+            self._tasks.append(asyncio.create_task(self._look_up(offer.named)))
         answer: str = self._peer.localDescription.sdp
         return answer
 
     async def close(self) -> None:
         """End the connection. Idempotent."""
         self._on_lost = None
-        if self._receiving is not None:
-            self._receiving.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._peer.close()
 
     def _take_one_video(self) -> Any:
@@ -104,6 +109,21 @@ class VideoReceiver:
                 self._on_frame(await track.recv())
         except MediaStreamError:
             self._lost()
+
+    async def _look_up(self, named: Sequence[NamedCandidate]) -> None:
+        """Add candidates whose address is a name, while the publisher's own checks come in."""
+        from aiortc.sdp import candidate_from_sdp
+
+        async def add(each: NamedCandidate) -> None:
+            candidate = candidate_from_sdp(each.candidate)
+            candidate.sdpMLineIndex = each.part
+            await self._peer.addIceCandidate(candidate)
+
+        found = await asyncio.gather(*map(add, named), return_exceptions=True)
+        for error in found:
+            if error is not None:
+                logger.debug("a candidate was not usable: %s", error)
+        await self._peer.addIceCandidate(None)
 
     def _state_changed(self) -> None:
         if self._peer.connectionState in ("failed", "closed"):
