@@ -32,7 +32,8 @@ class ClipStore:
 
     def add(self, result_id: str, owner: str, jpegs: Sequence[bytes]) -> None:
         """Keep the pictures that a result is about."""
-        size = sum(map(len, jpegs))
+        # A video that is slower than its clips has the same picture several times in one.
+        size = sum(len(jpeg) for jpeg in {id(jpeg): jpeg for jpeg in jpegs}.values())
         with self._lock:
             self._clips[result_id] = _Clip(owner, tuple(jpegs), size)
             self._bytes += size

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .refusals import FeedOver
 
@@ -27,15 +28,27 @@ GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 
 
+class _Result(NamedTuple):
+    """A message in JSON.
+
+    Attributes:
+        size: bytes of it in UTF-8.
+    """
+
+    text: str
+    size: int
+    at: float
+
+
 class Listener:
     """What waits for one listener. It is read on the loop that it was made on."""
 
-    def __init__(self, feed: ResultFeed, backlog: list[str]) -> None:
+    def __init__(self, feed: ResultFeed, backlog: list[_Result]) -> None:
         self._feed = feed
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._waiting = deque(backlog)
-        self._bytes = sum(map(len, backlog))
+        self._bytes = sum(result.size for result in backlog)
         self._over: FeedOver | None = None
         self._overrun = asyncio.Event()
 
@@ -49,9 +62,9 @@ class Listener:
             self._changed.clear()
             with self._feed.lock:
                 if self._waiting:
-                    message = self._waiting.popleft()
-                    self._bytes -= len(message)
-                    return message
+                    result = self._waiting.popleft()
+                    self._bytes -= result.size
+                    return result.text
                 over = self._over
             if over is not None:
                 raise over
@@ -73,18 +86,18 @@ class Listener:
 
     # ---- by the feed, with its lock, from any thread -------------------------------------------
 
-    def put(self, message: str) -> bool:
+    def put(self, result: _Result) -> bool:
         """Whether it is in time; one that is not gets no more."""
         full = len(self._waiting) >= WAITING_RESULTS or (
-            self._waiting and self._bytes + len(message) > WAITING_BYTES
+            self._waiting and self._bytes + result.size > WAITING_BYTES
         )
         if full:
             self._waiting.clear()
             self._over = FeedOver(TRY_AGAIN_LATER, "too slow")
             self._wake(self._overrun)
             return False
-        self._waiting.append(message)
-        self._bytes += len(message)
+        self._waiting.append(result)
+        self._bytes += result.size
         return self._wake(self._changed)
 
     def end(self, over: FeedOver) -> None:
@@ -109,20 +122,21 @@ class ResultFeed:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.lock = threading.Lock()
         self._clock = clock
-        self._kept: deque[tuple[float, str]] = deque()
+        self._kept: deque[_Result] = deque()
         self._bytes = 0
         self._listeners: set[Listener] = set()
         self._over: FeedOver | None = None
 
-    def publish(self, message: str) -> None:
-        """Pass on a result; nothing once the feed has ended."""
+    def publish(self, message: bytes) -> None:
+        """Pass on a result, in JSON; nothing once the feed has ended."""
+        result = _Result(message.decode(), len(message), self._clock())
         with self.lock:
             if self._over is not None:
                 return
-            self._kept.append((self._clock(), message))
-            self._bytes += len(message)
+            self._kept.append(result)
+            self._bytes += result.size
             self._forget_old()
-            self._listeners = {each for each in self._listeners if each.put(message)}
+            self._listeners = {each for each in self._listeners if each.put(result)}
 
     def end(self, reason: str) -> None:
         """Tell every listener, after what waits for it, that the stream ended. Idempotent."""
@@ -148,7 +162,7 @@ class ResultFeed:
             if len(self._listeners) >= MAX_LISTENERS:
                 raise FeedOver(TRY_AGAIN_LATER, f"{MAX_LISTENERS} listen to this stream already")
             self._forget_old()
-            listener = Listener(self, [message for _, message in self._kept])
+            listener = Listener(self, list(self._kept))
             self._listeners.add(listener)
             return listener
 
@@ -160,6 +174,6 @@ class ResultFeed:
     def _forget_old(self) -> None:
         oldest = self._clock() - KEPT_SECONDS
         while self._kept and (
-            len(self._kept) > KEPT_RESULTS or self._bytes > KEPT_BYTES or self._kept[0][0] < oldest
+            len(self._kept) > KEPT_RESULTS or self._bytes > KEPT_BYTES or self._kept[0].at < oldest
         ):
-            self._bytes -= len(self._kept.popleft()[1])
+            self._bytes -= self._kept.popleft().size

@@ -257,7 +257,7 @@ class StreamWatch:
             "finish_reason": None if answer is None else answer.finish_reason,
             "created_at": datetime.now(UTC).isoformat(),
         }
-        self._stream.feed.publish(orjson.dumps(message).decode())
+        self._stream.feed.publish(orjson.dumps(message))
 
     def _store(self, result_id: str, pictures: Sequence[Picture]) -> None:
         made: dict[int, bytes] = {}

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from .clips import ClipStore
+from .ended import Ended, EndedStreams
 from .engine import Engine
 from .media_thread import MediaThread, ThreadEnded
 from .refusals import FeedOver, StreamRefusal
@@ -37,8 +38,6 @@ LEASE_SECONDS = 45.0
 #: Concurrent streams of one key, and of all together.
 MAX_STREAMS = 5
 MAX_STREAMS_OF_ALL = 64
-#: Ended streams of which is still known why they ended.
-_REMEMBERED = 1_000
 
 # Why streams end, in the words of the service; the last is ours.
 CLIENT_REQUESTED = "client_requested"
@@ -53,7 +52,7 @@ class Price:
     """What a second of a stream costs. The engine is free unless a test says otherwise.
 
     Attributes:
-        cents_per_second: charged at each keepalive for the time since the last one.
+        cents_per_second: charged at each keepalive, and at the end, for the time since the last.
         credits_cents: what a key has at first; None means without end.
     """
 
@@ -99,11 +98,6 @@ class GatewayStream:
         return _NO_MEDIA if watch is None else watch.facts()
 
 
-class _Ended(NamedTuple):
-    owner: str
-    reason: str
-
-
 #: A pending stream has no picture and no inference yet.
 _NO_MEDIA: dict[str, Any] = {
     "fps": None,
@@ -142,7 +136,7 @@ class StreamRegistry:
         self._lock = threading.Lock()
         self._media = MediaThread()
         self._streams: dict[str, GatewayStream] = {}
-        self._ended: dict[str, _Ended] = {}
+        self._ended = EndedStreams()
         self._spent: dict[str, float] = {}
         self._closed = False
 
@@ -181,8 +175,9 @@ class StreamRegistry:
             raise _closed() from None
         except BaseException:
             with self._lock:
+                stream.charged_until = math.inf  # it costs nothing
                 if self._end(stream, CLIENT_REQUESTED):
-                    del self._ended[stream.id]
+                    self._ended.forget(stream.id)
             raise
 
     def get(self, stream_id: str, owner: str) -> GatewayStream:
@@ -203,13 +198,7 @@ class StreamRegistry:
         with self._lock:
             stream = self._get(stream_id, owner)
             now = self._clock()
-            seconds = now - stream.charged_until
-            cents = seconds * self._price.cents_per_second
-            stream.charged_until = now
-            stream.seconds_charged += seconds
-            stream.cost_cents += cents
-            if cents:
-                self._spent[owner] = self._spent.get(owner, 0.0) + cents
+            self._charge(stream, now)
             if self._credits_left(owner) == 0:
                 self._end(stream, INSUFFICIENT_CREDITS)
                 raise _no_credits()
@@ -247,7 +236,7 @@ class StreamRegistry:
         """
         with self._lock:
             stream = self._known(stream_id, owner)
-            if isinstance(stream, _Ended):
+            if isinstance(stream, Ended):
                 raise FeedOver(GOING_AWAY, stream.reason)
             return stream.feed.listen()
 
@@ -259,7 +248,7 @@ class StreamRegistry:
         """
         with self._lock:
             stream = self._known(stream_id, owner)
-            return not isinstance(stream, _Ended) and self._end(stream, CLIENT_REQUESTED)
+            return not isinstance(stream, Ended) and self._end(stream, CLIENT_REQUESTED)
 
     def uptime(self, stream: GatewayStream) -> float:
         """Seconds since the stream was created."""
@@ -279,7 +268,7 @@ class StreamRegistry:
 
     # ---- with the lock held --------------------------------------------------------------------
 
-    def _known(self, stream_id: str, owner: str) -> GatewayStream | _Ended:
+    def _known(self, stream_id: str, owner: str) -> GatewayStream | Ended:
         self._expire(self._clock())
         known = self._streams.get(stream_id) or self._ended.get(stream_id)
         if known is None or known.owner != owner:
@@ -288,7 +277,7 @@ class StreamRegistry:
 
     def _get(self, stream_id: str, owner: str) -> GatewayStream:
         known = self._known(stream_id, owner)
-        if not isinstance(known, _Ended):
+        if not isinstance(known, Ended):
             return known
         if known.reason == INSUFFICIENT_CREDITS:
             raise _no_credits()
@@ -299,12 +288,20 @@ class StreamRegistry:
             return False
         stream.ended = reason
         del self._streams[stream.id]
-        self._ended[stream.id] = _Ended(stream.owner, reason)
-        if len(self._ended) > _REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+        self._ended.add(stream.id, stream.owner, reason)
+        self._charge(stream, min(self._clock(), stream.expires))
         stream.feed.end(reason)
         self._media.post(self._let_go, stream)
         return True
+
+    def _charge(self, stream: GatewayStream, until: float) -> None:
+        seconds = max(0.0, until - stream.charged_until)
+        cents = seconds * self._price.cents_per_second
+        stream.charged_until = until
+        stream.seconds_charged += seconds
+        stream.cost_cents += cents
+        if cents:
+            self._spent[stream.owner] = self._spent.get(stream.owner, 0.0) + cents
 
     def _expire(self, now: float) -> None:
         for stream in [s for s in self._streams.values() if s.expires <= now]:

@@ -1,8 +1,12 @@
-"""uvicorn's WebSocket protocol, with an end for connections that take nothing any more."""
+"""uvicorn's WebSocket protocol, with an end for connections that take nothing any more.
+
+And with a quiet one for those that send what is no text.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -12,6 +16,8 @@ __all__ = ["WebSocketProtocol"]
 
 #: A peer that has read nothing for so long, while there was something to read, is cut off.
 STALLED_SECONDS = 20.0
+
+INVALID_DATA = 1007
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -23,6 +29,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _transport: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
+    _decoder: codecs.IncrementalDecoder | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are of no class of asyncio's.
@@ -54,6 +61,35 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         except InvalidState:  # before 0.54, where the close was sent already
             self._transport.close()
+
+    def handle_text(self, event: Any) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        if self._is_text(event):
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Any) -> None:
+        self._decoder = None
+        super().handle_bytes(event)
+
+    def handle_cont(self, event: Any) -> None:
+        if self._is_text(event):
+            super().handle_cont(event)
+
+    def _is_text(self, event: Any) -> bool:
+        """Whether a frame goes on as it must; where not, the connection ends without much ado.
+
+        uvicorn would log a traceback for whatever anybody sends.
+        """
+        try:
+            if self._decoder is not None:
+                self._decoder.decode(event.data, event.fin)
+        except UnicodeDecodeError:
+            self._decoder = None
+            if self.conn.close_sent is None:
+                self.conn.fail(INVALID_DATA, "not UTF-8")
+                self.handle_parser_exception()
+            return False
+        return True
 
     def _flow(self) -> None:
         self._flowing.set()

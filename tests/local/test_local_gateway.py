@@ -270,6 +270,42 @@ def test_a_websocket_without_a_key_is_closed(gateway, first):
     assert asyncio.run(run()) == (1008, "authentication failed")
 
 
+@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b"\xe6\xbc", b"\xff"], [b"\xe6\xbc"]])
+def test_a_message_that_is_no_text_is_closed_without_a_traceback(gateway, pieces, caplog):
+    async def run():
+        async with Client(gateway.url) as client:
+            url = f"{gateway.url}/v0.2/ws/streams/any"
+            async with client._http.ws_connect(url) as socket:
+                await send_pieces(socket, pieces)
+                message = await socket.receive(timeout=5)
+                return socket.close_code, message.extra
+
+    assert asyncio.run(run()) == (1007, "not UTF-8")
+    assert not caplog.records
+
+
+def test_a_key_may_come_in_pieces(gateway):
+    async def run():
+        async with Client(gateway.url) as client:
+            url = f"{gateway.url}/v0.2/ws/streams/any"
+            async with client._http.ws_connect(url) as socket:
+                message = json.dumps({"api_key": KEY, "name": "漢"}, ensure_ascii=False).encode()
+                await send_pieces(socket, [message[:-4], message[-4:]])
+                return (await socket.receive(timeout=5)).extra
+
+    assert asyncio.run(run()) == "stream not found"
+
+
+async def send_pieces(socket, pieces):
+    """One text message in several frames."""
+    for number, piece in enumerate(pieces):
+        last = number == len(pieces) - 1
+        opcode = 0 if number else 1
+        head = bytes([opcode | (0x80 if last else 0), 0x80 | len(piece)])
+        socket._writer.transport.write(head + bytes(4) + piece)
+    await asyncio.sleep(0)
+
+
 def test_a_key_that_does_not_come_in_time(gateway, monkeypatch):
     monkeypatch.setattr("overshoot_nb.local.result_socket.KEY_SECONDS", 0.1)
 

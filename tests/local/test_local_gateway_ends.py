@@ -187,7 +187,7 @@ def test_a_listener_that_reads_nothing_holds_up_nobody(make_gateway, score_video
                 sent = 0
                 while len(feed._listeners) == 2:
                     began = time.monotonic()
-                    feed.publish(json.dumps({"id": sent, "result": "x" * 200_000}))
+                    feed.publish(json.dumps({"id": sent, "result": "x" * 200_000}).encode())
                     assert time.monotonic() - began < 0.1
                     sent += 1
                     assert sent < 200
@@ -213,7 +213,7 @@ def test_a_listener_that_never_reads_again_is_cut_off(make_gateway, score_video,
             raw = await asyncio.to_thread(never_reading, gateway.url, stream_id)
             assert eventually(lambda: len(feed._listeners) == 1)
             for number in range(30):
-                feed.publish(json.dumps({"id": number, "result": "x" * 200_000}))
+                feed.publish(json.dumps({"id": number, "result": "x" * 200_000}).encode())
             assert await asyncio.to_thread(eventually, lambda: not feed._listeners)
             raw.close()
 

@@ -36,7 +36,7 @@ def test_a_new_listener_gets_what_is_kept():
         feed = ResultFeed(clock)
         for number in range(300):
             clock.now = number * 0.01
-            feed.publish(str(number))
+            feed.publish(str(number).encode())
         everything = await all_of(feed.listen())
         assert everything == [str(n) for n in range(300 - result_feed.KEPT_RESULTS, 300)]
         clock.now = 61.5
@@ -53,7 +53,23 @@ def test_what_is_kept_is_bounded_in_bytes(monkeypatch):
     async def run():
         feed = ResultFeed()
         for _ in range(20):
-            feed.publish("x" * 300)
+            feed.publish(b"x" * 300)
+        return len(await all_of(feed.listen()))
+
+    assert asyncio.run(run()) == 3
+
+
+def test_what_is_kept_and_waits_is_counted_in_bytes(monkeypatch):
+    monkeypatch.setattr(result_feed, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(result_feed, "WAITING_BYTES", 2000)
+
+    async def run():
+        feed = ResultFeed()
+        slow = feed.listen()
+        for _ in range(7):
+            feed.publish(("漢" * 100).encode())  # of three bytes
+        with pytest.raises(FeedOver, match="too slow"):
+            await slow.next()
         return len(await all_of(feed.listen()))
 
     assert asyncio.run(run()) == 3
@@ -65,7 +81,7 @@ def test_every_listener_gets_each_result_once_in_order_from_other_threads():
 
         def publish():
             for number in range(200):
-                feed.publish(str(number))
+                feed.publish(str(number).encode())
 
         early = feed.listen()
         publisher = threading.Thread(target=publish)
@@ -88,7 +104,7 @@ def test_a_listener_that_does_not_keep_up_is_dropped(results, size):
         feed = ResultFeed()
         slow = feed.listen()
         for _ in range(results):
-            feed.publish("x" * size)
+            feed.publish(b"x" * size)
         with pytest.raises(FeedOver) as over:
             await asyncio.wait_for(slow.wait_overrun(), 1)
         assert (over.value.code, over.value.reason) == (1013, "too slow")
@@ -107,7 +123,7 @@ def test_one_result_that_is_larger_than_the_bound_still_comes(monkeypatch):
     async def run():
         feed = ResultFeed()
         listener = feed.listen()
-        feed.publish("x" * 100)
+        feed.publish(b"x" * 100)
         return await listener.next()
 
     assert asyncio.run(run()) == "x" * 100
@@ -117,10 +133,10 @@ def test_the_end_comes_after_what_waits():
     async def run():
         feed = ResultFeed()
         listener = feed.listen()
-        feed.publish("last")
+        feed.publish(b"last")
         feed.end("lease_expired")
         feed.end("client_requested")
-        feed.publish("too late")
+        feed.publish(b"too late")
         assert await listener.next() == "last"
         with pytest.raises(FeedOver) as over:
             await listener.next()
@@ -154,7 +170,7 @@ def test_a_listener_whose_loop_is_gone_is_forgotten():
         feed.listen()
 
     asyncio.run(leave())
-    feed.publish("x")
+    feed.publish(b"x")
     assert not feed._listeners
     feed.end("client_requested")
 
@@ -172,3 +188,14 @@ def test_clips_are_bounded_and_belong_to_a_key():
     assert store.get("too large", "me") is None
     store.clear()
     assert store.get("large", "me") is None
+
+
+def test_a_picture_that_a_clip_has_several_times_counts_once():
+    store = ClipStore(max_bytes=100)
+    jpeg = b"x" * 30
+    for number in range(3):
+        store.add(str(number), "me", [jpeg] * 6)
+    assert [number for number in "012" if store.get(number, "me")] == ["0", "1", "2"]
+    assert store.get("0", "me") == (jpeg,) * 6
+    store.add("3", "me", [b"y" * 30])
+    assert store.get("0", "me") is None

@@ -6,9 +6,10 @@ import httpx
 import pytest
 from asking import call
 
+from overshoot_nb.local import ended
 from overshoot_nb.local.app import Access, build_app
 from overshoot_nb.local.engine import Engine
-from overshoot_nb.local.refusals import StreamRefusal
+from overshoot_nb.local.refusals import Refusal, StreamRefusal
 from overshoot_nb.local.stream_request import StreamRequest
 from overshoot_nb.local.streams import MAX_STREAMS, Price, StreamRegistry
 
@@ -254,6 +255,61 @@ def test_the_ledger_charges_seconds_and_stops_at_the_last_cent(make_registry):
     assert registry.end(stream.id, "me") is False
     # Another key has credits of its own.
     registry.create(StreamRequest.parse(BODY), "you")
+
+
+def test_the_seconds_up_to_the_end_are_charged(make_registry):
+    clock = Clock()
+    registry = make_registry(45, Price(cents_per_second=1, credits_cents=100), clock)
+    request = StreamRequest.parse(BODY)
+    over = registry.create(request, "me")
+    clock.now += 20
+    registry.end(over.id, "me")
+    assert (over.seconds_charged, over.cost_cents) == (20, 20)
+    # One whose lease ended is charged up to then, however late that is seen.
+    expired = registry.create(request, "me")
+    clock.now += 1000
+    last = registry.create(request, "me")
+    assert expired.seconds_charged == 45
+    assert registry.keepalive(last.id, "me")["credits_remaining_cents"] == 35
+    assert registry.end(over.id, "me") is False
+    assert over.cost_cents == 20
+
+
+def test_an_offer_that_is_refused_costs_nothing(make_registry):
+    registry = make_registry(45, Price(cents_per_second=1e9, credits_cents=1))
+    body = {**BODY, "source": {"type": "webrtc", "sdp": "v=0"}}
+    engine = Engine()
+    for _ in range(2):
+        stream = registry.create(StreamRequest.parse(body), "me")
+        with pytest.raises(Refusal):
+            asyncio.run(registry.connect(stream, engine))
+    with pytest.raises(StreamRefusal, match="no such stream"):
+        registry.end(stream.id, "me")
+
+
+def test_one_keys_streams_push_out_none_of_anothers(make_registry, monkeypatch):
+    monkeypatch.setattr(ended, "MAX_OF_ONE", 3)
+    registry = make_registry()
+    request = StreamRequest.parse(BODY)
+
+    def used(owner):
+        stream = registry.create(request, owner)
+        registry.end(stream.id, owner)
+        return stream.id
+
+    mine = used("me")
+    theirs = [used("you") for _ in range(10)]
+    assert registry.end(mine, "me") is False
+    for number, stream_id in enumerate(theirs):
+        if number < 7:
+            with pytest.raises(StreamRefusal):
+                registry.end(stream_id, "you")
+        else:
+            assert registry.end(stream_id, "you") is False
+    monkeypatch.setattr(ended, "MAX_OF_ALL", 4)
+    used("third")
+    with pytest.raises(StreamRefusal):
+        registry.end(mine, "me")
 
 
 def test_a_short_lease_over_http():
