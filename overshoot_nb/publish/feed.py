@@ -140,7 +140,7 @@ class VideoFeed:
     def close(self) -> None:
         """Lets go of the source. Idempotent; call it where :meth:`run` runs, or after it."""
         self._watching.close()
-        self._frame = None
+        self._frame = self._kept = self._unkept = None
 
     def __enter__(self) -> VideoFeed:
         self.open()
