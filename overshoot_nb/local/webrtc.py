@@ -89,12 +89,15 @@ class VideoReceiver:
 
     def _take_one_video(self) -> Any:
         """The track of the first video; nothing else is received: nobody would take it up."""
+        from .prompt_frames import receive_promptly
+
         taken = None
         for transceiver in self._peer.getTransceivers():
             track = transceiver.receiver.track
             if taken is None and transceiver.kind == "video" and track is not None:
                 taken = track
                 transceiver.direction = "recvonly"
+                receive_promptly(transceiver.receiver)
             else:
                 transceiver.direction = "inactive"
         if taken is None:
