@@ -73,8 +73,10 @@ A key may have 5 streams, all together 64; seconds are counted, and cost nothing
 Limits
 ======
 
-20 MiB a request, 64 pictures, 40 megapixels each; data: URLs only (JPEG, PNG, WebP, MP4). One
-question is answered at a time, requests and streams in turn; 32 requests may wait, else 429.
+20 MiB a request (1 MiB where it has no pictures), 64 pictures, 40 megapixels each; data: URLs
+only (JPEG, PNG, WebP, MP4). One question is answered at a time, requests and streams in turn; 32
+requests may wait, else 429. A JSON schema may have 2,000 parts in 12 levels, an SDP offer 32 KiB,
+64 candidates and 8 parts; streams are looked at no more than 60 times a second. Keys are ASCII.
 ``usage`` counts words and punctuation marks of the prompt and the answer, and ``max_tokens`` and
 ``max_output_tokens`` cut by the same count; pictures count nothing.
 """

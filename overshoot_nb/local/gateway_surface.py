@@ -20,7 +20,7 @@ from .catalogue import Catalogue
 from .chat import parse_object, usage
 from .engine import Engine
 from .refusals import Invalid, StreamRefusal
-from .responding import json_response, read_body, route
+from .responding import MAX_PLAIN_BYTES, json_response, read_body, route
 from .result_socket import ResultSocket
 from .schema import prepare
 from .stream_request import StreamRequest, check_keys, nonempty_text
@@ -83,7 +83,7 @@ class GatewaySurface:
 
     async def _create(self, request: Request) -> Response:
         owner = self._access.owner(request)
-        body = await read_body(request)
+        body = await read_body(request, MAX_PLAIN_BYTES)
         # A schema is checked in there, which takes its time.
         wanted = await asyncio.to_thread(
             lambda: StreamRequest.parse(parse_object(body), self._catalogue)
@@ -111,7 +111,7 @@ class GatewaySurface:
     async def _set_prompt(self, request: Request) -> Response:
         owner = self._access.owner(request)
         self._stream(request)
-        body = parse_object(await read_body(request))
+        body = parse_object(await read_body(request, MAX_PLAIN_BYTES))
         check_keys(body, ("prompt",), "body")
         prompt = nonempty_text(body.get("prompt"), "prompt")
         stream = self._registry.set_prompt(request.path_params["id"], owner, prompt)
@@ -159,7 +159,7 @@ class GatewaySurface:
 
     async def _reinfer(self, request: Request) -> Response:
         owner = self._access.owner(request)
-        body = await read_body(request)
+        body = await read_body(request, MAX_PLAIN_BYTES)
         result_id, question = await asyncio.to_thread(
             lambda: self._reinfer_request(parse_object(body))
         )

@@ -16,12 +16,22 @@ from .access import is_gateway
 from .engine import ClientGone
 from .refusals import ChatRefusal, Invalid, Refusal, StreamRefusal
 
-__all__ = ["MAX_BODY_BYTES", "Endpoint", "json_response", "not_routed", "read_body", "route"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_PLAIN_BYTES",
+    "Endpoint",
+    "json_response",
+    "not_routed",
+    "read_body",
+    "route",
+]
 
 logger = logging.getLogger("overshoot_nb.local")
 
-#: The largest body that is read.
+#: The largest body that is read, and the largest without pictures: nothing else of the process
+#: goes on while JSON is parsed.
 MAX_BODY_BYTES = 20 * 1024 * 1024
+MAX_PLAIN_BYTES = 1024 * 1024
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -83,20 +93,18 @@ async def not_routed(request: Request, error: Exception) -> Response:
     return json_response(body, error.status_code, headers)
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body; of one chunk, as in-process, without a copy.
 
     Raises:
-        Refusal: 413 when it is larger than `MAX_BODY_BYTES`.
+        Refusal: 413 when it is larger than ``max_bytes``.
     """
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise Invalid(
-                f"the body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB", status=413
-            )
+        if size > max_bytes:
+            raise Invalid(f"the body is larger than {max_bytes // 1024 // 1024} MiB", status=413)
         if chunk:
             chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

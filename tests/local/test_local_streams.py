@@ -130,6 +130,13 @@ def test_bodies_are_checked_as_the_service_does(change, says):
     assert says in response.json()["message"]
 
 
+def test_bodies_without_pictures_are_small():
+    prompt = {"inference": {"prompt": "x" * (1 << 20), "model": "local/read"}}
+    response = v02("POST", "/streams", json={**FRAME, **prompt})
+    assert (response.status_code, response.json()["error"]) == (413, "validation_error")
+    assert "1 MiB" in response.json()["message"]
+
+
 def test_limits_that_are_just_met():
     clip = {"target_fps": 10, "clip_length_seconds": 0.3, "delay_seconds": 0.5}
     request = StreamRequest.parse({"processing": clip, **INFERENCE})
