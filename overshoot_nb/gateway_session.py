@@ -99,9 +99,11 @@ class GatewaySession:
         self._feed: VideoFeed | None = None
         self._worker: Worker | None = None
         self._publisher: Publisher | None = None
+        self._kept: tuple[LatestFrame | RecentFrames, ...] = ()
         recent: RecentFrames | None = None
         if not isinstance(settings.source, LiveKitSource):
             latest, recent = LatestFrame(asyncio.get_running_loop()), RecentFrames()
+            self._kept = (latest, recent)
             self._feed = VideoFeed(
                 settings.source,
                 latest,
@@ -272,11 +274,12 @@ class GatewaySession:
             OvershootError: the server refused, or was not reached.
         """
         # Before the call, because an answer to it may come before the call's own.
-        self._matching.asked(prompt)
+        new = self._matching.asked(prompt)
         try:
             return await self._api.update_prompt(self.stream_id, prompt.text)
         except BaseException:
-            self._matching.not_asked(prompt)
+            if new:
+                self._matching.not_asked(prompt)
             raise
 
     def change_interval(self, seconds: float) -> None:
@@ -325,6 +328,9 @@ class GatewaySession:
             self._feed.interrupt()
         self._pacer.stop()
         await asyncio.gather(self._take_leave(), self._join())
+        # A stream that is over is kept for its rows, which have pictures of their own.
+        for kept in self._kept:
+            kept.clear()
 
     async def _take_leave(self) -> None:
         if self._renewing is not None:

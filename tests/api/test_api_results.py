@@ -523,8 +523,10 @@ def test_a_message_that_cannot_be_read_is_a_result_that_says_so(
 
 
 def test_unread_messages_have_ids_of_their_own_and_a_bound() -> None:
-    one, two = read_result("x" * 10_000, "s"), read_result("x" * 10_000, "s")
+    one, two = read_result("x" * 10_000, "s"), read_result("x" * 10_001, "s")
     assert one.id != two.id
+    # The same message sent again is the same result.
+    assert read_result("x" * 10_000, "s").id == one.id
     assert one.result == "x" * MAX_UNREAD_CHARS
     # A server's id is kept: sent again, it is known.
     assert read_result('{"id": "r-1"}', "s").id == "r-1"

@@ -51,7 +51,7 @@ def test_a_file_begins_when_the_server_can_see_it(gateway, video):
             await stream.close()
             return stream.df["media_time"].dt.total_seconds().iloc[0]
 
-    assert asyncio.run(main()) < 0.3
+    assert asyncio.run(main()) < 0.6  # it was 1.1 when it played to nobody
 
 
 @pytest.mark.parametrize("frames", [1, 4])

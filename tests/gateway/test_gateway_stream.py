@@ -24,6 +24,7 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
+from overshoot_nb.local.refusals import Invalid
 from overshoot_nb.local.streams import Price
 
 from gatewayserver import KEY
@@ -153,6 +154,47 @@ def test_the_prompt_changes_on_the_server(gateway, video):
         assert set(rows["prompt"]) == {prompt}
         assert all(("bright" in text.lower()) == (word is not None) for text in rows["result"])
     assert df["prompt_version"].is_monotonic_increasing
+
+
+def test_a_prompt_that_the_server_refuses_changes_nothing(gateway, video):
+    def refuse(*_):
+        raise Invalid("not this one", "body.prompt")
+
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video, loop=True), "Read", MODEL, interval_seconds=0.2
+            )
+            await stream.update_prompt("Read it")
+            gateway.registry.set_prompt = refuse
+            for prompt in ("Something else", "Read it"):  # the second is in force already
+                with pytest.raises(ValidationError, match="not this one"):
+                    await stream.update_prompt(prompt)
+            rows = len(stream.df)
+            await until(lambda: len(stream.df) >= rows + 3)
+            await stream.close()
+            return stream
+
+    stream = asyncio.run(main())
+    assert (stream.prompt, stream.prompt_version, len(stream.prompts)) == ("Read it", 2, 2)
+    assert set(stream.df["prompt_version"].tail(2)) == {2}
+
+
+def test_an_ended_stream_keeps_its_rows_pictures_alone(gateway, video):
+    async def main():
+        async with client_of(gateway) as client:
+            stream = await client.streams.create(
+                FileSource(video), "Read", MODEL, interval_seconds=0.3
+            )
+            await until(lambda: len(stream.df) >= 3)
+            recent = stream._life.session._matching._recent
+            assert recent.nbytes > 0
+            await stream.close()
+            return recent.nbytes, len(stream.frames)
+
+    held, kept = asyncio.run(main())
+    assert held == 0
+    assert kept >= 3
 
 
 def test_structured_answers_become_columns(gateway, video):
