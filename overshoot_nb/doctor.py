@@ -21,6 +21,7 @@ LOCAL = (
     "onnxruntime",
     "opencv-python-headless",
     "pillow",
+    "regex",
     "starlette",
     "uvicorn",
     "websockets",

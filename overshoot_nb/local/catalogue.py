@@ -19,12 +19,19 @@ class Catalogue:
 
     Args:
         aliases: further names, each with the model that it stands for.
+        unlisted: names that are understood and not offered: nobody is to take them for models
+            that are here.
 
     Raises:
         ValidationError: an alias is empty, stands for no model, or is a model's own name.
     """
 
-    def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        aliases: Mapping[str, str] | None = None,
+        unlisted: Mapping[str, str] | None = None,
+    ) -> None:
+        self._unlisted = dict(unlisted or {})
         self._real = {name: name for name in MODELS}
         for alias, model in (aliases or {}).items():
             if not alias.strip() or alias in MODELS:
@@ -43,7 +50,7 @@ class Catalogue:
 
     def resolve(self, name: str) -> str | None:
         """The model that a name stands for; None where there is none."""
-        return self._real.get(name)
+        return self._real.get(name) or self._unlisted.get(name)
 
     def unknown(self, name: str) -> str:
         """What is said about a model that is not there."""

@@ -14,6 +14,8 @@ from .streams import StreamRegistry
 
 __all__ = ["make_server", "serve"]
 
+#: What the configuration page of the service's Python SDK asks, so that it runs as it stands there.
+SDK_MODELS = {"Qwen/Qwen3.5-9B": "local/auto"}
 #: A WebSocket is pinged so often, and closed when no answer comes within as long.
 PING_SECONDS = 20.0
 #: What clients send over it: a key.
@@ -48,6 +50,7 @@ def make_server(
     key: str | None = None,
     *,
     aliases: Mapping[str, str] | None = None,
+    unlisted: Mapping[str, str] | None = None,
     engine: Engine | None = None,
     registry: StreamRegistry | None = None,
 ) -> tuple[Any, socket.socket, str, Engine]:
@@ -60,6 +63,7 @@ def make_server(
 
     Args:
         host, port, key, aliases: see `serve`.
+        unlisted: aliases that are no part of the list of models.
         engine: who answers; None makes one.
         registry: the v0.2 streams; None makes one.
 
@@ -82,7 +86,7 @@ def make_server(
     from .engine_server import EngineServer
     from .websocket_protocol import WebSocketProtocol
 
-    catalogue = Catalogue(aliases)
+    catalogue = Catalogue(aliases, unlisted)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     shown = f"[{host}]" if ":" in host else host
@@ -120,7 +124,8 @@ def serve(
         port: TCP port; 0 takes a free one, which is printed.
         key: the key that clients must send, ASCII; None accepts any that is not empty.
         aliases: further names of models, e.g. ``{"Qwen/Qwen3.5-9B": "local/auto"}``: a script
-            that was written for a hosted model runs unchanged. Answers name the real model.
+            that was written for a hosted model runs unchanged. Answers name the real model. The
+            one of the service's SDK page is always understood, and never listed.
         say: called once with a line that has the URLs.
 
     Raises:
@@ -128,7 +133,8 @@ def serve(
         ValidationError: the port, the key or an alias is not one.
         OSError: the address cannot be bound.
     """
-    server, listener, url, engine = make_server(host, port, key, aliases=aliases)
+    made = make_server(host, port, key, aliases=aliases, unlisted=SDK_MODELS)
+    server, listener, url, engine = made
     try:
         say(f"overshoot-nb local engine: {url}/v1beta (chat completions), {url}/v0.2 (streams)")
         engine.preload()

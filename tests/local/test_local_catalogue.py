@@ -61,6 +61,14 @@ def test_aliases_are_checked(aliases):
         Catalogue(aliases)
 
 
+def test_a_name_that_is_understood_is_not_offered():
+    catalogue = Catalogue({"a": "local/read"}, {ALIAS: "local/auto", "a": "local/scene"})
+    assert catalogue.resolve(ALIAS) == "local/auto"
+    assert catalogue.resolve("a") == "local/read"
+    assert ALIAS not in catalogue.names
+    assert ALIAS not in catalogue.unknown("Qwen/other")
+
+
 @pytest.mark.parametrize("word", ["Qwen", "Qwen=nothing", "=local/auto"])
 def test_a_wrong_alias_on_the_command_line_is_one_line(word):
     command = [sys.executable, "-m", "overshoot_nb", "serve", "--port", "0", "--alias", word]
