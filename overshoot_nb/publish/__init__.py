@@ -5,6 +5,7 @@
     feed         a source -> upright frames at their times, and JPEGs of the last seconds
     bursts       a playlist's segments, spread over their own duration
     moments      which of its frames go on the wire
+    bursts       playlists, spread over their own duration
     wire_format  one decoded frame as the wire takes it
     latest       the one frame that waits for the wire; the newest wins
     recent       what was on screen when
