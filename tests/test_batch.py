@@ -106,7 +106,8 @@ def test_a_failure_later_keeps_the_rows_that_came(clip, caplog):
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a child")
 def test_an_interrupt_returns_what_came(clip):
     code = """
-import sys, overshoot_nb
+import signal, sys, overshoot_nb
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 url, clip = sys.argv[1:]
 df = overshoot_nb.analyze(clip, "n?", "test/model", lambda r: print(r.sample, flush=True),
                           api_key="k", base_url=url, interval_seconds=0.1, max_in_flight=1)

@@ -195,15 +195,8 @@ class Engine:
     def _work(self) -> None:
         """Do one job after the other, until the engine is closed."""
         while (found := self._next_job()) is not None:
-            future, job = found
-            # Whoever waited may have been told meanwhile that the engine is closed.
-            with contextlib.suppress(InvalidStateError):
-                try:
-                    result = job()
-                except BaseException as error:
-                    future.set_exception(error)
-                else:
-                    future.set_result(result)
+            _do(*found)
+            del found  # with its pictures, which nobody needs while there is nothing to do
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -281,6 +274,17 @@ def _refuse(futures: Sequence[Future[Any]]) -> None:
     for future in futures:
         with contextlib.suppress(InvalidStateError):  # answered or cancelled meanwhile
             future.set_exception(_closed())
+
+
+def _do(future: Future[Any], job: Callable[[], Any]) -> None:
+    # Whoever waited may have been told meanwhile that the engine is closed.
+    with contextlib.suppress(InvalidStateError):
+        try:
+            result = job()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
 
 def _closed() -> ChatRefusal:

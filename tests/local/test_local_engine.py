@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -147,3 +148,24 @@ def test_what_cannot_be_stopped_is_not_waited_for(monkeypatch):
     hold.set()
     engine._thread.join(5)
     assert not engine._thread.is_alive()
+
+
+def test_an_idle_engine_keeps_nothing_of_the_last_question():
+    class Pictures:
+        pass
+
+    def ask(engine):
+        pictures = Pictures()
+        answer = engine._submit(lambda: id(pictures), "streams")
+        assert answer.result(5) == id(pictures)
+        return weakref.ref(pictures)
+
+    engine = Engine()
+    try:
+        kept = ask(engine)
+        deadline = time.monotonic() + 2
+        while kept() is not None:
+            assert time.monotonic() < deadline, "the worker still has them"
+            time.sleep(0.01)
+    finally:
+        engine.close()
