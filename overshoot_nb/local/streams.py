@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from overshoot_nb import config
+
 from .clips import ClipStore
 from .ended import Ended, EndedStreams
 from .engine import Engine
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 #: A stream expires this long after its last keepalive.
-LEASE_SECONDS = 45.0
+LEASE_SECONDS = config.LEASE_SECONDS
 #: Concurrent streams of one key, and of all together.
 MAX_STREAMS = 5
 MAX_STREAMS_OF_ALL = 64

@@ -103,7 +103,9 @@ class LiveKitPublisher:
         timeout: seconds that entering the room may take.
     """
 
-    def __init__(self, latest: LatestFrame, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, latest: LatestFrame, *, timeout: float = config.MEDIA_TIMEOUT_SECONDS
+    ) -> None:
         self._latest = latest
         self._timeout = timeout
         self._target: LiveKitConnection | None = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError, NetworkError, ServerError
 from overshoot_nb.types import KeepaliveResponse, StreamCreateResponse
 
@@ -46,7 +47,11 @@ class WebRTCPublisher:
     """
 
     def __init__(
-        self, latest: LatestFrame, *, loopback: bool = False, timeout: float = 10.0
+        self,
+        latest: LatestFrame,
+        *,
+        loopback: bool = False,
+        timeout: float = config.MEDIA_TIMEOUT_SECONDS,
     ) -> None:
         if importlib.util.find_spec("aiortc") is None:
             raise MissingDependencyError(
