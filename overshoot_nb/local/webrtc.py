@@ -82,10 +82,12 @@ class VideoReceiver:
     async def close(self) -> None:
         """End the connection. Idempotent."""
         self._on_lost = None
+        from overshoot_nb.publish.closing import close_peer
+
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._peer.close()
+        await close_peer(self._peer)
 
     def _take_one_video(self) -> Any:
         """The track of the first video; nothing else is received: nobody would take it up."""

@@ -3,7 +3,6 @@
 ::
 
     feed         a source -> upright frames at their times, and JPEGs of the last seconds
-    bursts       a playlist's segments, spread over their own duration
     moments      which of its frames go on the wire
     bursts       playlists, spread over their own duration
     wire_format  one decoded frame as the wire takes it

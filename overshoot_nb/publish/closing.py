@@ -24,6 +24,11 @@ async def close_peer(pc: RTCPeerConnection, gathering: asyncio.Future[None] | No
     """
     if gathering is not None:
         await asyncio.wait([gathering])
+    for transceiver in pc.getTransceivers():
+        # A handshake whose last message has come ends well even after close(), and its sender or
+        # receiver would then be started, and stopped by nobody.
+        transceiver.sender.send = _start_nothing  # type: ignore[method-assign]
+        transceiver.receiver.receive = _start_nothing  # type: ignore[method-assign]
     transports = dict.fromkeys(t.sender.transport.transport for t in pc.getTransceivers())
     connecting = [transport for transport in transports if transport.state == "checking"]
     await pc.close()
@@ -33,3 +38,7 @@ async def close_peer(pc: RTCPeerConnection, gathering: asyncio.Future[None] | No
         await asyncio.sleep(_WAKES_WITHIN_SECONDS)
         for transport in connecting:
             await transport._connection.close()
+
+
+async def _start_nothing(parameters: object) -> None:
+    """In place of ``RTCRtpSender.send()`` and ``RTCRtpReceiver.receive()``."""

@@ -379,3 +379,30 @@ def test_giving_up_half_way_leaves_nothing(after: float, there: bool) -> None:
         assert not problems
 
     run(main)
+
+
+@linux
+def test_a_handshake_that_ends_well_after_closing_starts_nothing() -> None:
+    async def main(loop) -> None:
+        before = sockets(), asyncio.all_tasks()
+        publisher, receiver = WebRTCPublisher(LatestFrame(loop), loopback=True), Receiver()
+        created = await receiver.answer(await publisher.offer())
+        dtls = publisher._transceiver.sender.transport
+        stop = dtls.transport.stop
+
+        async def stop_once_connected() -> None:
+            while dtls.state != "connected":
+                await asyncio.sleep(0.002)
+            await stop()
+
+        dtls.transport.stop = stop_once_connected
+        task = asyncio.create_task(publisher.connect(created))
+        while dtls.state != "connecting":
+            await asyncio.sleep(0)
+        await publisher.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await receiver.close()
+        await settled(loop, before)
+
+    run(main)
