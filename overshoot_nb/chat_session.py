@@ -81,7 +81,7 @@ class ChatSession:
     """
 
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
-        ("prompt", "model", "output_schema", "max_output_tokens", "interval_seconds")
+        ("prompt", "model", "output_schema", "max_output_tokens", "temperature", "interval_seconds")
     )
 
     def __init__(
@@ -158,6 +158,7 @@ class ChatSession:
             prompt.model,
             output_schema=prompt.output_schema,
             max_output_tokens=prompt.max_output_tokens,
+            temperature=prompt.temperature,
             response_format=self._settings.response_format,
             thread_id=self.stream_id,
         )

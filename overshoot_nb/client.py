@@ -199,6 +199,7 @@ class Streams:
         keep_frames: int | bool | None = None,
         realtime: bool | None = None,
         transport: Transport | None = None,
+        temperature: float | None = None,
     ) -> Stream:
         """Open a source, start asking about it, and return at once with the running stream.
 
@@ -229,9 +230,11 @@ class Streams:
             realtime: for files: overrides the source's own ``realtime``.
             transport: how video goes to a v0.2 server: "webrtc" (the default there; extra
                 ``webrtc``), or "native", the server's own LiveKit room (extra ``livekit``).
+            temperature: 0..2, how freely the model words its answers. None leaves it to the
+                server.
 
         A v0.2 server takes the samples itself, in real time. Parameters about requests
-        (``clip_encoding``, ``response_format``) mean nothing to it, ``max_in_flight`` is its own
+        (``clip_encoding``, ``response_format``, ``temperature``) mean nothing to it, ``max_in_flight`` is its own
         affair, and ``media_time`` of a row is worked out from the latency that it reports.
 
         Raises:
@@ -264,6 +267,7 @@ class Streams:
             keep_frames=keep_frames,
             realtime=realtime,
             transport=transport,
+            temperature=temperature,
         )
         return await self.start(settings, on_result, on_error)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .frames import FrameStore
 from .sample_log import SampleLog
 from .stats import Counters
 from .table import ResultTable
+from .tuning.labels import Labels
+from .tuning.later_answers import LaterAnswers
 from .types import Sample, StreamInferenceResult
+
+if TYPE_CHECKING:
+    from .tuning.backfill import Backfill
 
 __all__ = ["Journal"]
 
@@ -26,6 +31,9 @@ class Journal:
         frames: the sampled pictures.
         log: each sample's time and fate.
         counters: the running counts.
+        backfills: those who asked that.
+        later: what other prompts and models said about the samples.
+        labels: what the answers should be.
     """
 
     def __init__(self, output_schema: Mapping[str, Any] | None, keep_frames: int) -> None:
@@ -33,6 +41,9 @@ class Journal:
         self.frames = FrameStore(keep_frames)
         self.log = SampleLog()
         self.counters = Counters()
+        self.later = LaterAnswers()
+        self.backfills: list[Backfill] = []
+        self.labels = Labels(self.touch)
         self._watchers: list[Callable[[], object]] = []
 
     def watch(self, watcher: Callable[[], object]) -> None:
@@ -59,6 +70,18 @@ class Journal:
         """The request of a sample is under way."""
         self.counters.sent()
         self.touch()
+
+    def answer(self, sample: int, version: int) -> StreamInferenceResult | None:
+        """What a prompt version said about a sample: as it went, or later.
+
+        Where both said something, it is what was said first and can be used.
+        """
+        later = self.later.get(sample, version)
+        row = self.log[sample].row if 0 <= sample < len(self.log) else None
+        if row is None or self.table[row].prompt_version != version:
+            return later
+        first = self.table[row]
+        return later if later is not None and later.ok and not first.ok else first
 
     def missed(self, index: int, media_time: float, reason: str) -> None:
         """A chosen moment gave no sample."""

@@ -16,7 +16,7 @@ from .capture import VideoInfo
 from .errors import OvershootError, StreamClosedError, ValidationError
 from .journal import Journal
 from .preview import Preview
-from .prompts import PromptHistory, PromptVersion
+from .prompts import PromptHistory, PromptVersion, asked_by
 from .reception import ErrorCallback, Reception, ResultCallback
 from .runtime import Runtime
 from .service import Service
@@ -100,15 +100,8 @@ class Lifecycle:
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._restarting = False  # a run ends, the stream does not
-        self.prompts = PromptHistory(
-            PromptVersion(
-                1,
-                settings.prompt,
-                settings.model,
-                settings.output_schema,
-                settings.max_output_tokens,
-            )
-        )
+        first = PromptVersion(1, **asked_by(settings), _settings=settings)
+        self.prompts = PromptHistory(first, self)
         self._new_session()
 
     def _new_session(self) -> None:
@@ -214,8 +207,10 @@ class Lifecycle:
 
     # ---- steering ----
 
-    async def update(self, changes: StreamChanges) -> StreamConfigResponse:
+    async def update(self, changes: StreamChanges, note: str = "") -> StreamConfigResponse:
         """Change what a running stream can change; returns what is in force now.
+
+        ``note`` is kept with a prompt version that is new.
 
         Raises:
             ValidationError: a value is not allowed, or takes a restart.
@@ -231,10 +226,14 @@ class Lifecycle:
                     f"{', '.join(sorted(fixed))} cannot change while the stream runs; "
                     "restart(...) takes the same values and keeps the rows"
                 )
-            version = self._version(settings)
-            if settings.processing != self.settings.processing:
-                self.session.change_interval(settings.numbers["interval_seconds"])
-            answer = await self.session.ask(version)
+            version = self._version(settings, note)
+            try:
+                if settings.processing != self.settings.processing:
+                    self.session.change_interval(settings.numbers["interval_seconds"])
+                answer = await self.session.ask(version)
+            except BaseException:
+                self.prompts.discard(version)
+                raise
             self._adopt(settings, version)
             return answer
 
@@ -310,20 +309,15 @@ class Lifecycle:
         now = {"mode": self.settings.mode, **self.settings.numbers}
         return [n for n, value in changes.items() if n not in now or now[n] != value]
 
-    def _version(self, settings: StreamSettings) -> PromptVersion:
-        return self.prompts.current.followed_by(
-            text=settings.prompt,
-            model=settings.model,
-            output_schema=settings.output_schema,
-            max_output_tokens=settings.max_output_tokens,
-        )
+    def _version(self, settings: StreamSettings, note: str = "") -> PromptVersion:
+        return self.prompts.version_of(settings=settings, note=note, **asked_by(settings))
 
     def _adopt(self, settings: StreamSettings, version: PromptVersion) -> None:
         schema = settings.output_schema
         if schema is not None and schema != self.settings.output_schema:
             self.journal.table.add_schema(schema)
         self.settings = settings
-        self.prompts.add(version)
+        self.prompts.enforce(version)
         self.journal.touch()
 
     async def steer(self, state: Literal["paused", "running"]) -> None:

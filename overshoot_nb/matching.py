@@ -97,7 +97,8 @@ class Matching:
 
     def not_asked(self, prompt: PromptVersion) -> None:
         """It refused a prompt that it was told to ask instead of another."""
-        self._asked = [(since, v) for since, v in self._asked if v is not prompt]
+        if self._asked[-1][1] is prompt:  # it may have been asked before that, too
+            self._asked.pop()
 
     def _version(self, text: str, began: float) -> PromptVersion:
         """The newest version with this text that was there when the inference began."""

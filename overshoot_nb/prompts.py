@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PromptHistory", "PromptVersion"]
+if TYPE_CHECKING:
+    import os
+
+    from .settings import StreamSettings
+    from .tuning.prompt_diff import PromptDiff
+    from .tuning.run import Run
+    from .tuning.suggesting import Suggestions
+
+__all__ = ["PromptHistory", "PromptVersion", "asked_by"]
+
+#: The fields that say what is asked; two versions that agree in them are one.
+ASKED = ("text", "model", "output_schema", "max_output_tokens", "temperature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,10 @@ class PromptVersion:
         model: the model that is asked.
         output_schema: JSON schema of the answer, or None.
         max_output_tokens: limit of an answer, or None.
-        created_at: UTC wall clock when it came into force.
+        temperature: 0..2, or None for the server's own.
+        created_at: UTC wall clock when it was first asked.
+        parent: number of the version that it was made from, or None for the first.
+        note: where it comes from or what it is for, in words; "" for nothing.
     """
 
     version: int
@@ -29,31 +44,135 @@ class PromptVersion:
     model: str
     output_schema: Mapping[str, Any] | None = None
     max_output_tokens: int | None = None
+    temperature: float | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    parent: int | None = field(default=None, compare=False)
+    note: str = field(default="", compare=False)
+    #: What the stream did with it, for `as_code`.
+    _settings: StreamSettings | None = field(default=None, compare=False, repr=False)
 
-    def followed_by(self, **changes: Any) -> PromptVersion:
-        """The version after this one with some fields changed; itself where none is another."""
-        changed = replace(self, **changes)
-        if changed == self:
-            return self
-        return replace(changed, version=self.version + 1, created_at=datetime.now(UTC))
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is asked, as parameters of ``client.streams.create`` and ``stream.update``."""
+        asked = {name: getattr(self, name) for name in ASKED if name != "text"}
+        return {"prompt": self.text, **asked}
+
+    def as_code(self) -> str:
+        """The cell that starts a stream with this version, as Python source.
+
+        Secrets of the source's URL are left out, and said to be.
+        """
+        from .tuning.prompt_file import as_code
+
+        return as_code(self, self._settings)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a TOML file, for git; :meth:`load` and ``%overshoot --prompt-file`` read it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        from .tuning.prompt_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PromptVersion:
+        """Read what :meth:`save` wrote; ``stream.update_prompt(...)`` takes it.
+
+        Raises:
+            ValidationError: it is no such file; says what is wrong, and where.
+            OSError: the file cannot be read.
+        """
+        from .tuning.prompt_file import load
+
+        return load(path)
+
+
+def asked_by(settings: StreamSettings) -> dict[str, Any]:
+    """What a stream of these settings asks, as fields of a version."""
+    asked = {name: getattr(settings, name) for name in ASKED if name != "text"}
+    return {"text": settings.prompt, **asked}
 
 
 class PromptHistory:
-    """The versions of a stream by number: ``history[1]`` is the first. Iterates oldest first."""
+    """The versions of a stream by number: ``history[1]`` is the first. Iterates oldest first.
 
-    def __init__(self, first: PromptVersion) -> None:
+    Any thread may use it.
+
+    Args:
+        first: version 1, in force.
+        run: the run that asks, for :meth:`suggest`; None where there is none.
+    """
+
+    def __init__(self, first: PromptVersion, run: Run | None = None) -> None:
         self._versions = [first]
+        self._current = first
+        self._run = run
+        self._lock = threading.Lock()
 
     @property
     def current(self) -> PromptVersion:
-        """The version in force."""
-        return self._versions[-1]
+        """The version in force: what the stream asks now."""
+        return self._current
 
-    def add(self, version: PromptVersion) -> None:
-        """A version came into force; the one in force already changes nothing."""
-        if version is not self.current:
-            self._versions.append(version)
+    def version_of(
+        self, *, settings: StreamSettings | None = None, note: str = "", **asked: Any
+    ) -> PromptVersion:
+        """The version that asks just this; a new one where there is none yet.
+
+        Args:
+            settings: what the stream does with it.
+            note: kept with a new one.
+            asked: those of ``ASKED`` that differ from the version in force.
+        """
+        with self._lock:
+            wanted = replace(self._current, **asked)
+            for known in self._versions:
+                if replace(wanted, version=known.version) == known:
+                    return known
+            new = replace(
+                wanted,
+                version=self._versions[-1].version + 1,
+                created_at=datetime.now(UTC),
+                parent=self._current.version,
+                note=note,
+                _settings=settings if settings is not None else self._current._settings,
+            )
+            self._versions.append(new)
+            return new
+
+    def enforce(self, version: PromptVersion) -> None:
+        """A version of this history came into force."""
+        with self._lock:
+            self._current = version
+
+    def discard(self, version: PromptVersion) -> None:
+        """Forget the newest version, which was refused; nothing where there is a newer one."""
+        with self._lock:
+            if self._versions[-1] is version and version is not self._current:
+                self._versions.pop()
+
+    def diff(self, old: int, new: int) -> PromptDiff:
+        """What changed from one version to another: words of the prompt, and the other fields.
+
+        Raises:
+            LookupError: there is no version of that number.
+        """
+        from .tuning.prompt_diff import PromptDiff
+
+        return PromptDiff.between(self[old], self[new])
+
+    async def suggest(self, model: str, **options: Any) -> Suggestions:
+        """Improved prompts from a text-capable model, scored on labels that it was not shown.
+
+        See :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
+        """
+        from .tuning.suggesting import suggest
+
+        if self._run is None:
+            raise LookupError("these versions belong to no run whose labels could be learned from")
+        return await suggest(self._run, model, **options)
 
     def __getitem__(self, version: int) -> PromptVersion:
         """A version by its number.
@@ -74,4 +193,8 @@ class PromptHistory:
         return iter(list(self._versions))
 
     def __repr__(self) -> str:
-        return "\n".join(f"v{v.version} ({v.model}): {v.text[:80]!r}" for v in self._versions)
+        return "\n".join(
+            f"v{v.version}{' (in force)' if v is self._current else ''} ({v.model}): "
+            f"{v.text[:80]!r}"
+            for v in self
+        )

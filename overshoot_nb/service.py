@@ -179,4 +179,4 @@ class GatewayService(_Connected[ApiClient]):
 
 
 #: Parameters about requests with pictures in them, and the values that they have unless given.
-_CHAT_ONLY = {"clip_encoding": "images", "response_format": "auto"}
+_CHAT_ONLY = {"clip_encoding": "images", "response_format": "auto", "temperature": None}

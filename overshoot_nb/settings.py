@@ -27,6 +27,7 @@ from .validation import (
     check_jpeg_quality,
     check_max_size,
     check_processing,
+    check_temperature,
     check_whole,
 )
 
@@ -46,6 +47,7 @@ class StreamParameters(TypedDict, total=False):
     mode: Mode | None
     output_schema: Mapping[str, Any] | None
     max_output_tokens: int | None
+    temperature: float | None
     target_fps: int | None
     clip_length_seconds: float | None
     delay_seconds: float | None
@@ -68,6 +70,7 @@ class StreamChanges(TypedDict, total=False):
     mode: Mode
     output_schema: Mapping[str, Any] | None
     max_output_tokens: int | None
+    temperature: float | None
     target_fps: int
     clip_length_seconds: float
     delay_seconds: float
@@ -94,6 +97,7 @@ class StreamSettings:
     response_format: ResponseFormat
     keep_frames: int
     transport: Transport | None = None
+    temperature: float | None = None
 
     @property
     def mode(self) -> Mode:
@@ -139,6 +143,7 @@ class StreamSettings:
         keep_frames: int | bool | None = None,
         realtime: bool | None = None,
         transport: Transport | None = None,
+        temperature: float | None = None,
     ) -> StreamSettings:
         """Check everything and fill in the defaults.
 
@@ -152,6 +157,8 @@ class StreamSettings:
             mode, target_fps, clip_length_seconds, delay_seconds, interval_seconds
         )
         check_inference(InferenceConfig(prompt, model, output_schema, max_output_tokens))
+        if temperature is not None:
+            temperature = check_temperature(temperature)
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         check_choice("response_format", response_format, get_args(ResponseFormat))
         if transport is not None:
@@ -177,6 +184,7 @@ class StreamSettings:
             response_format=response_format,
             keep_frames=_checked_bytes(keep_frames),
             transport=transport,
+            temperature=temperature,
         )
 
     def changed(self, changes: StreamChanges) -> StreamSettings:
@@ -205,6 +213,8 @@ class StreamSettings:
                 settings.max_output_tokens,
             )
         )
+        if settings.temperature is not None:
+            check_temperature(settings.temperature)
         return settings
 
     @property
@@ -213,7 +223,7 @@ class StreamSettings:
         return {name: getattr(self.processing, name) for name in self.processing.__slots__}
 
 
-_ASKED = ("prompt", "model", "output_schema", "max_output_tokens")
+_ASKED = ("prompt", "model", "output_schema", "max_output_tokens", "temperature")
 _NUMBERS = ("target_fps", "clip_length_seconds", "delay_seconds", "interval_seconds")
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from numbers import Integral
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from .display import figures, show_stream, stream_html
 from .errors import ValidationError
 from .frames import FrameStore
 from .lifecycle import Lifecycle
-from .prompts import PromptHistory
+from .prompts import PromptHistory, PromptVersion
 from .runtime import Runtime
 from .sample_log import SampleLog
 from .settings import StreamChanges, StreamSettings
 from .stats import StreamStats
+from .tuning.tunable import Tunable
 from .types import (
     Mode,
     SpectateResponse,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 
-class Stream:
+class Stream(Tunable):
     """A video being watched and asked about; made by ``client.streams.create(...)``.
 
     It runs on a thread of its own, so it goes on while a notebook cell blocks. Its coroutines
@@ -50,6 +51,7 @@ class Stream:
     def __init__(self, life: Lifecycle, runtime: Runtime) -> None:
         # Made on the runtime's loop, by the client alone.
         self._life = life
+        self._run = life
         self._runtime = runtime
         self._selected: int | None = None
         self._widget: StreamWidget | None = None
@@ -103,7 +105,10 @@ class Stream:
 
     @property
     def prompt_version(self) -> int:
-        """1 at first, one more for each change of prompt, model, schema or output limit."""
+        """1 at first, one more for each new prompt, model, schema, output limit or temperature.
+
+        What was asked before is its earlier version again.
+        """
         return self._life.prompts.current.version
 
     @property
@@ -123,9 +128,16 @@ class Stream:
     def df(self) -> pd.DataFrame:
         """The rows so far as a pandas DataFrame; a snapshot that later rows never change.
 
-        Columns are described at :class:`overshoot_nb.table.ResultTable`.
+        Columns are described at :class:`overshoot_nb.table.ResultTable`; behind them stand those of
+        :meth:`backfill`.
         """
-        return self._life.journal.table.df
+        journal = self._life.journal
+        frame = journal.table.df
+        if journal.later.columns:
+            from .tuning.side_columns import add_side_columns
+
+            add_side_columns(frame, journal.later)
+        return frame
 
     @property
     def frames(self) -> FrameStore:
@@ -167,23 +179,31 @@ class Stream:
 
     # ---- steering ----
 
-    async def update_prompt(self, prompt: str) -> StreamConfigResponse:
+    async def update_prompt(self, prompt: str | PromptVersion) -> StreamConfigResponse:
         """Ask ``prompt`` from the next sample on; rows know which prompt made them.
 
+        A :class:`PromptVersion` (``stream.prompts[1]``, ``PromptVersion.load(path)``) comes with
+        its model, schema and limits.
+
         Raises:
-            ValidationError: the prompt is empty.
+            ValidationError: the prompt is empty, or a v0.2 server cannot change the rest.
             StreamClosedError: the stream is over.
             OvershootError: a v0.2 server refused it, or was not reached.
         """
-        check_text("prompt", prompt)
-        return await self.update(prompt=prompt)
+        if not isinstance(prompt, PromptVersion):
+            check_text("prompt", prompt)
+            return await self.update(prompt=prompt)
+        settings = self.settings
+        differing = {n: v for n, v in prompt.parameters.items() if v != getattr(settings, n)}
+        changes = cast("StreamChanges", differing)
+        return await self._runtime.call(self._life.update(changes, prompt.note))
 
     async def update(self, **changes: Unpack[StreamChanges]) -> StreamConfigResponse:
-        """Change the prompt, model, schema, output limit or interval while it runs.
+        """Change the prompt, model, schema, output limit, temperature or interval while it runs.
 
-        From the next sample on; a new prompt, model, schema or limit is a new prompt version. The
-        interval counts from the last frame chosen. Parameters as in ``client.streams.create``. On a
-        v0.2 server only the prompt can change.
+        From the next sample on; all but a new interval is a new prompt version. The interval
+        counts from the last frame chosen. Parameters as in ``client.streams.create``. On a v0.2
+        server only the prompt can change.
 
         Raises:
             ValidationError: a value is not allowed, or cannot change while the stream runs (the

@@ -5,23 +5,50 @@ import pytest
 from overshoot_nb.prompts import PromptHistory, PromptVersion
 
 
+def history() -> PromptHistory:
+    return PromptHistory(PromptVersion(1, "Read", "m"))
+
+
 def test_only_a_change_makes_a_version():
-    first = PromptVersion(1, "Read", "m")
-    assert first.followed_by(text="Read", model="m") is first
-    second = first.followed_by(output_schema={"type": "object"})
+    prompts = history()
+    assert prompts.version_of(text="Read", model="m") is prompts[1]
+    second = prompts.version_of(output_schema={"type": "object"}, note="typed")
     assert (second.version, second.text, second.output_schema) == (2, "Read", {"type": "object"})
-    assert second.created_at >= first.created_at
-    assert second.followed_by(max_output_tokens=5).version == 3
+    assert (second.parent, second.note) == (1, "typed")
+    assert second.created_at >= prompts[1].created_at
+    assert prompts.version_of(max_output_tokens=5).version == 3
+
+
+def test_what_was_asked_before_is_its_own_version_again():
+    prompts = history()
+    prompts.enforce(prompts.version_of(text="Count"))
+    assert prompts.current.version == 2
+    prompts.enforce(prompts.version_of(text="Read"))
+    assert prompts.current is prompts[1]
+    assert prompts.version_of(text="Look").parent == 1
+
+
+def test_a_version_that_was_only_tried_is_not_in_force():
+    prompts = history()
+    prompts.version_of(text="Count", temperature=0.5)
+    assert (len(prompts), prompts.current.version) == (2, 1)
+    assert repr(prompts).splitlines() == ["v1 (in force) (m): 'Read'", "v2 (m): 'Count'"]
+
+
+def test_a_refused_version_gives_its_number_back():
+    prompts = history()
+    prompts.discard(prompts.version_of(text="Count"))
+    assert len(prompts) == 1
+    prompts.discard(prompts.current)
+    assert len(prompts) == 1
+    assert prompts.version_of(text="Look").version == 2
 
 
 def test_history_by_number():
-    history = PromptHistory(PromptVersion(1, "Read", "m"))
-    history.add(history.current)
-    assert len(history) == 1
-    history.add(history.current.followed_by(text="Count"))
-    assert history[2] is history.current
-    assert [v.text for v in history] == ["Read", "Count"]
-    assert "v2 (m): 'Count'" in repr(history)
+    prompts = history()
+    prompts.enforce(prompts.version_of(text="Count"))
+    assert prompts[2] is prompts.current
+    assert [v.text for v in prompts] == ["Read", "Count"]
     for number in (0, 3, -1):
         with pytest.raises(LookupError, match=f"no prompt version {number}: .*1 to 2"):
-            history[number]
+            prompts[number]

@@ -19,6 +19,7 @@ from overshoot_nb.validation import (
     check_choice,
     check_max_output_tokens,
     check_output_schema,
+    check_temperature,
     check_text,
 )
 
@@ -32,7 +33,7 @@ from .retry import RetryPolicy
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ChatAnswer", "ChatClient", "ChatRequest"]
+__all__ = ["ChatAnswer", "ChatClient", "ChatRequest", "judge_content"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -56,6 +57,10 @@ class ChatRequest:
     response_format: ResponseFormat
     _templates: Mapping[_Form | None, ChatTemplate] = field(repr=False)
     _reader: SchemaReader | None = field(repr=False)
+
+    def body(self, sample: Sample) -> bytes:
+        """The body of the request about a sample, in the form of the schema that is tried first."""
+        return next(iter(self._templates.values())).fill(sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ class ChatClient(ServerClient):
         *,
         output_schema: Mapping[str, Any] | None = None,
         max_output_tokens: int | None = None,
+        temperature: float | None = None,
         response_format: ResponseFormat = "auto",
         thread_id: str | None = None,
     ) -> ChatRequest:
@@ -148,6 +154,7 @@ class ChatClient(ServerClient):
             model: the model's name, passed on as given.
             output_schema: a JSON schema that answers must fit, or None for plain text.
             max_output_tokens: the longest answer in tokens, or None for the server's own limit.
+            temperature: 0..2, or None for the server's own.
             response_format: how the schema is sent. "json_schema", "json_object" (the schema
                 then stands in the prompt), or "auto": the first, and the second from when the
                 server refuses the first.
@@ -164,6 +171,8 @@ class ChatClient(ServerClient):
         fields: dict[str, Any] = {"model": model}
         if max_output_tokens is not None:
             fields[self._limit_field()] = int(max_output_tokens)
+        if temperature is not None:
+            fields["temperature"] = check_temperature(temperature)
         if thread_id is not None and self.endpoint.is_overshoot:
             check_text("thread_id", thread_id)
             fields["thread_id"] = thread_id
@@ -288,7 +297,7 @@ def _read_answer(
     content = _content_text(message)
     reason = finish_reason(choices[0].raw("finish_reason"))
     refusal = message.raw("refusal")
-    output, error_text = _judge(
+    output, error_text = judge_content(
         content, reason, refusal if isinstance(refusal, str) else None, request._reader
     )
     name, answer_id = fields.raw("model"), fields.raw("id")
@@ -318,7 +327,7 @@ def _content_text(message: Fields) -> str | None:
     return "".join(texts)
 
 
-def _judge(
+def judge_content(
     content: str | None,
     reason: FinishReason | None,
     refusal: str | None,

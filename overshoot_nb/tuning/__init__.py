@@ -1,0 +1,23 @@
+"""From a guess to a measured prompt, on the pictures that the model saw.
+
+::
+
+    run            what all of this needs of a stream
+    asking         a prompt version, asked about a stored sample
+    answer_cache   identical requests are asked once
+    later_answers  what was asked later, by version and sample
+    backfill       one version over many samples, while the stream goes on
+    side_columns   its answers, beside the rows of the table
+    fields         the fields of an answer, and what they can say
+    labels         what the answers should be
+    statistics     intervals, paired tests, numbers of labels
+    scoring        right and wrong by version and field; flips; confusion
+    stability      answers that flicker
+    comparison     frames x prompts x models
+    comparison_grid  how that looks
+    pictures       frames, streams and DataFrames as samples
+    prompt_diff    what changed from one version to another
+    prompt_file    a version as a TOML file, and as a cell
+    suggesting     better prompts from a language model
+    tunable        all of it as methods of a stream
+"""

@@ -1,0 +1,36 @@
+"""What tuning needs of a run, whether it goes on, is over, or was loaded from a file."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from overshoot_nb.journal import Journal
+from overshoot_nb.prompts import PromptHistory
+from overshoot_nb.service import Service
+from overshoot_nb.settings import StreamSettings
+
+__all__ = ["Run"]
+
+
+class Run(Protocol):
+    """Rows, pictures and prompts of one stream; :class:`~overshoot_nb.lifecycle.Lifecycle` is one.
+
+    Attributes:
+        journal: rows, pictures, labels and later answers.
+        prompts: what was asked.
+        settings: what it does, or did.
+        service: whom it asks, or asked.
+    """
+
+    journal: Journal
+    prompts: PromptHistory
+    settings: StreamSettings
+    service: Service
+
+    @property
+    def stream_id(self) -> str:
+        """Its id in the rows."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it still takes samples."""
