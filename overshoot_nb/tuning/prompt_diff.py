@@ -1,0 +1,170 @@
+"""``PromptDiff``: what changed from one prompt version to another."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from overshoot_nb.prompts import PromptVersion
+
+__all__ = ["PromptDiff", "Segment", "segments_of"]
+
+#: "same" stands in both texts, "removed" in the old one, "added" in the new one.
+Kind = Literal["same", "removed", "added"]
+#: A piece of a diff.
+Segment = tuple[Kind, str]
+
+#: Words, runs of white space, runs of the rest. Chinese and Japanese have no spaces between words:
+#: each of their characters stands alone.
+_ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]+")
+
+#: Comparing takes time with the product of the lengths; longer texts are compared by lines.
+_MOST_PAIRS = 4_000_000
+
+#: How changed text that is nothing but white space is made visible.
+_VISIBLE_SPACE = str.maketrans({" ": "·", "\t": "⇥", "\n": "↵\n", "\r": "␍"})
+
+_FIELDS = ("model", "max_output_tokens", "temperature", "output_schema")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDiff:
+    """What changed from one prompt version to another. Made by :meth:`between`.
+
+    The value of a cell shows it. It is false where both ask the same.
+
+    Attributes:
+        old, new: the versions.
+        segments: the prompt by words. "same" and "removed" joined are the old text, exactly;
+            "same" and "added" the new one.
+        changes: what else changed: (old, new) of "model", "max_output_tokens", "temperature"
+            and "output_schema".
+    """
+
+    old: PromptVersion
+    new: PromptVersion
+    segments: tuple[Segment, ...]
+    changes: Mapping[str, tuple[Any, Any]]
+
+    @classmethod
+    def between(cls, old: PromptVersion, new: PromptVersion) -> PromptDiff:
+        """Compare two versions, of the same stream or not."""
+        pairs = {name: (getattr(old, name), getattr(new, name)) for name in _FIELDS}
+        changes = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        return cls(old, new, segments_of(old.text, new.text), changes)
+
+    @property
+    def schema_segments(self) -> tuple[Segment, ...]:
+        """The schemas by lines of indented JSON; empty where they are the same."""
+        if "output_schema" not in self.changes:
+            return ()
+        before, after = map(_schema_lines, self.changes["output_schema"])
+        matcher = SequenceMatcher(None, before, after, autojunk=False)
+        return tuple((kind, line) for kind, run in _runs(matcher, before, after) for line in run)
+
+    def __bool__(self) -> bool:
+        return bool(self.changes) or any(kind != "same" for kind, _ in self.segments)
+
+    def __repr__(self) -> str:
+        head = f"v{self.old.version} -> v{self.new.version}"
+        if not self:
+            return f"{head}: both ask the same"
+        lines = [head, *(f"{name}: {before} -> {after}" for name, before, after in self._plain())]
+        lines.append("".join(_marked(kind, text) for kind, text in self.segments))
+        if schema := self.schema_segments:
+            signs = {"same": " ", "removed": "-", "added": "+"}
+            lines.append("output_schema:")
+            lines += [f"{signs[kind]} {line.rstrip()}" for kind, line in schema]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = f"<strong>v{self.old.version} → v{self.new.version}</strong>"
+        if not self:
+            return f"<div>{head}: both ask the same</div>"
+        parts = [f"<div>{head}</div>"]
+        for name, before, after in self._plain():
+            changed = _element("removed", before) + " → " + _element("added", after)
+            parts.append(f"<div><code>{name}</code> {changed}</div>")
+        parts.append(_block("".join(_element(kind, text) for kind, text in self.segments)))
+        if schema := self.schema_segments:
+            parts.append("<div><code>output_schema</code></div>")
+            signs = {"same": "  ", "removed": "- ", "added": "+ "}
+            lines = "".join(_element(kind, signs[kind] + line) for kind, line in schema)
+            parts.append(_block(lines, "font-family: monospace"))
+        return f'<div style="{_FRAME}">{"".join(parts)}</div>'
+
+    def _plain(self) -> Iterator[tuple[str, str, str]]:
+        """Name, old and new value of what fits on a line."""
+        for name, pair in self.changes.items():
+            if name != "output_schema":
+                before, after = ("default" if value is None else str(value) for value in pair)
+                yield name, before, after
+
+
+def segments_of(old: str, new: str) -> tuple[Segment, ...]:
+    """What changed from one text to another, by words; by lines where both are very long."""
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    if len(before) * len(after) <= _MOST_PAIRS:
+        # Spaces alone are no likeness: they are kept only beside words that are.
+        matcher = SequenceMatcher(str.isspace, before, after, autojunk=False)
+    else:
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+        matcher = SequenceMatcher(None, before, after)
+    runs = ((kind, "".join(tokens)) for kind, tokens in _runs(matcher, before, after))
+    return tuple((kind, text) for kind, text in runs if text)
+
+
+def _runs(
+    matcher: SequenceMatcher[str], before: Sequence[str], after: Sequence[str]
+) -> Iterator[tuple[Kind, Sequence[str]]]:
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            yield "same", before[i1:i2]
+        else:
+            yield "removed", before[i1:i2]
+            yield "added", after[j1:j2]
+
+
+def _schema_lines(schema: Mapping[str, Any] | None) -> list[str]:
+    if schema is None:
+        return ["no schema\n"]
+    text = json.dumps(dict(schema), indent=2, ensure_ascii=False, default=str)
+    return [f"{line}\n" for line in text.split("\n")]
+
+
+# ---- how it looks --------------------------------------------------------------------------------
+
+_FRAME = "border-left: 3px solid currentColor; padding: 2px 0 2px 10px"
+# Half transparent, so that it is legible in light and dark; lines too, for those who see no colour.
+_STYLES = {
+    "removed": ("del", "background: rgba(248, 81, 73, .25); text-decoration: line-through"),
+    "added": ("ins", "background: rgba(46, 160, 67, .25); text-decoration: underline"),
+}
+
+
+def _visible(text: str) -> str:
+    return text.translate(_VISIBLE_SPACE) if text.isspace() else text
+
+
+def _marked(kind: str, text: str) -> str:
+    """The marks of wdiff."""
+    if kind == "removed":
+        return f"[-{_visible(text)}-]"
+    return f"{{+{_visible(text)}+}}" if kind == "added" else text
+
+
+def _element(kind: str, text: str) -> str:
+    if kind == "same":
+        return html.escape(text)
+    tag, style = _STYLES[kind]
+    return f'<{tag} style="color: inherit; {style}">{html.escape(_visible(text))}</{tag}>'
+
+
+def _block(content: str, style: str = "") -> str:
+    return f'<div style="white-space: pre-wrap; overflow-wrap: anywhere; {style}">{content}</div>'
