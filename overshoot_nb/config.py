@@ -14,6 +14,7 @@ from .redaction import display_url
 
 __all__ = [
     "DEFAULT_BASE_URL",
+    "ENV_ANSWER_CACHE",
     "ENV_API_KEY",
     "ENV_BASE_URL",
     "ENV_CACHE_DIR",
@@ -67,6 +68,8 @@ MAX_IN_FLIGHT = 1
 MAX_IN_FLIGHT_BATCH = 4
 #: Bytes of sampled JPEGs kept for a stream.
 KEEP_FRAMES_BYTES = 256 * 1024 * 1024
+#: Bytes of the file that keeps answers, so that identical requests are asked once.
+ANSWER_CACHE_BYTES = 64 * 1024 * 1024
 
 # ---- where answers come from -------------------------------------------------------------------
 DEFAULT_BASE_URL = "https://api.overshoot.ai/v1beta"
@@ -84,6 +87,8 @@ _GATEWAY_PATH = "/v0.2"
 ENV_API_KEY = "OVERSHOOT_API_KEY"
 ENV_BASE_URL = "OVERSHOOT_BASE_URL"
 ENV_CACHE_DIR = "OVERSHOOT_CACHE_DIR"
+#: "0" keeps no answers.
+ENV_ANSWER_CACHE = "OVERSHOOT_ANSWER_CACHE"
 KEYRING_SERVICE = "overshoot"
 
 
