@@ -18,6 +18,7 @@ from .journal import Journal
 from .preview import Preview
 from .prompts import PromptHistory, PromptVersion, asked_by
 from .reception import ErrorCallback, Reception, ResultCallback
+from .run_registry import remember_run
 from .runtime import Runtime
 from .service import Service
 from .settings import StreamChanges, StreamSettings
@@ -157,6 +158,7 @@ class Lifecycle:
             self._on_start()
             self._runtime.close_at_exit(self, self.close)
             await self.session.open()
+            remember_run(self.stream_id, self)
             self.info = self.session.info
         except BaseException as error:
             await self.session.stop()

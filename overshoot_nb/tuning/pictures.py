@@ -1,0 +1,286 @@
+"""Whatever holds pictures as samples that can be asked about: streams, rows, stores, images."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from overshoot_nb.errors import SampleNotKeptError, ValidationError
+from overshoot_nb.frames import FrameStore, StoredSample
+from overshoot_nb.run_registry import find_run
+from overshoot_nb.sample_log import FATES
+from overshoot_nb.types import EncodedFrame, Sample
+
+from .images import ImageEncoder, is_pillow_image
+from .run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Subject", "run_behind", "subject_of"]
+
+_ACCEPTED = (
+    "a stream, its frames, rows of its DataFrame, or an iterable of samples, JPEG bytes, Pillow "
+    "images, uint8 RGB arrays or paths of image files"
+)
+_HAS_ROW = (FATES.index("result"), FATES.index("error"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """Samples to ask about.
+
+    Attributes:
+        samples: in the order in which they are shown; each index is there once.
+        missing: why each of those that were meant, too, cannot be asked about, by index.
+        run: the run that they are of, or None.
+        result_ids: ids of the samples' rows, for a server that is asked by these.
+    """
+
+    samples: tuple[Sample, ...]
+    missing: Mapping[int, str] = field(default_factory=dict)
+    run: Run | None = None
+    result_ids: Mapping[int, str] = field(default_factory=dict)
+
+
+def run_behind(what: Any) -> Run | None:
+    """The run that the pictures of ``what`` belong to; None where it is no stream and no rows.
+
+    Raises:
+        ValidationError: rows whose stream is gone, of several streams, or of none.
+    """
+    if _is_frame(what):
+        return _run_of_rows(what)
+    run = getattr(what, "_run", what)
+    return cast(Run, run) if hasattr(run, "journal") and hasattr(run, "prompts") else None
+
+
+def subject_of(
+    what: Any,
+    *,
+    last: float | None = None,
+    samples: Iterable[int] | None = None,
+    by_result: bool = False,
+) -> Subject:
+    """The samples in whatever holds pictures.
+
+    Of a stream, all that have a row or a picture; of rows, theirs. Pictures from elsewhere are
+    numbered from 0. A JPEG that fits into what streams send and is upright stays as it is; other
+    pictures are encoded as a stream would.
+
+    Args:
+        what: a stream or anything else with a ``frames`` store, a frame store, rows of
+            ``stream.df``, or an iterable of pictures.
+        last: only samples of the last so many seconds of the video.
+        samples: only these indices, in this order.
+        by_result: the server is asked by the ids of rows, so that pictures need not be there.
+
+    Raises:
+        ValidationError: this is nothing that holds pictures, or a parameter cannot be used.
+        LookupError: there is no sample of an index.
+        OSError: an image file cannot be read.
+    """
+    wanted = _indices(samples)
+    _check_last(last, wanted)
+    run = run_behind(what)
+    if run is not None:
+        rows = _indices(what["sample"]) if _is_frame(what) else None
+        subject = _of_run(run, rows, last, wanted, by_result)
+    else:
+        store = what if isinstance(what, Mapping) else getattr(what, "frames", None)
+        if isinstance(store, Mapping):
+            subject = _of_store(store, last, wanted)
+        else:
+            subject = _chosen(_from_pictures(what), last, wanted)
+    if not subject.samples and not subject.missing:
+        raise ValidationError("there is no sample to ask about: none was taken, or none is meant")
+    return subject
+
+
+# ---- which ones --------------------------------------------------------------------------------
+
+
+def _indices(samples: Any) -> list[int] | None:
+    """Checked sample indices, each once."""
+    if samples is None:
+        return None
+    if isinstance(samples, str | bytes) or not isinstance(samples, Iterable):
+        raise ValidationError(f"samples={samples!r} is not valid: it must be sample indices")
+    given = list(samples)
+    for index in given:
+        if not isinstance(index, Integral) or isinstance(index, bool) or index < 0:
+            raise ValidationError(
+                f"samples: {index!r} is no sample index: an index is an integer, 0 or more"
+            )
+    return list(dict.fromkeys(map(int, given)))
+
+
+def _check_last(last: float | None, wanted: list[int] | None) -> None:
+    if last is None:
+        return
+    if wanted is not None:
+        raise ValidationError("give last= or samples=, not both")
+    if not isinstance(last, Real) or isinstance(last, bool) or not 0 < last < math.inf:
+        raise ValidationError(f"last={last!r} is not valid: it must be a number of seconds, x > 0")
+
+
+def _chosen(samples: list[Sample], last: float | None, wanted: list[int] | None) -> Subject:
+    if wanted is not None:
+        by_index = {sample.index: sample for sample in samples}
+        if unknown := [index for index in wanted if index not in by_index]:
+            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(by_index)}")
+        samples = [by_index[index] for index in wanted]
+    elif last is not None and samples:
+        newest = max(sample.media_time for sample in samples)
+        samples = [sample for sample in samples if sample.media_time >= newest - last]
+    return Subject(tuple(samples))
+
+
+def _spans(indices: Collection[int]) -> str:
+    return f"{len(indices)}, from {min(indices)} to {max(indices)}" if indices else "none"
+
+
+# ---- of a run ----------------------------------------------------------------------------------
+
+
+def _is_frame(what: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(what, pandas.DataFrame)
+
+
+def _run_of_rows(rows: pd.DataFrame) -> Run:
+    missing = [name for name in ("stream_id", "sample") if name not in rows.columns]
+    if missing:
+        raise ValidationError(
+            f"the DataFrame has no column {' and no column '.join(missing)}: give rows of stream.df"
+        )
+    ids = [str(name) for name in rows["stream_id"].dropna().unique()]
+    if not ids:
+        raise ValidationError("the DataFrame has no rows of a stream")
+    runs = {name: find_run(name) for name in ids}
+    gone = [name for name, run in runs.items() if run is None]
+    if gone:
+        raise ValidationError(
+            f"the pictures of {', '.join(gone[:3])} are gone with the stream that had them: keep "
+            "the stream that client.streams.create(...) returns, or give the pictures themselves"
+        )
+    # A stream that was restarted has several ids, and counts its samples on.
+    if len({id(run) for run in runs.values()}) > 1:
+        raise ValidationError(
+            f"these are rows of {len(ids)} streams, whose samples have the same numbers: give "
+            f'those of one, such as df[df["stream_id"] == {ids[0]!r}]'
+        )
+    return cast(Run, runs[ids[0]])
+
+
+def _of_run(
+    run: Run, rows: list[int] | None, last: float | None, wanted: list[int] | None, by_result: bool
+) -> Subject:
+    journal = run.journal
+    times, fates = journal.log.read()
+    at, fate = np.frombuffer(times), np.frombuffer(fates, np.uint8)
+    if wanted is not None:
+        known = range(len(at)) if rows is None else set(rows)
+        if unknown := [index for index in wanted if index not in known]:
+            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(known)}")
+        indices = wanted
+    elif rows is not None:
+        indices = [index for index in rows if index < len(at)]
+    else:
+        has_row = set(np.flatnonzero(np.isin(fate, _HAS_ROW)).tolist())
+        indices = sorted(has_row.union(index for index in journal.frames if index < len(at)))
+    if last is not None and len(at):
+        first = _first_of_last(at, last)
+        indices = [index for index in indices if index >= first]
+
+    samples: list[Sample] = []
+    missing: dict[int, str] = {}
+    ids: dict[int, str] = {}
+    for index in indices:
+        row = journal.log[index].row
+        try:
+            if by_result and row is None:
+                missing[index] = f"sample {index} has no result that the server could be asked by"
+                continue
+            if row is not None:
+                ids[index] = journal.table[row].id
+            samples.append(journal.frames[index].sample)
+        except SampleNotKeptError as error:
+            if by_result and row is not None:
+                samples.append(_without_pictures(run, index, row))
+            else:
+                missing[index] = str(error)
+    return Subject(tuple(samples), missing, run, ids)
+
+
+def _first_of_last(times: np.ndarray[Any, Any], last: float) -> int:
+    """The first sample of the last seconds; a restart begins the video's time anew."""
+    backwards = np.flatnonzero(np.diff(times) < 0)
+    start = int(backwards[-1]) + 1 if len(backwards) else 0
+    return start + int(np.argmax(times[start:] >= times[-1] - last))
+
+
+def _without_pictures(run: Run, index: int, row: int) -> Sample:
+    result = run.journal.table[row]
+    captured_at = result.captured_at or datetime.now(UTC)
+    return Sample(index, result.mode, result.media_time, captured_at, ())
+
+
+# ---- from elsewhere ----------------------------------------------------------------------------
+
+
+def _of_store(store: Mapping[int, Any], last: float | None, wanted: list[int] | None) -> Subject:
+    if wanted is None or not isinstance(store, FrameStore):
+        return _chosen([_sample_in(store[index]) for index in store], last, wanted)
+    samples: list[Sample] = []
+    missing: dict[int, str] = {}
+    for index in wanted:
+        try:
+            samples.append(store[index].sample)
+        except SampleNotKeptError as error:
+            missing[index] = str(error)
+    return Subject(tuple(samples), missing)
+
+
+def _sample_in(item: Any) -> Sample:
+    if isinstance(item, StoredSample):
+        return item.sample
+    if isinstance(item, Sample):
+        return item
+    raise ValidationError(f"{type(item).__name__} is no sample; give {_ACCEPTED}")
+
+
+def _from_pictures(what: Any) -> list[Sample]:
+    pictures = [what] if _is_one_picture(what) else what
+    if not isinstance(pictures, Iterable):
+        raise ValidationError(f"{type(what).__name__} holds no pictures; give {_ACCEPTED}")
+    encoder = ImageEncoder()
+    now = datetime.now(UTC)
+    samples: list[Sample] = []
+    for number, picture in enumerate(pictures):
+        if isinstance(picture, Sample | StoredSample):
+            samples.append(_sample_in(picture))
+            continue
+        given = isinstance(picture, EncodedFrame)
+        frame = picture if given else encoder.frame(picture, f"picture {number}")
+        samples.append(Sample(number, "frame", frame.media_time, now, (frame,)))
+    indices = {sample.index for sample in samples}
+    if len(indices) < len(samples):
+        # Of several streams, or of none: their place is the one number that tells them apart.
+        return [replace(sample, index=number) for number, sample in enumerate(samples)]
+    return samples
+
+
+def _is_one_picture(what: Any) -> bool:
+    if isinstance(what, np.ndarray):
+        return what.ndim == 2 or (what.ndim == 3 and what.shape[2] in (1, 3, 4))
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Sample, StoredSample, EncodedFrame)
+    return isinstance(what, single) or is_pillow_image(what)
