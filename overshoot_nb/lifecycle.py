@@ -101,7 +101,8 @@ class Lifecycle:
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._restarting = False  # a run ends, the stream does not
-        first = PromptVersion(1, **asked_by(settings), _settings=settings)
+        server = service.endpoint.base_url
+        first = PromptVersion(1, **asked_by(settings), _settings=settings, _base_url=server)
         self.prompts = PromptHistory(first, self)
         self._new_session()
 

@@ -50,6 +50,8 @@ class PromptVersion:
     note: str = field(default="", compare=False)
     #: What the stream did with it, for `as_code`.
     _settings: StreamSettings | None = field(default=None, compare=False, repr=False)
+    #: The server that was asked, for `as_code`; its secrets are shown nowhere.
+    _base_url: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class PromptVersion:
     def as_code(self) -> str:
         """The cell that starts a stream with this version, as Python source.
 
-        Secrets of the source's URL are left out, and said to be.
+        Settings that are the defaults are left out. Secrets of URLs are too, and are said to be.
         """
         from .tuning.prompt_file import as_code
 
@@ -70,6 +72,7 @@ class PromptVersion:
         """Write it as a TOML file, for git; :meth:`load` and ``%overshoot --prompt-file`` read it.
 
         Raises:
+            ValidationError: it has a value that no stream could be asked with.
             OSError: the file cannot be written.
         """
         from .tuning.prompt_file import save
