@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
 from .config import Endpoint, resolve_endpoint
-from .errors import NotFoundError
+from .errors import NotFoundError, ValidationError
+from .prompts import PromptVersion
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings
 from .stream import Stream
@@ -35,15 +36,34 @@ def client() -> Overshoot:
 
 def watch(
     source: object,
-    prompt: str,
+    prompt: str | None = None,
     model: str | None = None,
+    *,
+    kept: PromptVersion | None = None,
     **parameters: Unpack[StreamParameters],
 ) -> Stream:
     """Start a stream and return it at once; parameters as in ``client.streams.create``.
 
+    Args:
+        source: what to watch.
+        prompt: what to ask; may be left out beside ``kept``.
+        model: the model to ask. Default: that of ``kept``, else the server's.
+        kept: a version that was kept in a file: prompt, model, schema and limits. What is given
+            beside it takes their place.
+        parameters: None leaves it to ``kept``, or to the default.
+
     Raises:
+        ValidationError: there is no prompt.
         OvershootError: as ``client.streams.create``.
     """
+    if kept is not None:
+        prompt = kept.text if prompt is None else prompt
+        model = kept.model if model is None else model
+        for name in ("output_schema", "max_output_tokens", "temperature"):
+            if parameters.get(name) is None:
+                parameters[name] = getattr(kept, name)
+    if prompt is None:
+        raise ValidationError("prompt is missing: give what to ask")
     asked, runtime = client(), get_runtime()
     name = model if model is not None else runtime.run(asked.default_model())
     settings = StreamSettings.build(source, prompt, name, **parameters)

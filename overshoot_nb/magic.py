@@ -15,6 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from . import config, interactive
 from .errors import OvershootError
+from .prompts import PromptVersion
 from .settings import StreamParameters
 from .stream import Stream
 from .types import Transport
@@ -47,6 +48,12 @@ def _start_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("source", help="file, URL (http, rtsp, rtmp, m3u8), camera or camera:1")
     add("prompt", nargs="*", help="what to ask; in a %%%%overshoot cell, the cell's body")
+    add(
+        "--prompt-file",
+        metavar="FILE",
+        help="TOML file with prompt, model, schema and limits, as PromptVersion.save() writes it; "
+        "what is given beside it (a prompt, -m, --schema) wins over what it says",
+    )
     add("-o", "--out", metavar="NAME", help="bind the stream to this name")
     add("-m", "--model", help="model name; see %%overshoot models")
     add("--mode", choices=("frame", "clip"), help="frame, or clip when a clip option is given")
@@ -95,12 +102,16 @@ class OvershootMagics(Magics):
             %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
                        [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
                        [--transport webrtc|native]
+            %overshoot SOURCE --prompt-file FILE [options]
             %overshoot status              the streams that were started, and their figures
             %overshoot models              the models that can be asked
             %overshoot stop [NAME|ID]      end one stream, or all
 
             %%overshoot SOURCE [options]
             the prompt, in as many lines as it takes
+
+        ``--prompt-file`` takes prompt, model, schema and limits from a file that
+        ``stream.prompts[1].save("p.toml")`` wrote; what is given beside it wins over the file.
 
         The stream is the value (``_``, or NAME with ``-o``); ``_.df`` grows while it runs.
         ``%overshoot --help`` describes each option.
@@ -127,7 +138,7 @@ class OvershootMagics(Magics):
         prompt = " ".join(args.prompt) if cell is None else cell.strip()
         if cell is not None and args.prompt:
             raise UsageError("%%overshoot takes its prompt from the cell, so the line has none")
-        if not prompt:
+        if not prompt and args.prompt_file is None:
             raise UsageError('%overshoot needs a prompt: %overshoot clip.mp4 "Read the signs"')
         parameters: StreamParameters = {
             "mode": args.mode,
@@ -140,7 +151,8 @@ class OvershootMagics(Magics):
         }
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {args.out}: not a name that a variable can have")
-        stream = interactive.watch(args.source, prompt, args.model, **parameters)
+        kept = None if args.prompt_file is None else _kept(args.prompt_file)
+        stream = interactive.watch(args.source, prompt or None, args.model, kept=kept, **parameters)
         if args.out is not None:
             self._names[args.out] = stream
         return stream
@@ -189,6 +201,13 @@ _COMMANDS: dict[str, Callable[[OvershootMagics, list[str]], object]] = {
     "models": OvershootMagics._models,
     "stop": OvershootMagics._stop,
 }
+
+
+def _kept(path: str) -> PromptVersion:
+    try:
+        return PromptVersion.load(path)
+    except OSError as error:
+        raise UsageError(f"--prompt-file {path}: {error.strerror}") from None
 
 
 def _split(line: str) -> list[str]:

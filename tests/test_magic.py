@@ -89,6 +89,47 @@ def test_a_schema_comes_from_a_variable_a_file_or_the_line(kernel, folder):
         assert kernel.run("bool(typed.df['out.brightness'].notna().all())") == "True"
 
 
+def test_a_prompt_file_says_what_to_ask(kernel, folder):
+    schema = {"type": "object", "properties": {"brightness": {"type": "number"}}}
+    kernel.run(
+        "from overshoot_nb.prompts import PromptVersion\n"
+        "PromptVersion(1, 'How bright is it?\\nIn numbers.', 'local/scene', "
+        f"{schema!r}, 200).save('p.toml')"
+    )
+    shown = kernel.run("%overshoot 'my clip.mp4' --prompt-file p.toml -o kept --interval 1")
+    assert "<Stream" in shown, shown
+    assert kernel.run("kept.prompt") == "'How bright is it?\\nIn numbers.'"
+    assert kernel.run("(kept.model, kept.settings.max_output_tokens)") == "('local/scene', 200)"
+    kernel.until("not kept.is_active")
+    assert kernel.run("len(kept.df)") == "2"
+    assert kernel.run("bool(kept.df['out.brightness'].notna().all())") == "True"
+    # The version that runs is the one that was kept.
+    loaded = "PromptVersion.load('p.toml').parameters == kept.prompts[1].parameters"
+    assert kernel.run(loaded) == "True"
+
+
+@pytest.mark.parametrize(
+    ("cell", "asked"),
+    [
+        ("%overshoot 'my clip.mp4' 'Is it dark?' --prompt-file q.toml", "Is it dark?"),
+        ("%%overshoot 'my clip.mp4' --prompt-file q.toml\nIs it dark?", "Is it dark?"),
+        ("%overshoot 'my clip.mp4' --prompt-file q.toml", "How bright is it?"),
+    ],
+)
+def test_what_is_given_beside_a_prompt_file_wins(kernel, folder, cell, asked):
+    (folder / "q.toml").write_text(
+        'prompt = "How bright is it?"\nmodel = "local/scene"\nmax_output_tokens = 100\n'
+        """output_schema = '{"type": "object", "properties": {"a": {"type": "null"}}}'"""
+    )
+    kernel.run("other = {'type': 'object', 'properties': {'brightness': {'type': 'number'}}}")
+    line, _, body = cell.partition("\n")
+    kernel.run(f"{line} -m local/auto --schema other -o beside\n{body}".rstrip())
+    assert kernel.run("print(beside.prompt)").strip() == asked
+    assert kernel.run("beside.settings.output_schema == other") == "True"
+    assert kernel.run("(beside.model, beside.settings.max_output_tokens)") == "('local/auto', 100)"
+    kernel.run("%overshoot stop beside")
+
+
 def test_expressions_expand_on_the_line(kernel):
     kernel.run("path = 'my clip.mp4'")
     kernel.run("%overshoot '{path}' 'How bright is it?' -o expanded")
@@ -117,13 +158,16 @@ def test_status_and_models_are_tables(kernel):
         ("%overshoot clip.mp4 'text' --model no/such", "local/read"),
         ("%overshoot clip.mp4 'text' --schema nowhere", "no variable of this name"),
         ("%overshoot clip.mp4 'text' -o 1x", "not a name"),
+        ("%overshoot clip.mp4 --prompt-file none.toml", "none.toml: No such file"),
+        ("%overshoot clip.mp4 --prompt-file bad.toml", "bad.toml: unknown key 'promt'"),
         ("%overshoot clip.mp4 'unbalanced", "quotation"),
         ("%overshoot stop no-such-stream", "no-such-stream"),
         ("%overshoot status now", "takes no more words"),
         ("%%overshoot clip.mp4 'a prompt'\nanother", "has none"),
     ],
 )
-def test_mistakes_get_one_clear_line(kernel, line, message):
+def test_mistakes_get_one_clear_line(kernel, folder, line, message):
+    (folder / "bad.toml").write_text('model = "m"\npromt = "Read"\n')
     shown = kernel.run(line)
     assert shown.startswith("UsageError: ")
     assert message in shown
@@ -140,6 +184,7 @@ def test_help_shows_every_form(kernel):
         "--schema",
         "--model",
         "--mode",
+        "--prompt-file",
         "--out",
     ):
         assert word in shown
