@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
+from .progress import TICK_SECONDS, ProgressBar
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
 from .sources import SourceConfig, as_source
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["analyze"]
 
 logger = logging.getLogger("overshoot_nb")
-
-#: How often the bar is drawn, and how soon an interrupt is seen.
-TICK_SECONDS = 0.1
 
 
 def analyze(
@@ -95,7 +91,7 @@ def _watch(stream: Stream, progress: bool) -> bool:
         over = runtime.submit(stream._life.wait_over(drain=True))
         while True:
             try:
-                over.result(TICK_SECONDS)
+                over.result(TICK_SECONDS)  # an interrupt is seen as soon
                 break
             except TimeoutError:
                 _draw(bar, stream)
@@ -106,25 +102,16 @@ def _watch(stream: Stream, progress: bool) -> bool:
     finally:
         if bar is not None:
             _draw(bar, stream)
-            if stream.state == "ended":
-                bar.total = bar.n  # the file's own duration is an estimate
-                bar.refresh()
-            bar.close()
+            bar.close(complete=stream.state == "ended")  # the file's own duration is an estimate
 
 
-def _bar(stream: Stream) -> Any:
-    # tqdm.auto warns in a kernel without ipywidgets, where its text bar works as well.
-    kind = "tqdm.std" if importlib.util.find_spec("ipywidgets") is None else "tqdm.auto"
-    tqdm = importlib.import_module(kind).tqdm
+def _bar(stream: Stream) -> ProgressBar:
     duration = stream.duration
     total = None if duration is None else expected_samples(stream.settings.processing, duration)
-    return tqdm(total=total, desc=stream.settings.source.label, unit="sample", leave=True)
+    return ProgressBar(stream.settings.source.label, total)
 
 
-def _draw(bar: Any, stream: Stream) -> None:
-    if bar is None:
-        return
-    stats = stream.stats
-    if stats.errors:
-        bar.set_postfix(errors=stats.errors, refresh=False)
-    bar.update(stats.results + stats.errors - bar.n)
+def _draw(bar: ProgressBar | None, stream: Stream) -> None:
+    if bar is not None:
+        stats = stream.stats
+        bar.draw(stats.results + stats.errors, stats.errors)

@@ -375,6 +375,11 @@ class ServerClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http!r})"
 
+    @property
+    def closed(self) -> bool:
+        """True once :meth:`close` was called."""
+        return self._http.closed
+
     async def close(self) -> None:
         """Close the connections; streams of the server stay. Idempotent.
 

@@ -34,7 +34,7 @@ ASIDE = ".broken"
 EVICTED_SHARE = 10
 #: Seconds of another kernel's writing that are waited for; a cache that is waited for is useless.
 LOCKED_SECONDS = 1.0
-#: How often the last use of an answer is noted, in seconds: reading is then nearly always just that.
+#: How often, in seconds, the last use of an answer is noted: most reading then writes nothing.
 USE_SECONDS = 60.0
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

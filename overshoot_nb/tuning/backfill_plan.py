@@ -1,0 +1,175 @@
+"""What a backfill is to do, worked out from its parameters and checked before it starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.prompts import ASKED, PromptVersion
+from overshoot_nb.service import ChatService, GatewayService, Service
+from overshoot_nb.table import ResultTable
+from overshoot_nb.validation import (
+    check_max_output_tokens,
+    check_output_schema,
+    check_temperature,
+    check_text,
+)
+
+from .run import Run
+
+__all__ = [
+    "asked_otherwise",
+    "check_column",
+    "check_service",
+    "is_closed",
+    "require_open",
+    "samples_meant",
+]
+
+
+def asked_otherwise(
+    run: Run, prompt: str | PromptVersion | None, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that is to be asked, as fields of a version.
+
+    Raises:
+        ValidationError: something of it cannot be asked.
+    """
+    if isinstance(prompt, PromptVersion):
+        base = prompt
+    else:
+        base = run.prompts.current
+        if prompt is not None:
+            changes = {"text": prompt, **changes}
+    asked = {name: getattr(base, name) for name in ASKED} | dict(changes)
+    check_text("prompt", asked["text"])
+    check_text("model", asked["model"])
+    check_max_output_tokens(asked["max_output_tokens"])
+    if asked["max_output_tokens"] is not None:
+        asked["max_output_tokens"] = int(asked["max_output_tokens"])
+    if asked["temperature"] is not None:
+        asked["temperature"] = check_temperature(asked["temperature"])
+    schema = asked["output_schema"]
+    # The first check of a schema loads its library: only where it is one that nobody checked.
+    if schema is not None and all(schema != known.output_schema for known in run.prompts):
+        asked["output_schema"] = check_output_schema(schema)
+    return asked
+
+
+def samples_meant(run: Run, last: float | None, samples: Iterable[int] | None) -> list[int]:
+    """Indices of the samples to ask about, the oldest first.
+
+    Raises:
+        ValidationError: the parameters make no sense, or mean no sample.
+        LookupError: there is no sample of an index.
+    """
+    if samples is not None:
+        if last is not None:
+            raise ValidationError("last and samples both say which samples: give one of them")
+        return _listed(run, samples)
+    if last is None:
+        meant = [result.sample for result in run.journal.table]
+        if not meant:
+            raise ValidationError("no sample has a row yet: wait for the first answer")
+    else:
+        meant = _recent(run, last)
+    return sorted(set(meant))
+
+
+def _listed(run: Run, samples: Iterable[int]) -> list[int]:
+    try:
+        listed = list(samples)
+    except TypeError:
+        raise ValidationError(
+            f"samples={samples!r} is not valid: give sample indices, such as range(10, 20)"
+        ) from None
+    count = len(run.journal.log)
+    for index in listed:
+        if not isinstance(index, Integral) or isinstance(index, bool):
+            raise ValidationError(f"samples has {index!r}: a sample index is a whole number")
+        if not 0 <= index < count:
+            raise LookupError(f"no sample {index}: there are {count:,}, counted from 0")
+    if not listed:
+        raise ValidationError("samples is empty: there is nothing to ask about")
+    return sorted({int(index) for index in listed})
+
+
+def _recent(run: Run, last: float) -> list[int]:
+    """Samples with a row of the newest run's last seconds."""
+    number = isinstance(last, Real) and not isinstance(last, bool)
+    if not number or not 0 < last < math.inf:
+        raise ValidationError(f"last={last!r} is not valid: it must be a number of seconds above 0")
+    rows = run.journal.table.results_since(0)
+    if not rows:
+        raise ValidationError("no sample has a row yet: wait for the first answer")
+    # A restart counts media time from 0 again, under another stream_id.
+    newest_run = rows[-1].stream_id
+    log = run.journal.log
+    newest = log[len(log) - 1].media_time
+    meant = []
+    for row in reversed(rows):
+        if row.stream_id != newest_run:
+            break
+        if row.media_time >= newest - last:
+            meant.append(row.sample)
+    if not meant:
+        raise ValidationError(
+            f"last={last:g}: no sample of the last {last:g} s has a row; the newest that has one "
+            f"is at {rows[-1].media_time:g} s of the video, the newest of all at {newest:g} s"
+        )
+    return meant
+
+
+def check_column(run: Run, column: str) -> None:
+    """Refuse a column that the table has already, or whose parts would be another's.
+
+    Raises:
+        ValidationError: it is no name, or taken.
+    """
+    check_text("column", column)
+    if column in ResultTable().df.columns or column == "out" or column.startswith("out."):
+        raise ValidationError(f"column={column!r} is a column of the rows themselves")
+    for other in run.journal.later.columns:
+        if column.startswith(f"{other}.") or other.startswith(f"{column}."):
+            raise ValidationError(
+                f"column={column!r} would be mixed up with the parts of column {other!r}"
+            )
+
+
+def is_closed(service: Service) -> bool:
+    """Whether the client of a service was closed."""
+    return isinstance(service, ChatService | GatewayService) and service.api.closed
+
+
+def require_open(service: Service) -> None:
+    """Refuse to ask with a client that was closed.
+
+    Raises:
+        StreamClosedError: it was.
+    """
+    if is_closed(service):
+        raise StreamClosedError(
+            "the client that would be asked is closed; pass client=Overshoot(...) to backfill()",
+            "its client was closed",
+        )
+
+
+def check_service(run: Run, service: Service) -> None:
+    """Refuse whom nobody can ask about the samples of a run.
+
+    Raises:
+        StreamClosedError: its client was closed.
+        ValidationError: a v0.2 server that did not take the pictures itself.
+    """
+    require_open(service)
+    if not isinstance(service, GatewayService):
+        return
+    own = isinstance(run.service, GatewayService)
+    if not own or run.service.endpoint.base_url != service.endpoint.base_url:
+        raise ValidationError(
+            f"client={service.endpoint.shown} is a v0.2 server, which can only be asked about the "
+            "pictures that it took itself: give a client of a chat server"
+        )

@@ -1,0 +1,202 @@
+"""``BackfillWork``: asking about many stored samples, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from overshoot_nb.chat_session import FATAL, HOPELESS_AFTER
+from overshoot_nb.errors import (
+    ApiError,
+    NetworkError,
+    NotFoundError,
+    SampleNotKeptError,
+    StreamClosedError,
+)
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.types import Sample, StreamInferenceResult
+
+from .asking import Asked, Asker, Question, result_of
+from .budget import Account
+from .run import Run
+from .tally import Outcome, Tally
+
+__all__ = ["BackfillWork", "let_go_of_locals"]
+
+#: A server that answered before is given up after so many failures in a row.
+LOST_AFTER = 10
+
+
+class BackfillWork:
+    """Asks one version about the samples of a tally that have no outcome. On the runtime's loop.
+
+    Args:
+        run: whose samples.
+        version: what to ask.
+        tally: the samples, and what became of them.
+        asker: whom to ask.
+        max_in_flight: requests under way at once.
+        closed: whether the server's client was closed.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        version: PromptVersion,
+        tally: Tally,
+        asker: Asker,
+        *,
+        max_in_flight: int,
+        closed: Callable[[], bool],
+    ) -> None:
+        self._journal = run.journal
+        self._run = run
+        self._version = version
+        self._tally = tally
+        self._asker = asker
+        self._max_in_flight = max_in_flight
+        self._closed = closed
+        self._answers = 0
+        self._failures = 0  # in a row
+
+    async def carry_out(self, account: Account) -> str:
+        """Ask about all; returns why it stopped before that, or "".
+
+        Args:
+            account: what may be spent.
+
+        Raises:
+            ValidationError: the version cannot be asked.
+            StreamClosedError: the server's client was closed.
+            OvershootError: asking on would be in vain.
+        """
+        self._failures = 0
+        question = await self._asker.prepare(self._version)
+        # With many samples it takes a while, which the streams of this loop need not wait for.
+        waiting = await asyncio.to_thread(self._unanswered)
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while waiting or under_way:
+                refusal = account.refusal(len(under_way)) if waiting else "all are asked about"
+                if refusal is None and len(under_way) < self._max_in_flight:
+                    asking = self._ask(question, waiting.popleft(), account)
+                    under_way.add(asyncio.create_task(asking))
+                elif under_way:
+                    finished, under_way = await asyncio.wait(
+                        under_way, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for task in finished:
+                        task.result()
+                else:
+                    return refusal or ""
+            return ""
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _unanswered(self) -> deque[int]:
+        """The samples to ask about, oldest first: their pictures are the next to go."""
+        waiting: deque[int] = deque()
+        for index in self._tally.remaining:
+            known = self._journal.answer(index, self._version.version)
+            if known is not None and _is_answer(known):
+                self._tally.known += 1
+                self._keep(index, known)
+                continue
+            try:
+                self._sample(index, self._row(index))
+            except SampleNotKeptError as gone:
+                self._miss(index, self._why_gone(index, gone))
+            else:
+                waiting.append(index)
+        return waiting
+
+    async def _ask(self, question: Question, index: int, account: Account) -> None:
+        row = self._row(index)
+        try:
+            sample = self._sample(index, row)
+        except SampleNotKeptError as error:
+            self._miss(index, self._why_gone(index, error))
+            return
+        outcome: Asked | Exception
+        try:
+            outcome = await self._asker.ask(question, sample, result_id=row.id if row else "")
+        except (ApiError, NetworkError) as error:
+            if self._closed():
+                raise StreamClosedError(
+                    "the client that was asked is closed", "its client was closed"
+                ) from None
+            account.failed()
+            if self._asker.by_result and isinstance(error, NotFoundError):
+                self._miss(index, str(error))
+                return
+            outcome = error
+        else:
+            self._answered(outcome, account)
+        stream_id = row.stream_id if row is not None else self._run.stream_id
+        result = result_of(question, sample, stream_id, outcome)
+        if row is not None:
+            result = replace(result, frame_times=row.frame_times)
+        self._keep(index, result)
+        if isinstance(outcome, Exception):
+            self._judge(outcome)
+
+    def _answered(self, asked: Asked, account: Account) -> None:
+        if asked.cached:
+            self._tally.known += 1
+            return
+        account.answered(asked.answer.usage)
+        self._answers += 1
+        self._failures = 0
+
+    def _judge(self, error: Exception) -> None:
+        """Raise ``error`` where no other sample would fare better."""
+        self._failures += 1
+        limit = LOST_AFTER if self._answers else HOPELESS_AFTER
+        if isinstance(error, FATAL) or self._failures >= limit:
+            raise error
+
+    def _row(self, index: int) -> StreamInferenceResult | None:
+        row = self._journal.log[index].row
+        return self._journal.table[row] if row is not None else None
+
+    def _sample(self, index: int, row: StreamInferenceResult | None) -> Sample:
+        """The sample; without its pictures where the server has them."""
+        if not self._asker.by_result:
+            return self._journal.frames[index].sample
+        if row is None or row.captured_at is None:
+            raise SampleNotKeptError(
+                f"sample {index} has no result, and a v0.2 server keeps the pictures of results"
+            )
+        return Sample(index, row.mode, row.media_time, row.captured_at, ())
+
+    def _why_gone(self, index: int, gone: SampleNotKeptError) -> str:
+        if (reason := self._journal.log[index].reason) is not None:
+            return f"sample {index} has no picture: {reason}"
+        return str(gone)
+
+    def _keep(self, index: int, result: StreamInferenceResult) -> None:
+        self._journal.later.put(result)
+        outcome: Outcome = "unusable" if _is_answer(result) else "failed"
+        self._tally.settle(index, "answered" if result.ok else outcome)
+        self._journal.touch()
+
+    def _miss(self, index: int, why: str) -> None:
+        self._tally.miss(index, why)
+        self._journal.touch()
+
+
+def _is_answer(result: StreamInferenceResult) -> bool:
+    """Whether the model said something, be it of use or not."""
+    return result.ok or bool(result.result) or result.finish_reason is not None
+
+
+def let_go_of_locals(error: BaseException) -> None:
+    """Drop the tracebacks of an error that is kept: their frames hold pictures."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
