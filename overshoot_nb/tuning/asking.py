@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from overshoot_nb._version import __version__
@@ -20,15 +22,20 @@ from overshoot_nb.api.chat import ChatAnswer, ChatClient, ChatRequest, judge_con
 from overshoot_nb.api.gateway import ApiClient
 from overshoot_nb.api.parsing import SchemaReader
 from overshoot_nb.api.results import reinfer_when_stored
+from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import NotFoundError, ValidationError
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.service import ChatService, GatewayService, Service
-from overshoot_nb.types import ResponseFormat, Sample, StreamInferenceResult
+from overshoot_nb.types import ReinferResult, ResponseFormat, Sample, StreamInferenceResult
 from overshoot_nb.validation import check_output_schema
 
 from .answer_cache import AnswerCache
 
 __all__ = ["Asked", "Asker", "ChatAsker", "Question", "ReinferAsker", "asker_of", "result_of"]
+
+#: A v0.2 server stores the pictures of a result 1 to 2 s after it, which is waited for. So long
+#: after a sample they are there, or gone for good.
+STORED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +106,7 @@ class ChatAsker:
         self._chat = chat
         self._format: ResponseFormat = response_format
         self._cache = cache
-        endpoint = chat.endpoint
-        # Another release of the embedded engine may read better.
-        self._who = f"{endpoint.base_url} {__version__ if endpoint.is_local else ''}"
+        self._who = _who(chat.endpoint)
 
     async def prepare(self, version: PromptVersion) -> Question:
         """See :class:`Asker`."""
@@ -123,29 +128,38 @@ class ChatAsker:
         """See :class:`Asker`."""
         request = question.request
         assert request is not None, "the question was prepared by another asker"
-        if self._cache is None:
+        if self._cache is None or not self._cache.enabled:
             return Asked(await self._chat.complete(request, sample), cached=False)
-        key = self._key(request, sample, repeat)
-        if (known := await asyncio.to_thread(self._cache.get, key)) is not None:
+        cache = self._cache
+
+        def look_up() -> tuple[str, ChatAnswer | None]:
+            # Hashing pictures takes longer than what else happens on the loop of the streams.
+            digest = hashlib.sha256(f"{self._who}\n{self._format}\n{repeat}\n".encode())
+            digest.update(request.body(sample))
+            key = digest.hexdigest()
+            return key, cache.get(key)
+
+        key, known = await asyncio.to_thread(look_up)
+        if known is not None:
             return Asked(known, cached=True)
         answer = await self._chat.complete(request, sample)
-        if answer.ok:  # what could not be used may be better next time
-            await asyncio.to_thread(self._cache.put, key, answer)
+        await _keep(cache, key, answer)
         return Asked(answer, cached=False)
-
-    def _key(self, request: ChatRequest, sample: Sample, repeat: int) -> str:
-        digest = hashlib.sha256(f"{self._who}\n{self._format}\n{repeat}\n".encode())
-        digest.update(request.body(sample))
-        return digest.hexdigest()
 
 
 class ReinferAsker:
-    """Asks a v0.2 server about the pictures that it keeps of a result. On the runtime's loop."""
+    """Asks a v0.2 server about the pictures that it keeps of a result. On the runtime's loop.
+
+    Args:
+        api: the server.
+        cache: where answers are kept, or None.
+    """
 
     by_result = True
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: ApiClient, *, cache: AnswerCache | None = None) -> None:
         self._api = api
+        self._cache = cache
 
     async def prepare(self, version: PromptVersion) -> Question:
         """See :class:`Asker`."""
@@ -161,21 +175,18 @@ class ReinferAsker:
                 f"sample {sample.index} has no result on the server, which keeps the pictures of "
                 "those alone"
             )
-        version = question.version
+        cache = self._cache if self._cache is not None and self._cache.enabled else None
+        key = self._key(question.version, sample, result_id, repeat)
+        if cache is not None:
+            known = await asyncio.to_thread(cache.get, key)
+            if known is not None:
+                return Asked(known, cached=True)
         started = time.perf_counter()
-        found = await reinfer_when_stored(
-            self._api,
-            result_id,
-            version.text,
-            version.model,
-            temperature=version.temperature,
-            max_tokens=version.max_output_tokens,
-            output_schema=version.output_schema,
-        )
+        found = await self._reinfer(question.version, sample, result_id)
         output, error = judge_content(found.content, found.finish_reason, None, question.reader)
         answer = ChatAnswer(
             id=found.id,
-            model=found.model or version.model,
+            model=found.model or question.version.model,
             content=found.content,
             ok=error is None,
             error=error,
@@ -185,7 +196,41 @@ class ReinferAsker:
             latency_ms=(time.perf_counter() - started) * 1e3,
             attempts=1,
         )
+        if cache is not None:
+            await _keep(cache, key, answer)
         return Asked(answer, cached=False)
+
+    async def _reinfer(
+        self, version: PromptVersion, sample: Sample, result_id: str
+    ) -> ReinferResult:
+        age = datetime.now(UTC) - sample.captured_at
+        fresh = age.total_seconds() < STORED_SECONDS
+        reinfer = partial(reinfer_when_stored, self._api) if fresh else self._api.reinfer
+        return await reinfer(
+            result_id,
+            version.text,
+            version.model,
+            temperature=version.temperature,
+            max_tokens=version.max_output_tokens,
+            output_schema=version.output_schema,
+        )
+
+    def _key(self, version: PromptVersion, sample: Sample, result_id: str, repeat: int) -> str:
+        # The time too: a server that numbers its results begins anew some day.
+        picture = [result_id, sample.captured_at.isoformat()]
+        asked = [_who(self._api.endpoint), picture, version.parameters, repeat]
+        text = json.dumps(asked, sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _who(endpoint: Endpoint) -> str:
+    # Another release of the embedded engine may read better.
+    return f"{endpoint.base_url} {__version__ if endpoint.is_local else ''}"
+
+
+async def _keep(cache: AnswerCache, key: str, answer: ChatAnswer) -> None:
+    if answer.ok:  # what could not be used may be better next time
+        await asyncio.to_thread(cache.put, key, answer)
 
 
 def _reader(schema: Mapping[str, Any]) -> SchemaReader:
@@ -203,7 +248,7 @@ def asker_of(
     if isinstance(service, ChatService):
         return ChatAsker(service.api, response_format=response_format, cache=cache)
     if isinstance(service, GatewayService):
-        return ReinferAsker(service.api)
+        return ReinferAsker(service.api, cache=cache)
     raise ValidationError(f"{service.endpoint.shown} cannot be asked about stored samples")
 
 
