@@ -52,6 +52,11 @@ class ChatTemplate:
                 media += [_IMAGE_HEAD, encode(frame.data), _MEDIA_TAIL]
         return b"".join((self._head, *media, _BODY_TAIL))
 
+    def without_sample(self) -> dict[str, Any]:
+        """The body without pictures, for models that take none."""
+        body: dict[str, Any] = orjson.loads(self._head.removesuffix(b",") + _BODY_TAIL)
+        return body
+
 
 def response_format_field(
     schema: Mapping[str, Any], form: Literal["json_schema", "json_object"]
