@@ -16,9 +16,9 @@ import numpy as np
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.frames import FrameStore, StoredSample
 from overshoot_nb.run_registry import find_run
-from overshoot_nb.sample_log import FATES
-from overshoot_nb.types import EncodedFrame, Sample
+from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
 
+from .backfill_plan import samples_meant
 from .images import ImageEncoder, is_pillow_image
 from .run import Run
 
@@ -31,7 +31,6 @@ _ACCEPTED = (
     "a stream, its frames, rows of its DataFrame, or an iterable of samples, JPEG bytes, Pillow "
     "images, uint8 RGB arrays or paths of image files"
 )
-_HAS_ROW = (FATES.index("result"), FATES.index("error"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +71,15 @@ def subject_of(
 ) -> Subject:
     """The samples in whatever holds pictures.
 
-    Of a stream, all that have a row or a picture; of rows, theirs. Pictures from elsewhere are
-    numbered from 0. A JPEG that fits into what streams send and is upright stays as it is; other
+    Of a stream, all that have a row; of rows, theirs. Pictures from elsewhere are numbered
+    from 0. A JPEG that fits into what streams send and is upright stays as it is; other
     pictures are encoded as a stream would.
 
     Args:
         what: a stream or anything else with a ``frames`` store, a frame store, rows of
             ``stream.df``, or an iterable of pictures.
         last: only samples of the last so many seconds of the video.
-        samples: only these indices, in this order.
+        samples: only these indices.
         by_result: the server is asked by the ids of rows, so that pictures need not be there.
 
     Raises:
@@ -184,54 +183,44 @@ def _run_of_rows(rows: pd.DataFrame) -> Run:
 def _of_run(
     run: Run, rows: list[int] | None, last: float | None, wanted: list[int] | None, by_result: bool
 ) -> Subject:
-    journal = run.journal
-    times, fates = journal.log.read()
-    at, fate = np.frombuffer(times), np.frombuffer(fates, np.uint8)
-    if wanted is not None:
-        known = range(len(at)) if rows is None else set(rows)
+    if rows is not None and wanted is not None:
+        known = set(rows)
         if unknown := [index for index in wanted if index not in known]:
-            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(known)}")
-        indices = wanted
-    elif rows is not None:
-        indices = [index for index in rows if index < len(at)]
+            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(rows)}")
+        rows = wanted
+    if rows is None:
+        indices = samples_meant(run, last, wanted)
     else:
-        has_row = set(np.flatnonzero(np.isin(fate, _HAS_ROW)).tolist())
-        indices = sorted(has_row.union(index for index in journal.frames if index < len(at)))
-    if last is not None and len(at):
-        first = _first_of_last(at, last)
-        indices = [index for index in indices if index >= first]
-
+        meant = set(rows if last is None else samples_meant(run, last, None))
+        indices = sorted(meant.intersection(rows))
     samples: list[Sample] = []
     missing: dict[int, str] = {}
     ids: dict[int, str] = {}
     for index in indices:
-        row = journal.log[index].row
+        place = run.journal.log[index].row
+        row = run.journal.table[place] if place is not None else None
+        if row is not None:
+            ids[index] = row.id
         try:
-            if by_result and row is None:
-                missing[index] = f"sample {index} has no result that the server could be asked by"
-                continue
-            if row is not None:
-                ids[index] = journal.table[row].id
-            samples.append(journal.frames[index].sample)
+            kept: Sample | None = run.journal.frames[index].sample
+            why = ""
         except SampleNotKeptError as error:
-            if by_result and row is not None:
-                samples.append(_without_pictures(run, index, row))
-            else:
-                missing[index] = str(error)
+            kept, why = None, str(error)
+        if by_result:
+            kept = None if row is None else _as_the_server_has_it(row, kept)
+            why = f"sample {index} has no result, and a v0.2 server keeps the pictures of those"
+        if kept is None:
+            missing[index] = why
+        else:
+            samples.append(kept)
     return Subject(tuple(samples), missing, run, ids)
 
 
-def _first_of_last(times: np.ndarray[Any, Any], last: float) -> int:
-    """The first sample of the last seconds; a restart begins the video's time anew."""
-    backwards = np.flatnonzero(np.diff(times) < 0)
-    start = int(backwards[-1]) + 1 if len(backwards) else 0
-    return start + int(np.argmax(times[start:] >= times[-1] - last))
-
-
-def _without_pictures(run: Run, index: int, row: int) -> Sample:
-    result = run.journal.table[row]
-    captured_at = result.captured_at or datetime.now(UTC)
-    return Sample(index, result.mode, result.media_time, captured_at, ())
+def _as_the_server_has_it(row: StreamInferenceResult, kept: Sample | None) -> Sample:
+    """The sample of a result; its pictures are ours of the same moment, where we have them."""
+    captured_at = row.captured_at or datetime.min.replace(tzinfo=UTC)
+    frames = kept.frames if kept is not None else ()
+    return Sample(row.sample, row.mode, row.media_time, captured_at, frames)
 
 
 # ---- from elsewhere ----------------------------------------------------------------------------

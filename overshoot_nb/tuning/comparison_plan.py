@@ -1,0 +1,147 @@
+"""What a comparison asks, worked out from its parameters and checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.prompts import ASKED, PromptVersion
+from overshoot_nb.validation import check_max_output_tokens, check_temperature, check_text
+
+from .run import Run
+
+__all__ = ["Candidate", "candidates_of", "needs_model"]
+
+_Prompt = str | PromptVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A column of a comparison: a prompt, asked of a model.
+
+    Attributes:
+        prompt: the prompt's name: its text, where none was given.
+        version: all that is asked; ``await stream.update_prompt(candidate.version)`` applies it.
+    """
+
+    prompt: str
+    version: PromptVersion
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.version.model
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The prompt's name and the model: its column in ``Comparison.grid()``."""
+        return self.prompt, self.version.model
+
+
+def needs_model(prompts: object, models: object) -> bool:
+    """Whether some prompt is asked of no model that is named."""
+    return models is None and any(isinstance(p, str) for _, p in _named(prompts))
+
+
+def candidates_of(
+    prompts: object, models: object, changes: Mapping[str, Any], *, model: str, run: Run | None
+) -> tuple[Candidate, ...]:
+    """Each prompt with each model, once.
+
+    What a version of the run asks already has that version's number.
+
+    Args:
+        prompts: texts, versions, or a dict of these by name.
+        models: names of models; None asks those of the versions, and ``model``.
+        changes: fields of a version that are otherwise than a prompt brings along, or the run's
+            prompt in force.
+        model: asked where no other is named; may be "" where :func:`needs_model` says no.
+        run: whose prompts come with what is in force there.
+
+    Raises:
+        ValidationError: names what cannot be asked.
+    """
+    named = _named(prompts)
+    names = _models(models)
+    _check_changes(changes)
+    base = run.prompts.current if run is not None else PromptVersion(0, "", model)
+    version_of = _numbering(run)
+    found: dict[tuple[str, str], Candidate] = {}
+    for name, prompt in named:
+        bare = isinstance(prompt, str)
+        version = replace(base, text=prompt, model=model) if isinstance(prompt, str) else prompt
+        if bare:
+            check_text(f"prompts: {name!r}" if name != prompt else "prompts", version.text)
+        for asked in names or (version.model,):
+            candidate = Candidate(name, version_of(replace(version, **changes, model=asked)))
+            found.setdefault(candidate.key, candidate)
+    return tuple(found.values())
+
+
+def _named(prompts: object) -> list[tuple[str, _Prompt]]:
+    """The prompts and their names, which are all different."""
+    if isinstance(prompts, str | PromptVersion):
+        prompts = [prompts]
+    if isinstance(prompts, Mapping):
+        pairs = list(prompts.items())
+    elif isinstance(prompts, Iterable):
+        pairs = [(None, prompt) for prompt in prompts]
+    else:
+        raise ValidationError(f"prompts={prompts!r} is not valid: give prompts, or a dict of them")
+    if not pairs:
+        raise ValidationError("prompts is empty: give at least one")
+    named: dict[str, _Prompt] = {}
+    for given, prompt in pairs:
+        if not isinstance(prompt, str | PromptVersion):
+            raise ValidationError(
+                f"prompts has {prompt!r}: a prompt is text, or a PromptVersion such as "
+                "stream.prompts[1]"
+            )
+        if given is not None:
+            check_text("prompts: the name", given)
+        own = given or (prompt if isinstance(prompt, str) else f"v{prompt.version}")
+        name, number = own, 1
+        while name in named and named[name] != prompt:
+            number += 1
+            name = f"{own} ({number})"
+        named[name] = prompt
+    return list(named.items())
+
+
+def _models(models: object) -> tuple[str, ...]:
+    if models is None:
+        return ()
+    given = [models] if isinstance(models, str) else models
+    if not isinstance(given, Iterable):
+        raise ValidationError(f"models={models!r} is not valid: give names of models")
+    names: list[Any] = list(given)
+    if not names:
+        raise ValidationError("models is empty: give at least one, or leave it out")
+    for name in names:
+        check_text("models", name)
+    return tuple(dict.fromkeys(names))
+
+
+def _check_changes(changes: Mapping[str, Any]) -> None:
+    check_max_output_tokens(changes.get("max_output_tokens"))
+    if changes.get("temperature") is not None:
+        check_temperature(changes["temperature"])
+    schema = changes.get("output_schema")
+    if schema is not None and not isinstance(schema, Mapping):
+        raise ValidationError(f"schema={schema!r} is not valid: it must be a JSON schema, or None")
+
+
+def _numbering(run: Run | None) -> Callable[[PromptVersion], PromptVersion]:
+    """Gives a version the number of the known one that asks the same, or the next free one."""
+    known = list(run.prompts) if run is not None else []
+
+    def numbered(version: PromptVersion) -> PromptVersion:
+        for other in known:
+            if all(getattr(other, name) == getattr(version, name) for name in ASKED):
+                return other
+        known.append(replace(version, version=len(known) + 1))
+        return known[-1]
+
+    return numbered
