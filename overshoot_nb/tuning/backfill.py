@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 import threading
 import time
@@ -21,6 +20,7 @@ from overshoot_nb.validation import check_whole
 
 from .answer_cache import answer_cache
 from .asking import asker_of
+from .backfill_display import backfill_html
 from .backfill_plan import (
     asked_otherwise,
     check_column,
@@ -298,6 +298,10 @@ class Backfill:
             # Either cancel() said so before, or it was resumed since, or everything ends.
             return self._state == "running"
         error = task.exception()
+        if isinstance(error, RuntimeError) and "new futures after" in str(error):
+            # A script that ends takes thread pools down before it lets anybody close.
+            self._leave_running("cancelled", AT_EXIT)
+            return False
         if isinstance(error, Exception):
             self._fail(error)
         elif not self.remaining:
@@ -305,14 +309,9 @@ class Backfill:
         else:
             self._leave_running("stopped", task.result())
         if missing := self.missing:
+            said = "backfill %s: %d of %d samples could not be asked about (see its .missing): %s"
             why = next(iter(missing.values()))
-            logger.warning(
-                "backfill %s: %d of %d samples could not be asked about (see its .missing): %s",
-                self.column,
-                len(missing),
-                self.total,
-                why,
-            )
+            logger.warning(said, self.column, len(missing), self.total, why)
         return False
 
     def _fail(self, error: Exception) -> None:
@@ -335,23 +334,7 @@ class Backfill:
         return f"<Backfill {self.column} (prompt version {self.version.version}), {self.status}>"
 
     def _repr_html_(self) -> str:
-        figures = [f"{self.elapsed:.1f} s", f"{self.requests:,} requests"]
-        if self.cached:
-            figures.append(f"{self.cached:,} answers known before")
-        if self.tokens:
-            figures.append(f"{self.tokens:,} tokens")
-        if self.cost_cents is not None:
-            figures.append(f"{self.cost_cents:,.2f} cents")
-        head = html.escape(f"{self.column} · {self.status}")
-        return (
-            '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-            f"<div><strong>{head}</strong> · {' · '.join(figures)}</div>"
-            f'<progress value="{self.done}" max="{self.total}" aria-label="samples"></progress>'
-            '<div style="opacity: .75; white-space: pre-wrap">'
-            f"{html.escape(self.version.text[:2000])}"
-            f" <small>(prompt version {self.version.version}, "
-            f"{html.escape(self.version.model)})</small></div></div>"
-        )
+        return backfill_html(self)
 
 
 def start_backfill(
