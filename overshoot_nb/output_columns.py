@@ -21,7 +21,7 @@ from .columns import (
     to_float,
 )
 
-__all__ = ["OutputColumn", "output_columns"]
+__all__ = ["OutputColumn", "output_columns", "pointed"]
 
 _Path = tuple[str, ...]
 _UNIONS = ("anyOf", "oneOf", "allOf")
@@ -103,7 +103,7 @@ def _resolved(
             if reference in seen:
                 return {}, seen
             seen |= {reference}
-            branch, without = _pointed(root, reference), "$ref"
+            branch, without = pointed(root, reference), "$ref"
         elif (union := _only_branch(schema)) is not None:
             without, branch = union
         else:
@@ -157,7 +157,7 @@ def _is_null(schema: Mapping[str, Any]) -> bool:
     return schema.get("type") in ("null", ["null"]) or schema.get("const", ...) is None
 
 
-def _pointed(root: Mapping[str, Any], reference: str) -> Any:
+def pointed(root: Mapping[str, Any], reference: str) -> Any:
     """What a JSON pointer into the schema points at, else None."""
     if not reference.startswith("#"):
         return None

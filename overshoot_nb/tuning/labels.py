@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import json
+import math
+import operator
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["MISSING", "Labels"]
+from overshoot_nb.errors import ValidationError
+
+from .fields import answer_fields, comparable, field_name, field_value, fields_of, is_answer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from overshoot_nb.types import StreamInferenceResult
+
+    from .run import Run
+
+__all__ = ["MISSING", "Label", "Labels", "label_answer"]
 
 
 class _Missing:
@@ -14,11 +31,411 @@ class _Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
+    def __reduce__(self) -> str:
+        return "MISSING"  # copies and pickles of it are itself
+
 
 #: Nothing was given, where None is a value.
 MISSING: Final = _Missing()
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is known of the right answer about one field of a sample.
+
+    Attributes:
+        sample: index of the sample.
+        field: a field of the answer, nested ones with dots, or None for the whole of it.
+        expected: the right value, or ``MISSING``.
+        rejected: values that were found wrong.
+        labelled_at: UTC wall clock of the last change.
+    """
+
+    sample: int
+    field: str | None
+    expected: Any
+    rejected: tuple[Any, ...]
+    labelled_at: datetime
+
+    def rejects(self, value: Any) -> bool:
+        """Whether a value was found wrong."""
+        return any(comparable(value) == comparable(wrong) for wrong in self.rejected)
+
+
 class Labels:
-    def __init__(self, changed: Callable[[], object]) -> None:
+    """What the answers should be, by sample and field. Iterates over :class:`Label`, by sample.
+
+    For each sample and field there is an expected value, or values that were found wrong: these
+    judge answers that say the same, and no others. Any thread may write while others read.
+
+    Args:
+        changed: called after each change, on the thread that made it.
+    """
+
+    def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         self._changed = changed
+        self._lock = threading.Lock()
+        self._labels: dict[int, dict[str | None, Label]] = {}
+        #: Grows with every change, so that what was made of them can be kept until then.
+        self.changes = 0
+
+    # ---- writing ----
+
+    def set(self, sample: int, field: str | None, expected: Any) -> None:
+        """Say what is right. Forgets what was found wrong before.
+
+        Args:
+            sample: index of the sample.
+            field: a field of the answer, or None for the whole of an unstructured one.
+            expected: a JSON value; tuples and sets count as lists.
+
+        Raises:
+            ValidationError: a parameter cannot be used.
+        """
+        self.set_fields(sample, {field: expected})
+
+    def set_fields(self, sample: int, expected: Mapping[str | None, Any]) -> None:
+        """Say what is right in several fields of a sample; see :meth:`set`.
+
+        Raises:
+            ValidationError: a parameter cannot be used; none was labelled.
+        """
+        sample, now = _sample(sample), datetime.now(UTC)
+        self._put(
+            [Label(sample, _field(f), _value(value), (), now) for f, value in expected.items()]
+        )
+
+    def reject(self, sample: int, field: str | None, value: Any) -> None:
+        """Say that a value is wrong. What was expected stays so, unless it is just this.
+
+        Raises:
+            ValidationError: a parameter cannot be used.
+        """
+        sample, field, value = _sample(sample), _field(field), _value(value)
+        with self._lock:
+            known = self._labels.setdefault(sample, {}).get(field)
+            expected, rejected = (known.expected, known.rejected) if known else (MISSING, ())
+            if comparable(expected) == comparable(value):
+                expected = MISSING
+            if known is None or not known.rejects(value):
+                rejected = (*rejected, value)
+            label = Label(sample, field, expected, rejected, datetime.now(UTC))
+            self._labels[sample][field] = label
+            self.changes += 1
+        self._changed()
+
+    def update(self, expected: Mapping[int, Any] | Labels) -> None:
+        """Say what is right about many samples at once: all or, where one cannot be used, none.
+
+        Args:
+            expected: the right answer of each sample; of a structured one a dict of (some of) its
+                fields. Or other labels, which replace those of the same sample and field.
+
+        Raises:
+            ValidationError: a sample or value cannot be used.
+        """
+        if isinstance(expected, Labels):
+            self._put(list(expected))
+            return
+        if not isinstance(expected, Mapping):
+            raise ValidationError(
+                f"labels are given as a mapping of sample to answer, not as {_cut(expected)}"
+            )
+        now = datetime.now(UTC)
+        self._put(
+            [
+                Label(_sample(sample), field, value, (), now)
+                for sample, answer in expected.items()
+                for field, value in _expected_fields(answer, None).items()
+            ]
+        )
+
+    def remove(self, sample: int, field: str | _Missing | None = MISSING) -> None:
+        """Forget a label; without ``field`` all of the sample. Nothing where there is none."""
+        with self._lock:
+            of_sample = self._labels.get(sample)
+            if of_sample is None or (not isinstance(field, _Missing) and field not in of_sample):
+                return
+            if isinstance(field, _Missing):
+                of_sample.clear()
+            else:
+                del of_sample[field]
+            if not of_sample:
+                del self._labels[sample]
+            self.changes += 1
+        self._changed()
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._labels.clear()
+            self.changes += 1
+        self._changed()
+
+    def _put(self, labels: list[Label]) -> None:
+        with self._lock:
+            for label in labels:
+                self._labels.setdefault(label.sample, {})[label.field] = label
+            self.changes += 1
+        self._changed()
+
+    # ---- reading ----
+
+    @property
+    def samples(self) -> list[int]:
+        """Indices of the labelled samples, in order."""
+        with self._lock:
+            return sorted(self._labels)
+
+    @property
+    def fields(self) -> list[str | None]:
+        """The labelled fields, in the order in which samples have them."""
+        return list(dict.fromkeys(label.field for label in self))
+
+    def get(self, sample: int, field: str | None = None) -> Label | None:
+        """What is known of a field of a sample, None where nothing is."""
+        with self._lock:
+            return self._labels.get(sample, {}).get(field)
+
+    def of(self, sample: int) -> dict[str | None, Label]:
+        """What is known of a sample, by field."""
+        with self._lock:
+            return dict(self._labels.get(sample, {}))
+
+    def __contains__(self, sample: object) -> bool:
+        return sample in self._labels
+
+    def __iter__(self) -> Iterator[Label]:
+        with self._lock:
+            labels = [label for s in sorted(self._labels) for label in self._labels[s].values()]
+        return iter(labels)
+
+    def __len__(self) -> int:
+        """Labels: one for each labelled field of a sample."""
+        with self._lock:
+            return sum(map(len, self._labels.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._labels)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """One row for each label: sample, field, expected, rejected (a list), labelled_at (UTC).
+
+        ``expected`` is NaN where only wrong values are known, and None where null is right.
+        """
+        import pandas as pd
+
+        from overshoot_nb.columns import TEXT, TIMESTAMP
+
+        labels = list(self)
+        return pd.DataFrame(
+            {
+                "sample": pd.Series([x.sample for x in labels], dtype="int64"),
+                "field": pd.Series([field_name(x.field) for x in labels], dtype=TEXT),
+                "expected": pd.Series(
+                    [math.nan if x.expected is MISSING else x.expected for x in labels],
+                    dtype=object,
+                ),
+                "rejected": pd.Series([list(x.rejected) for x in labels], dtype=object),
+                "labelled_at": pd.Series([x.labelled_at for x in labels], dtype=TIMESTAMP),
+            }
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(field_name, self.fields))
+        return f"Labels({len(self)} of {len(self._labels)} samples{f': {names}' if names else ''})"
+
+    # ---- keeping ----
+
+    def to_json(self) -> str:
+        """All labels as JSON text, for :meth:`from_json`."""
+        rows = []
+        for label in self:
+            row: dict[str, Any] = {"sample": label.sample, "field": label.field}
+            if label.expected is not MISSING:
+                row["expected"] = label.expected
+            if label.rejected:
+                row["rejected"] = list(label.rejected)
+            rows.append({**row, "labelled_at": label.labelled_at.isoformat()})
+        return json.dumps({"labels": rows}, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, changed: Callable[[], object] = lambda: None) -> Labels:
+        """What :meth:`to_json` wrote. ``stream.labels.update(...)`` takes it.
+
+        Raises:
+            ValidationError: it is something else.
+        """
+        try:
+            read = [
+                Label(
+                    _sample(row["sample"]),
+                    _field(row["field"]),
+                    _value(row["expected"]) if "expected" in row else MISSING,
+                    tuple(_value(value) for value in row.get("rejected", [])),
+                    datetime.fromisoformat(row["labelled_at"]).astimezone(UTC),
+                )
+                for row in json.loads(text)["labels"]
+            ]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValidationError(
+                f"these are no labels as to_json() writes them: {error}"
+            ) from None
+        labels = cls()
+        labels._put(read)
+        labels._changed = changed
+        return labels
+
+
+def label_answer(
+    run: Run,
+    sample: int,
+    expected: Any = MISSING,
+    *,
+    field: str | None = None,
+    right: bool | None = None,
+    version: int | None = None,
+) -> None:
+    """Label a sample of a run; see :meth:`overshoot_nb.tuning.tunable.Tunable.label`.
+
+    With ``right=False`` and no field, a structured answer of several fields is wrong as a whole:
+    which of them is wrong is not known, so it judges answers that say the same in all of them.
+
+    Raises:
+        ValidationError: a parameter cannot be used, or there is no answer that could be right.
+        LookupError: there is no such sample or version.
+    """
+    sample, field, labels = _sample(sample), _field(field), run.journal.labels
+    if sample >= len(run.journal.log):
+        raise LookupError(f"no sample {sample}: there are {len(run.journal.log)}, from 0 on")
+    if (expected is MISSING) == (right is None):
+        raise ValidationError(
+            "give what is expected, or right=True or right=False for the answer that was given"
+            + (": not both" if right is not None else "")
+        )
+    if right is None:
+        if version is not None:
+            raise ValidationError(
+                "version= goes with right=: what is expected is so of every version"
+            )
+        labels.set_fields(sample, _expected_fields(expected, field))
+        return
+    if not isinstance(right, bool):
+        raise ValidationError(f"right={right!r} is not valid: it must be True or False")
+    answer = _answer_to_judge(run, sample, version)
+    said = answer_fields(answer)
+    if field is not None:
+        if field not in said:
+            names = ", ".join(map(field_name, said))
+            raise ValidationError(
+                f"the answer about sample {sample} has no field {field!r}: {names}"
+            )
+        said = {field: said[field]}
+    if right:
+        labels.set_fields(sample, said)
+        if field is None and None not in said:
+            labels.remove(sample, None)  # that it is wrong as a whole, if that was said before
+    elif len(said) == 1:
+        for name, value in said.items():
+            labels.reject(sample, name, value)
+    else:
+        _reject_whole(labels, sample, answer, said)
+
+
+def _reject_whole(
+    labels: Labels, sample: int, answer: StreamInferenceResult, said: dict[str | None, Any]
+) -> None:
+    known = labels.of(sample)
+    if all(
+        name in known and comparable(known[name].expected) == comparable(value)
+        for name, value in said.items()
+    ):  # all of it was called right before: that was a mistake, somewhere
+        for name in said:
+            labels.remove(sample, name)
+    labels.reject(sample, None, field_value(answer, None))
+
+
+def _answer_to_judge(run: Run, sample: int, version: int | None) -> StreamInferenceResult:
+    """The answer that was called right or wrong, of a version or as the row has it."""
+    journal = run.journal
+    if version is None:
+        row = journal.log[sample].row
+        answer, whose = (None if row is None else journal.table[row]), ""
+    else:
+        answer, whose = journal.answer(sample, run.prompts[version].version), f" of v{version}"
+    if answer is None or not is_answer(answer):
+        raise ValidationError(
+            f"there is no answer{whose} about sample {sample} that could be right or wrong: "
+            "say what is expected"
+        )
+    if not answer.ok:
+        raise ValidationError(
+            f"the answer{whose} about sample {sample} cannot be used ({answer.error}), so it "
+            "counts as wrong already: say what is expected"
+        )
+    return answer
+
+
+# ---- checks ------------------------------------------------------------------------------------
+
+
+def _expected_fields(expected: Any, field: str | None) -> dict[str | None, Any]:
+    """Expected values by field; ``field`` is above those of a dict."""
+    if not isinstance(expected, Mapping):
+        return {field: _value(expected)}
+    value = _value(expected)
+    if not value:
+        raise ValidationError(f"expected={expected!r} names no field: give at least one")
+    return fields_of(value, field or "")
+
+
+def _sample(sample: Any) -> int:
+    try:
+        if isinstance(sample, bool):
+            raise TypeError
+        index = operator.index(sample)
+    except TypeError:
+        raise ValidationError(f"sample={_cut(sample)} is no index of a sample") from None
+    if index < 0:
+        raise ValidationError(f"sample={index} is not valid: indices of samples begin at 0")
+    return index
+
+
+def _field(field: Any) -> str | None:
+    if field is not None and (not isinstance(field, str) or not field):
+        raise ValidationError(f'field={_cut(field)} is no field: give a name such as "home.score"')
+    return field
+
+
+def _value(value: Any) -> Any:
+    """A copy of a JSON value; tuples and sets as lists, numpy's scalars and arrays as Python's."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValidationError(f"{value!r} is no value that an answer can have: JSON has none")
+        return float(value)
+    if isinstance(value, Mapping):
+        return {_key(key): _value(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return [_value(item) for item in sorted(value, key=repr)]
+    if isinstance(value, list | tuple):
+        return [_value(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _value(value.tolist())
+    raise ValidationError(
+        f"{_cut(value)} is no value that an answer can have: give text, a number, True, False, "
+        "None, or lists and dicts of these"
+    )
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValidationError(f"{_cut(key)} is no name of a field: names are text")
+    return key
+
+
+def _cut(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"

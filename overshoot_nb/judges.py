@@ -1,0 +1,306 @@
+"""When an answer counts as right: judges for ``stream.score``, ``stream.flips`` and ``compare``.
+
+A judge is a function ``judge(answer, expected) -> bool``. Those of this module that take
+parameters make one: ``stream.score(judges.number_within(relative=0.1))``, and by field
+``stream.score({"people": judges.number_within(1), "text": "contains"})``.
+
+==================  =====================================================  ======================
+name                right where                                            forgiven
+==================  =====================================================  ======================
+``exact``           both say the same                                      Unicode form, whitespace
+                                                                           around, 3 for 3.0
+``contains``        the expected text is in the answer                     case
+``regex``           the expected pattern is found in the answer
+``number_within``   the numbers are near each other                        words around a number
+``set_overlap``     the words or list items are the same                   order, case, repetitions
+==================  =====================================================  ======================
+
+Of an answer that could not be used (cut off, not as its schema says) no judge is asked: it is
+wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from decimal import Context, Decimal
+from typing import Any
+
+from .errors import ValidationError
+from .tuning.fields import ANSWER, comparable, field_name, shown
+
+__all__ = [
+    "FieldJudges",
+    "Judge",
+    "Judges",
+    "contains",
+    "exact",
+    "number_within",
+    "regex",
+    "set_overlap",
+]
+
+Judge = Callable[[Any, Any], bool]
+#: A judge, the name of one, or a dict of these by field (None, or "answer", for an answer without
+#: fields); None is "exact". Fields that a dict leaves out are judged by "exact".
+Judges = Judge | str | Mapping[str | None, Judge | str] | None
+
+
+# ---- the judges --------------------------------------------------------------------------------
+
+
+def exact(answer: Any, expected: Any) -> bool:
+    """Whether both say the same.
+
+    Of text neither Unicode's form (NFC) nor whitespace around it matters. 3 is 3.0; True is not 1,
+    and "3" is not 3. The order of a list matters.
+    """
+    return comparable(answer) == comparable(expected)
+
+
+def contains(*, ignore_case: bool = True) -> Judge:
+    """A judge: the expected text is somewhere in the answer's.
+
+    What is not text is compared as its JSON. An answer that is a list contains what one of its
+    items does, and an expected list is contained where all of its items are. Null and empty text
+    are contained in null and empty text alone.
+
+    Args:
+        ignore_case: whether upper and lower case are the same.
+    """
+
+    def judge(answer: Any, expected: Any) -> bool:
+        if isinstance(expected, list | tuple) and expected:
+            return all(judge(answer, item) for item in expected)
+        if isinstance(answer, list | tuple):
+            return any(judge(item, expected) for item in answer) or exact(answer, expected)
+        wanted = _text(expected, ignore_case)
+        text = _text(answer, ignore_case)
+        return wanted in text if wanted else not text
+
+    return judge
+
+
+def regex(flags: int | re.RegexFlag = 0) -> Judge:
+    """A judge: the expected pattern is found somewhere in the answer.
+
+    Patterns are those of :mod:`re`; ``^`` and ``$`` tie one to the whole answer. What is not text
+    is searched as its JSON, null as empty text.
+
+    Args:
+        flags: those of :mod:`re`, such as ``re.IGNORECASE``.
+    """
+
+    def judge(answer: Any, expected: Any) -> bool:
+        if not isinstance(expected, str):
+            raise TypeError(f"the expected value is no pattern, but a {type(expected).__name__}")
+        return re.search(expected, "" if answer is None else shown(answer), flags) is not None
+
+    return judge
+
+
+def number_within(absolute: float = 0, relative: float = 0) -> Judge:
+    """A judge: ``|answer - expected| <= max(absolute, relative * |expected|)``, in decimal digits.
+
+    Text counts as the one number in it ("84", "about 1,200 people"; but neither "10:42" nor
+    "1.2.3"). Where one side is no number, the answer is right only where both say the same.
+
+    Args:
+        absolute: largest difference, x >= 0.
+        relative: largest difference as a share of the expected number, x >= 0.
+
+    Raises:
+        ValidationError: a parameter is no finite number, or negative.
+    """
+    for name, value in (("absolute", absolute), ("relative", relative)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
+            raise ValidationError(f"{name}={value!r} is not valid: it must be a number, x >= 0")
+    most, share = Decimal(str(absolute)), Decimal(str(relative))
+
+    def judge(answer: Any, expected: Any) -> bool:
+        given, wanted = _number(answer), _number(expected)
+        if given is None or wanted is None:
+            return exact(answer, expected)
+        # In decimal digits as written: as floats, 1.1 would not be within 0.1 of 1.0.
+        apart = _DIGITS.abs(_DIGITS.subtract(given, wanted))
+        return apart <= max(most, _DIGITS.multiply(share, _DIGITS.abs(wanted)))
+
+    return judge
+
+
+def set_overlap(at_least: float = 1.0, *, ignore_case: bool = True) -> Judge:
+    """A judge: the answer's items are the expected ones (Jaccard index, as a least share).
+
+    The items of text are what commas, semicolons or new lines separate, or else its words. Two
+    empty sets are the same; null is an empty one.
+
+    Args:
+        at_least: least size of the intersection as a share of the union, 0 < x <= 1.
+        ignore_case: whether upper and lower case are the same.
+
+    Raises:
+        ValidationError: ``at_least`` is out of its range.
+    """
+    number = isinstance(at_least, int | float) and not isinstance(at_least, bool)
+    if not number or not 0 < at_least <= 1:
+        raise ValidationError(
+            f"at_least={at_least!r} is not valid: it must be a number, 0 < x <= 1"
+        )
+
+    def judge(answer: Any, expected: Any) -> bool:
+        given, wanted = _items(answer, ignore_case), _items(expected, ignore_case)
+        union = given | wanted
+        return not union or len(given & wanted) / len(union) >= at_least
+
+    return judge
+
+
+def _text(value: Any, ignore_case: bool) -> str:
+    text = "" if value is None else shown(value)
+    if ignore_case:
+        text = unicodedata.normalize("NFC", text.casefold())
+    return text
+
+
+#: Enough digits for any number that people write, and no exponent that is out of range.
+_DIGITS = Context(prec=60, Emin=-(10**9), Emax=10**9, traps=[])
+#: A number that stands by itself: not a part of a word, a time or a version.
+_NUMBER = re.compile(
+    r"(?:(?<![\w.])[-+])?(?<![\w.])"
+    r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,6})?"
+    r"(?!\.?\d|[eE][-+]?\d)"
+)
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number, or the only one in a text; else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return Decimal(value)
+    if isinstance(value, float):
+        return Decimal(str(value)) if math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    found = _NUMBER.findall(value.replace("\N{MINUS SIGN}", "-"))
+    return Decimal(found[0].replace(",", "")) if len(found) == 1 else None
+
+
+def _items(value: Any, ignore_case: bool) -> frozenset[Hashable]:
+    if value is None:
+        return frozenset()
+    if isinstance(value, str):
+        listed = re.split(r"[,;\n]", value.strip())
+        words = listed if len(listed) > 1 else value.split()
+        parts: Iterable[Any] = [word for word in words if word.strip()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = value
+    else:
+        parts = [value]
+    return frozenset(
+        comparable(part.casefold() if ignore_case and isinstance(part, str) else part)
+        for part in parts
+    )
+
+
+# ---- which judge for which field ---------------------------------------------------------------
+
+_MADE: dict[str, Callable[[], Judge]] = {
+    "exact": lambda: exact,
+    "contains": contains,
+    "regex": regex,
+    "number_within": number_within,
+    "set_overlap": set_overlap,
+}
+
+
+def _judge(given: Any, name: str) -> Judge:
+    """A judge from what a caller gave as ``name``."""
+    if isinstance(given, str) and given in _MADE:
+        return _MADE[given]()
+    if not callable(given):
+        names = ", ".join(map(repr, _MADE))
+        raise ValidationError(
+            f"{name}={given!r} is no judge: give {names}, a function judge(answer, expected) -> "
+            "bool, or a dict of these by field"
+        )
+    # `contains` where `contains()` was meant: as a judge it could only fail.
+    if given in (contains, regex, number_within, set_overlap):
+        return given()  # type: ignore[no-any-return]
+    return given  # type: ignore[no-any-return]
+
+
+class FieldJudges:
+    """The judge of each field, from what a caller gave.
+
+    Args:
+        judges: see :data:`Judges`.
+
+    Raises:
+        ValidationError: it is no judge.
+    """
+
+    def __init__(self, judges: Judges = None) -> None:
+        self._by_field: dict[str | None, Judge] = {}
+        self._other: Judge = exact
+        if isinstance(judges, Mapping):
+            for field, each in judges.items():
+                self._by_field[field] = _judge(each, f"judge[{field!r}]")
+        elif judges is not None:
+            self._other = _judge(judges, "judge")
+
+    def check_fields(self, known: Iterable[str | None]) -> None:
+        """Check that the fields that were given a judge of their own are known.
+
+        Raises:
+            ValidationError: one is not; says which are.
+        """
+        names = {field_name(field) for field in known}
+        for field in self._by_field:
+            if field_name(field) not in names:
+                raise ValidationError(
+                    f"judge has a field {field!r}, which neither the labels nor the answers "
+                    f"have: they have {', '.join(sorted(names)) or 'none'}"
+                )
+
+    def of(self, field: str | None) -> Judge:
+        """The judge of a field."""
+        if field is None and field not in self._by_field:
+            field = ANSWER
+        return self._by_field.get(field, self._other)
+
+    def judge(self, field: str | None, sample: int, answer: Any, expected: Any) -> bool:
+        """Whether an answer is right.
+
+        Raises:
+            ValidationError: the judge failed, or said neither True nor False.
+        """
+        judge = self.of(field)
+        try:
+            verdict = judge(answer, expected)
+            # numpy's own bool counts too, None and numbers do not.
+            if type(verdict).__name__ in ("bool", "bool_"):
+                return bool(verdict)
+            fault = f"said {_cut(verdict)}, and not True or False,"
+        except Exception as error:  # whatever a caller's function raises
+            cause: Exception | None = error
+            fault = f"failed ({type(error).__name__}: {error})"
+        else:
+            cause = None
+        raise ValidationError(
+            f"the judge {_called(judge)} {fault} about field {field_name(field)!r} of sample "
+            f"{sample}: answer {_cut(answer)}, expected {_cut(expected)}"
+        ) from cause
+
+
+def _called(judge: Judge) -> str:
+    # "contains.<locals>.judge" is contains to people.
+    return getattr(judge, "__qualname__", type(judge).__name__).removesuffix(".<locals>.judge")
+
+
+def _cut(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"

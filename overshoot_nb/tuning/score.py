@@ -1,0 +1,342 @@
+"""``Score``: how often each version is right, and what its answers cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
+
+from overshoot_nb.errors import ValidationError
+
+from .fields import closed_values, comparable, field_name, shown
+from .judging import DECIDED, Answers, Judgement, Outcome, Schemas, overall, tidy
+from .labels import MISSING
+from .statistics import wilson_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from overshoot_nb.types import StreamInferenceResult
+
+__all__ = ["ALL", "Costs", "Score", "Tally"]
+
+#: The field of the rows about whole answers.
+ALL = "all"
+#: A field whose schema does not list its values has a confusion table up to so many.
+MOST_VALUES = 20
+UNUSABLE = "(unusable)"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Right and wrong answers, counted.
+
+    Attributes:
+        n: answers that are known to be right or wrong.
+        right: how many of these are right.
+        no_answer: requests that failed.
+        unknown: answers of which it is not known, or that were not asked about the field.
+        confidence: of the interval, 0..1.
+    """
+
+    n: int
+    right: int
+    no_answer: int
+    unknown: int
+    confidence: float
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome], confidence: float) -> Tally:
+        """Count outcomes."""
+        counted = list(outcomes)
+        n = sum(outcome in DECIDED for outcome in counted)
+        failed = counted.count("no answer")
+        return cls(n, counted.count("right"), failed, len(counted) - n - failed, confidence)
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is right, 0..1; NaN of none."""
+        return self.right / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval of the accuracy; NaN of none."""
+        if not self.n:
+            return math.nan, math.nan
+        return wilson_interval(self.right, self.n, self.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What an answer about a labelled sample costs; NaN where the server does not say.
+
+    Attributes:
+        latency_p50_ms: median of the inference latency.
+        tokens: total tokens of an answer, on average.
+        cost_cents: of an answer in US cents, on average.
+    """
+
+    latency_p50_ms: float
+    tokens: float
+    cost_cents: float
+
+    @classmethod
+    def of(cls, results: Iterable[StreamInferenceResult]) -> Costs:
+        """Those of the results that are answers."""
+        given = [r for r in results if r.ok or r.usage is not None or r.result]
+        usages = [r.usage for r in given if r.usage is not None]
+        cents = [usage.cost_cents for usage in usages if usage.cost_cents is not None]
+        return cls(
+            median([r.inference_latency_ms for r in given]) if given else math.nan,
+            mean([usage.total_tokens for usage in usages]) if usages else math.nan,
+            mean(cents) if cents else math.nan,
+        )
+
+
+class Score:
+    """How often each version is right about the labelled samples.
+
+    Attributes:
+        names: what tells the columns of answers apart: ("version",), or ("prompt", "model").
+        confidence: of the intervals, 0..1.
+        fields: the labelled fields, as they are named in tables.
+        totals: by column, whole answers: right where all labelled fields are that were asked
+            about.
+        tallies: by column and field.
+        costs: by column.
+
+    Args:
+        judged: every answer about a labelled sample.
+        answers: by column and sample, of the same columns.
+        schemas: those of the columns, for confusion tables.
+        confidence: of the intervals, 0..1.
+        names: see above; with several of them the columns are tuples.
+    """
+
+    def __init__(
+        self,
+        judged: Sequence[Judgement],
+        answers: Answers,
+        *,
+        schemas: Schemas | None = None,
+        confidence: float = 0.95,
+        names: Sequence[str] = ("version",),
+    ) -> None:
+        self.names, self.confidence = tuple(names), confidence
+        self._judged, self._schemas = list(judged), schemas or {}
+        by_answer: dict[Hashable, dict[int, list[Judgement]]] = {column: {} for column in answers}
+        by_field: dict[tuple[Hashable, str], list[Outcome]] = {}
+        fields: dict[str | None, None] = {}
+        whole = False
+        for each in self._judged:
+            by_answer[each.column].setdefault(each.sample, []).append(each)
+            if each.whole:  # which of its fields is wrong is not known
+                whole = whole or each.outcome == "wrong"
+                continue
+            fields[each.field] = None
+            by_field.setdefault((each.column, field_name(each.field)), []).append(each.outcome)
+        self._keys = {field_name(field): field for field in fields}
+        self.fields = list(self._keys)
+        self.has_total = whole or len(self.fields) > 1
+        self.totals: Mapping[Hashable, Tally] = {
+            column: Tally.of(map(overall, samples.values()), confidence)
+            for column, samples in by_answer.items()
+        }
+        self.tallies: Mapping[tuple[Hashable, str], Tally] = {
+            key: Tally.of(outcomes, confidence) for key, outcomes in by_field.items()
+        }
+        self.costs: Mapping[Hashable, Costs] = {
+            column: Costs.of(answers[column][sample] for sample in samples)
+            for column, samples in by_answer.items()
+        }
+
+    # ---- tables ----
+
+    def rows(self) -> list[tuple[Hashable, str, Tally]]:
+        """Column, field and counts, column by column; the field "all" last."""
+        return [
+            row
+            for column, total in self.totals.items()
+            for row in (
+                *(
+                    (column, field, self.tallies[column, field])
+                    for field in self.fields
+                    if (column, field) in self.tallies
+                ),
+                *([(column, ALL, total)] if self.has_total else []),
+            )
+        ]
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """One row for each version and field; where there are several fields, one for "all" too.
+
+        ======================  ===============================================================
+        column                  value
+        ======================  ===============================================================
+        version                 number of the prompt version
+        field                   the labelled field; "all": whole answers, right where every
+                                labelled field is
+        n                       answers that are known to be right or wrong
+        right                   how many of these are right
+        accuracy                ``right / n``, NaN of none
+        low, high               its Wilson interval
+        no_answer               requests that failed; not in ``n``
+        unknown                 answers of which it is not known; not in ``n``
+        latency_p50_ms          median inference latency of the answers about labelled samples
+        tokens, cost_cents      of such an answer, on average; NaN where the server does not say
+        ======================  ===============================================================
+        """
+        import pandas as pd
+
+        from overshoot_nb.columns import TEXT
+
+        rows = []
+        for column, field, tally in self.rows():
+            low, high = tally.interval
+            costs = self.costs[column]
+            rows.append(
+                {
+                    **dict(zip(self.names, self._parts(column), strict=True)),
+                    "field": field,
+                    "n": tally.n,
+                    "right": tally.right,
+                    "accuracy": tally.accuracy,
+                    "low": low,
+                    "high": high,
+                    "no_answer": tally.no_answer,
+                    "unknown": tally.unknown,
+                    "latency_p50_ms": costs.latency_p50_ms,
+                    "tokens": costs.tokens,
+                    "cost_cents": costs.cost_cents,
+                }
+            )
+        return pd.DataFrame(rows).astype({"field": TEXT})
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """Every answer about a labelled sample, field by field.
+
+        Columns: version, sample, field, expected, answer, outcome, right.
+        """
+        return tidy(self._judged, self.names)
+
+    def confusion(self, version: Hashable, field: str | None = None) -> pd.DataFrame:
+        """What was said (columns) where which answer was expected (rows), counted.
+
+        All values that the schema lists, and others that occurred; values that are not text as
+        JSON ("true", "null"). Answers that could not be used are the column "(unusable)".
+
+        Args:
+            version: number of a version that was scored.
+            field: a labelled field. Default: the only one.
+
+        Raises:
+            LookupError: that version was not scored.
+            ValidationError: no such field was labelled, or its answers are no closed set.
+        """
+        import numpy as np
+        import pandas as pd
+
+        if version not in self.totals:
+            raise LookupError(f"{self.name(version)} was not scored: {self._names_of_all()} were")
+        key = self._field(field)
+        pairs = [
+            (each.expected, each.outcome, each.answer)
+            for each in self._judged
+            if each.column == version
+            and each.field == key
+            and each.expected is not MISSING
+            and each.outcome in DECIDED
+        ]
+        expected = {comparable(e): e for e, _, _ in pairs}
+        answered = {comparable(a): a for _, outcome, a in pairs if outcome != "unusable"}
+        values = _in_order(closed_values(self._schemas.get(version), key), expected, answered)
+        if values is None:
+            raise ValidationError(
+                f"field {field_name(key)!r} has no closed set of answers: there are more than "
+                f"{MOST_VALUES}, which .judged lists"
+            )
+        columns = [*values, *([UNUSABLE] if any(o == "unusable" for _, o, _ in pairs) else [])]
+        row_of = {value: i for i, value in enumerate(values)}
+        column_of = {value: i for i, value in enumerate(columns)}
+        counts = np.zeros((len(values), len(columns)), np.int64)
+        for wanted, outcome, given in pairs:
+            said = UNUSABLE if outcome == "unusable" else shown(given)
+            counts[row_of[shown(wanted)], column_of[said]] += 1
+        return pd.DataFrame(
+            counts,
+            index=pd.Index(values, name="expected", dtype=object),
+            columns=pd.Index(columns, name="answer", dtype=object),
+        )
+
+    # ---- who is best ----
+
+    @property
+    def best(self) -> Any:
+        """The version with the highest accuracy (of whole answers); the first of several.
+
+        None where no answer is known to be right or wrong. See :attr:`ties`, and
+        ``stream.paired_test`` for whether the difference means anything.
+        """
+        return next(iter(self.ties), None)
+
+    @property
+    def ties(self) -> list[Any]:
+        """All versions whose accuracy is the highest."""
+        judged = {column: total for column, total in self.totals.items() if total.n}
+        highest = max((total.accuracy for total in judged.values()), default=0.0)
+        return [column for column, total in judged.items() if total.accuracy == highest]
+
+    # ---- names ----
+
+    def name(self, column: Hashable) -> str:
+        """A column as people call it: "v2", or its parts."""
+        return " · ".join(
+            f"v{part}" if isinstance(part, int) else str(part) for part in self._parts(column)
+        )
+
+    def _parts(self, column: Hashable) -> tuple[Any, ...]:
+        return tuple(column) if len(self.names) > 1 else (column,)  # type: ignore[arg-type]
+
+    def _names_of_all(self) -> str:
+        return ", ".join(map(self.name, self.totals)) or "none"
+
+    def _field(self, field: str | None) -> str | None:
+        """The labelled field that is meant."""
+        if field is None and len(self.fields) == 1:
+            field = self.fields[0]
+        name = field_name(field)
+        if name not in self._keys:
+            what = f"no field {name!r} was labelled" if field else "say which field is meant"
+            raise ValidationError(f"{what}: labelled are {', '.join(self.fields) or 'none'}")
+        return self._keys[name]
+
+    def __repr__(self) -> str:
+        from .score_table import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from .score_table import to_html
+
+        return to_html(self)
+
+
+def _in_order(
+    closed: list[Any] | None, expected: dict[Hashable, Any], answered: dict[Hashable, Any]
+) -> list[str] | None:
+    """The values of a confusion table as text, None where there are too many."""
+    found = expected | answered
+    if closed is None:
+        if len(found) > MOST_VALUES:
+            return None
+        values = list(found.values())
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            values.sort()
+        closed = []
+    else:
+        values = list(found.values())
+    return list(dict.fromkeys(map(shown, [*closed, *values])))

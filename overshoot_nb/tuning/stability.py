@@ -1,0 +1,161 @@
+"""Answers that flicker: how often they change from one sample to the next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from overshoot_nb.types import StreamInferenceResult
+from overshoot_nb.validation import check_whole
+
+from .fields import answer_fields, comparable, field_name
+from .scoring import chosen_versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .run import Run
+
+__all__ = ["flicker", "stability"]
+
+#: Neighbours on each side, at most.
+MOST_NEIGHBOURS = 1000
+
+_Integers = npt.NDArray[np.int64]
+
+
+def stability(run: Run, *, versions: Iterable[int] | None = None, window: int = 2) -> pd.DataFrame:
+    """How much the answers flicker from sample to sample, by version and field.
+
+    Neighbours are samples of one run of the stream that follow each other among those that the
+    version gave a usable answer about. Two answers are the same as the judge ``exact`` says.
+
+    ======================  ===================================================================
+    column                  value
+    ======================  ===================================================================
+    version, model          who answered
+    temperature             of its requests, missing for the server's own
+    field                   a field of the answers, "answer" where they have none
+    n                       usable answers
+    pairs                   neighbours
+    flip_rate               share of the pairs that differ, NaN without any
+    flickers                answers that differ from both neighbours, which agree (A B A)
+    flicker_rate            share of these among the answers with two neighbours
+    agreement               how many of the ``window`` neighbours on each side say the same, as
+                            a share, mean of all answers that have any
+    ======================  ===================================================================
+
+    Args:
+        versions: numbers of the versions. Default: all that answered.
+        window: neighbours on each side whose agreement counts.
+
+    Raises:
+        ValidationError: a parameter cannot be used.
+    """
+    import pandas as pd
+
+    from overshoot_nb.columns import TEXT
+
+    check_whole("window", window, 1, MOST_NEIGHBOURS)
+    rows: list[dict[str, Any]] = []
+    for number, answers in _usable(run, chosen_versions(run, versions)).items():
+        version = run.prompts[number]
+        samples = sorted(answers)
+        runs = _codes([answers[sample][0] for sample in samples])
+        said = [answers[sample][1] for sample in samples]
+        for field in dict.fromkeys(field for fields in said for field in fields):
+            # An answer without the field says null there.
+            values = _codes([comparable(fields.get(field)) for fields in said])
+            rows.append(
+                {
+                    "version": number,
+                    "model": version.model,
+                    "temperature": version.temperature,
+                    "field": field_name(field),
+                    **flicker(values, runs, window),
+                }
+            )
+    types: dict[str, Any] = {
+        "version": "int64",
+        "model": TEXT,
+        "temperature": "float64",
+        "field": TEXT,
+        "n": "int64",
+        "pairs": "int64",
+        "flip_rate": "float64",
+        "flickers": "int64",
+        "flicker_rate": "float64",
+        "agreement": "float64",
+    }
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def flicker(values: _Integers, runs: _Integers, window: int) -> dict[str, float]:
+    """The figures of one field.
+
+    Args:
+        values: what was said, in time order; equal numbers for what is the same.
+        runs: the run of each; those of a run stand together.
+        window: neighbours on each side whose agreement counts.
+    """
+    n = len(values)
+    together = runs[1:] == runs[:-1]
+    flips = together & (values[1:] != values[:-1])
+    inner = together[1:] & together[:-1]
+    flickers = flips[1:] & flips[:-1] & (values[2:] == values[:-2])
+    same, neighbours = np.zeros(n), np.zeros(n)
+    for apart in range(1, min(window, n - 1) + 1):
+        near = runs[apart:] == runs[:-apart]
+        agree = near & (values[apart:] == values[:-apart])
+        for side in (slice(apart, None), slice(None, -apart)):
+            neighbours[side] += near
+            same[side] += agree
+    some = neighbours > 0
+    return {
+        "n": n,
+        "pairs": int(together.sum()),
+        "flip_rate": _share(flips, together),
+        "flickers": int(flickers.sum()),
+        "flicker_rate": _share(flickers, inner),
+        "agreement": float((same[some] / neighbours[some]).mean()) if some.any() else math.nan,
+    }
+
+
+def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> float:
+    total = int(whole.sum())
+    return int(part.sum()) / total if total else math.nan
+
+
+def _codes(values: list[Any]) -> _Integers:
+    """A number for each value; the same for equal ones."""
+    code_of: dict[Hashable, int] = {}
+    return np.array([code_of.setdefault(value, len(code_of)) for value in values], np.int64)
+
+
+def _usable(
+    run: Run, versions: list[int]
+) -> dict[int, dict[int, tuple[str, dict[str | None, Any]]]]:
+    """Run and fields of every usable answer, by version and sample."""
+    found: dict[int, dict[int, StreamInferenceResult]] = {version: {} for version in versions}
+    run_of: dict[int, str] = {}
+    for row in run.journal.table:
+        run_of[row.sample] = row.stream_id
+        if row.ok and row.prompt_version in found:
+            found[row.prompt_version][row.sample] = row
+    for version, answers in found.items():
+        for sample, later in run.journal.later.of(version).items():
+            if later.ok:
+                answers.setdefault(sample, later)
+    # What was asked later was perhaps asked in another run than that of the sample.
+    return {
+        version: {
+            sample: (run_of.get(sample, answer.stream_id), answer_fields(answer))
+            for sample, answer in answers.items()
+        }
+        for version, answers in found.items()
+        if answers
+    }
