@@ -65,6 +65,7 @@ from .types import (
 )
 
 if TYPE_CHECKING:
+    from . import judges
     from .api.chat import ChatClient
     from .api.gateway import ApiClient
     from .batch import analyze
@@ -86,40 +87,66 @@ if TYPE_CHECKING:
     )
     from .stats import StreamStats
     from .stream import Stream
+    from .tuning.answer_cache import AnswerCache, answer_cache
+    from .tuning.backfill import Backfill
+    from .tuning.budget import Budget
+    from .tuning.comparison import compare
+    from .tuning.comparison_result import Comparison
+    from .tuning.labels import Label, Labels
+    from .tuning.prompt_diff import PromptDiff
+    from .tuning.score import Score
+    from .tuning.statistics import PairedTest
+    from .tuning.suggestions import Suggestions
 
 #: Where the names live that are imported when first used.
 _LAZY = {
+    "AnswerCache": "tuning.answer_cache",
     "ApiClient": "api.gateway",
     "ArraySource": "sources",
+    "Backfill": "tuning.backfill",
+    "Budget": "tuning.budget",
     "CameraSource": "sources",
     "ChatClient": "api.chat",
+    "Comparison": "tuning.comparison_result",
     "FileSource": "sources",
     "FrameSource": "sources",
     "HLSSource": "sources",
+    "Label": "tuning.labels",
+    "Labels": "tuning.labels",
     "LiveKitSource": "sources",
     "Overshoot": "client",
+    "PairedTest": "tuning.statistics",
+    "PromptDiff": "tuning.prompt_diff",
     "PromptHistory": "prompts",
     "PromptVersion": "prompts",
     "RTMPSource": "sources",
     "RTSPSource": "sources",
     "SampleLog": "sample_log",
+    "Score": "tuning.score",
     "SourceConfig": "sources",
     "Stream": "stream",
     "StreamStats": "stats",
+    "Suggestions": "tuning.suggestions",
     "analyze": "batch",
+    "answer_cache": "tuning.answer_cache",
     "as_source": "sources",
+    "compare": "tuning.comparison",
     "get_models": "client",
     "watch": "interactive",
 }
 
 __all__ = [
+    "AnswerCache",
     "ApiClient",
     "ApiError",
     "ArraySource",
     "AuthenticationError",
+    "Backfill",
+    "Budget",
     "CameraSource",
     "ChatClient",
     "ClipProcessingConfig",
+    "Comparison",
     "EncodedFrame",
     "FileSource",
     "FrameProcessingConfig",
@@ -128,6 +155,8 @@ __all__ = [
     "InferenceConfig",
     "InsufficientCreditsError",
     "KeepaliveResponse",
+    "Label",
+    "Labels",
     "Lease",
     "LiveKitConnection",
     "LiveKitSource",
@@ -137,7 +166,9 @@ __all__ = [
     "NotFoundError",
     "Overshoot",
     "OvershootError",
+    "PairedTest",
     "PermissionDeniedError",
+    "PromptDiff",
     "PromptHistory",
     "PromptVersion",
     "RTMPSource",
@@ -148,6 +179,7 @@ __all__ = [
     "Sample",
     "SampleLog",
     "SampleNotKeptError",
+    "Score",
     "ServerError",
     "SourceConfig",
     "SourceEndedError",
@@ -161,13 +193,17 @@ __all__ = [
     "StreamInferenceResult",
     "StreamInfo",
     "StreamStats",
+    "Suggestions",
     "Usage",
     "ValidationError",
     "WebSocketError",
     "__version__",
     "analyze",
+    "answer_cache",
     "as_source",
+    "compare",
     "get_models",
+    "judges",
     "watch",
 ]
 
@@ -177,6 +213,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = value
         return value
+    if name == "judges":  # importing a module makes it a name of its package
+        return import_module(".judges", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
