@@ -43,7 +43,9 @@ def as_code(version: PromptVersion, settings: StreamSettings | None) -> str:
         settings: the source and how it is watched. None where the version comes from a file:
             the code then takes its source from a variable named ``source``.
     """
-    comments = [f"# Prompt version {version.version}{_worded(version.note)}"]
+    # A version that belongs to no stream has no number of its own.
+    name = f"Prompt version {version.version}" if version.version > 0 else "Suggested prompt"
+    comments = [f"# {name}{_worded(version.note)}"]
     client = "overshoot_nb.Overshoot()"
     if version._base_url not in (None, config.DEFAULT_BASE_URL):
         assert version._base_url is not None

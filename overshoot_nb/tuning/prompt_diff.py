@@ -68,6 +68,11 @@ class PromptDiff:
         matcher = SequenceMatcher(None, before, after, autojunk=False)
         return tuple((kind, line) for kind, run in _runs(matcher, before, after) for line in run)
 
+    @property
+    def text_html(self) -> str:
+        """The prompt as HTML, marked where it changed."""
+        return _block("".join(_element(kind, text) for kind, text in self.segments))
+
     def __bool__(self) -> bool:
         return bool(self.changes) or any(kind != "same" for kind, _ in self.segments)
 
@@ -91,7 +96,7 @@ class PromptDiff:
         for name, before, after in self._plain():
             changed = _element("removed", before) + " → " + _element("added", after)
             parts.append(f"<div><code>{name}</code> {changed}</div>")
-        parts.append(_block("".join(_element(kind, text) for kind, text in self.segments)))
+        parts.append(self.text_html)
         if schema := self.schema_segments:
             parts.append("<div><code>output_schema</code></div>")
             signs = {"same": "  ", "removed": "- ", "added": "+ "}
