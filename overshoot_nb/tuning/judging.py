@@ -16,7 +16,16 @@ from .labels import MISSING, Label, Labels
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Answers", "Judgement", "Outcome", "Schemas", "judge_each", "overall", "tidy"]
+__all__ = [
+    "DECIDED",
+    "Answers",
+    "Judgement",
+    "Outcome",
+    "Schemas",
+    "judge_each",
+    "overall",
+    "tidy",
+]
 
 #: Answers by column (whoever gave them: a version, or a prompt and a model) and sample.
 Answers = Mapping[Any, Mapping[int, StreamInferenceResult]]
@@ -27,6 +36,7 @@ Schemas = Mapping[Any, Mapping[str, Any] | None]
 #: are neither right nor wrong. ``no answer``: the request failed. ``unknown``: only other answers
 #: were found wrong. ``not asked``: the answers of this column have no such field.
 Outcome = Literal["right", "wrong", "unusable", "no answer", "unknown", "not asked"]
+#: The outcomes of answers that are known to be right or wrong.
 DECIDED: frozenset[Outcome] = frozenset(("right", "wrong", "unusable"))
 
 

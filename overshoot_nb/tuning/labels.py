@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from overshoot_nb.errors import ValidationError
 
-from .fields import answer_fields, comparable, field_name, field_value, fields_of, is_answer
+from .fields import answer_fields, comparable, field_name, field_value, is_answer
+from .label_values import check_field, check_sample, cut, expected_fields, json_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,9 +100,12 @@ class Labels:
         Raises:
             ValidationError: a parameter cannot be used; none was labelled.
         """
-        sample, now = _sample(sample), datetime.now(UTC)
+        sample, now = check_sample(sample), datetime.now(UTC)
         self._put(
-            [Label(sample, _field(f), _value(value), (), now) for f, value in expected.items()]
+            [
+                Label(sample, check_field(f), json_value(value), (), now)
+                for f, value in expected.items()
+            ]
         )
 
     def reject(self, sample: int, field: str | None, value: Any) -> None:
@@ -111,7 +114,7 @@ class Labels:
         Raises:
             ValidationError: a parameter cannot be used.
         """
-        sample, field, value = _sample(sample), _field(field), _value(value)
+        sample, field, value = check_sample(sample), check_field(field), json_value(value)
         with self._lock:
             known = self._labels.setdefault(sample, {}).get(field)
             expected, rejected = (known.expected, known.rejected) if known else (MISSING, ())
@@ -139,14 +142,14 @@ class Labels:
             return
         if not isinstance(expected, Mapping):
             raise ValidationError(
-                f"labels are given as a mapping of sample to answer, not as {_cut(expected)}"
+                f"labels are given as a mapping of sample to answer, not as {cut(expected)}"
             )
         now = datetime.now(UTC)
         self._put(
             [
-                Label(_sample(sample), field, value, (), now)
+                Label(check_sample(sample), field, value, (), now)
                 for sample, answer in expected.items()
-                for field, value in _expected_fields(answer, None).items()
+                for field, value in expected_fields(answer, None).items()
             ]
         )
 
@@ -270,10 +273,10 @@ class Labels:
         try:
             read = [
                 Label(
-                    _sample(row["sample"]),
-                    _field(row["field"]),
-                    _value(row["expected"]) if "expected" in row else MISSING,
-                    tuple(_value(value) for value in row.get("rejected", [])),
+                    check_sample(row["sample"]),
+                    check_field(row["field"]),
+                    json_value(row["expected"]) if "expected" in row else MISSING,
+                    tuple(json_value(value) for value in row.get("rejected", [])),
                     datetime.fromisoformat(row["labelled_at"]).astimezone(UTC),
                 )
                 for row in json.loads(text)["labels"]
@@ -306,7 +309,7 @@ def label_answer(
         ValidationError: a parameter cannot be used, or there is no answer that could be right.
         LookupError: there is no such sample or version.
     """
-    sample, field, labels = _sample(sample), _field(field), run.journal.labels
+    sample, field, labels = check_sample(sample), check_field(field), run.journal.labels
     if sample >= len(run.journal.log):
         raise LookupError(f"no sample {sample}: there are {len(run.journal.log)}, from 0 on")
     if (expected is MISSING) == (right is None):
@@ -319,7 +322,7 @@ def label_answer(
             raise ValidationError(
                 "version= goes with right=: what is expected is so of every version"
             )
-        labels.set_fields(sample, _expected_fields(expected, field))
+        labels.set_fields(sample, expected_fields(expected, field))
         return
     if not isinstance(right, bool):
         raise ValidationError(f"right={right!r} is not valid: it must be True or False")
@@ -375,67 +378,3 @@ def _answer_to_judge(run: Run, sample: int, version: int | None) -> StreamInfere
             "counts as wrong already: say what is expected"
         )
     return answer
-
-
-# ---- checks ------------------------------------------------------------------------------------
-
-
-def _expected_fields(expected: Any, field: str | None) -> dict[str | None, Any]:
-    """Expected values by field; ``field`` is above those of a dict."""
-    if not isinstance(expected, Mapping):
-        return {field: _value(expected)}
-    value = _value(expected)
-    if not value:
-        raise ValidationError(f"expected={expected!r} names no field: give at least one")
-    return fields_of(value, field or "")
-
-
-def _sample(sample: Any) -> int:
-    try:
-        if isinstance(sample, bool):
-            raise TypeError
-        index = operator.index(sample)
-    except TypeError:
-        raise ValidationError(f"sample={_cut(sample)} is no index of a sample") from None
-    if index < 0:
-        raise ValidationError(f"sample={index} is not valid: indices of samples begin at 0")
-    return index
-
-
-def _field(field: Any) -> str | None:
-    if field is not None and (not isinstance(field, str) or not field):
-        raise ValidationError(f'field={_cut(field)} is no field: give a name such as "home.score"')
-    return field
-
-
-def _value(value: Any) -> Any:
-    """A copy of a JSON value; tuples and sets as lists, numpy's scalars and arrays as Python's."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValidationError(f"{value!r} is no value that an answer can have: JSON has none")
-        return float(value)
-    if isinstance(value, Mapping):
-        return {_key(key): _value(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return [_value(item) for item in sorted(value, key=repr)]
-    if isinstance(value, list | tuple):
-        return [_value(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _value(value.tolist())
-    raise ValidationError(
-        f"{_cut(value)} is no value that an answer can have: give text, a number, True, False, "
-        "None, or lists and dicts of these"
-    )
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise ValidationError(f"{_cut(key)} is no name of a field: names are text")
-    return key
-
-
-def _cut(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else text[:99] + "…"
