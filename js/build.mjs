@@ -1,13 +1,15 @@
 /**
- * Builds src/ into overshoot_nb/widget/static/widget.js, styles and all.
+ * Builds src/ into overshoot_nb/widget/static/: widget.js, and tune.js, which is the Tune tab; styles
+ * and all.
  *
  *   node build.mjs                 minified and packed
  *   node build.mjs --watch         readable, with source maps, again at every change
  *   node build.mjs --outdir=DIR    somewhere else
  *   node build.mjs --plain         minified, not packed
  *
- * Jupyter writes a widget's source into each notebook that is saved with its widgets, so the module
- * is packed: gzip in base64, which unpacks itself when it is imported, is half of its size.
+ * Jupyter writes a widget's source into each notebook that is saved with its widgets, so widget.js
+ * is packed: gzip in base64, which unpacks itself when it is imported, is half of its size. tune.js
+ * comes from the kernel when it is wanted, and is never saved.
  */
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -60,7 +62,8 @@ export default widget;
 `;
 }
 
-const writing = {
+/** Writes one module, and says how large its parts are. */
+const writing = (name, pack) => ({
   name: "writing",
   setup(build) {
     build.onEnd(async ({ outputFiles, metafile, errors }) => {
@@ -70,8 +73,8 @@ const writing = {
       const [, { bytesInOutput: styles }] = Object.entries(inputs).find(([path]) =>
         path.endsWith(".css"),
       );
-      const module = options.watch || options.plain ? text : packed(contents);
-      const file = join(options.outdir, "widget.js");
+      const module = !pack || options.watch || options.plain ? text : packed(contents);
+      const file = join(options.outdir, name);
       await mkdir(options.outdir, { recursive: true });
       await writeFile(file, module);
       const size = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
@@ -81,11 +84,11 @@ const writing = {
       );
     });
   },
-};
+});
 
-const context = await esbuild.context({
-  entryPoints: [join(here, "src/index.ts")],
-  outfile: join(options.outdir, "widget.js"),
+const moduleOf = (source, name, pack) => ({
+  entryPoints: [join(here, source)],
+  outfile: join(options.outdir, name),
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -94,14 +97,14 @@ const context = await esbuild.context({
   sourcemap: options.watch ? "inline" : false,
   metafile: true,
   write: false,
-  plugins: [styles, writing],
+  plugins: [styles, writing(name, pack)],
 });
-if (options.watch) {
-  await context.watch();
-} else {
-  try {
-    await context.rebuild();
-  } finally {
-    await context.dispose();
-  }
+
+const modules = [
+  moduleOf("src/index.ts", "widget.js", true),
+  moduleOf("src/tune/index.ts", "tune.js", false),
+];
+for (const module of modules) {
+  if (options.watch) await (await esbuild.context(module)).watch();
+  else await esbuild.build(module);
 }

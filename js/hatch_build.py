@@ -16,6 +16,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = Path("overshoot_nb", "widget", "static")
+#: What the build makes there.
+MODULES = ("widget.js", "tune.js")
 
 
 class MissingToolchain(RuntimeError):
@@ -28,8 +30,9 @@ class FrontEnd(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         if (root / "PKG-INFO").is_file():  # an unpacked sdist
-            if not (root / STATIC / "widget.js").is_file():
-                raise RuntimeError(f"this sdist lacks {STATIC / 'widget.js'}")
+            for module in MODULES:
+                if not (root / STATIC / module).is_file():
+                    raise RuntimeError(f"this sdist lacks {STATIC / module}")
             return
         try:
             install(root / "js")

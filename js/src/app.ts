@@ -16,6 +16,7 @@ import styles from "./styles/all.css";
 import { tabs } from "./tabs";
 import { followTheme } from "./theme";
 import { timeline } from "./timeline";
+import { tuneTab } from "./tune";
 import { video } from "./video";
 import type { View } from "./view";
 
@@ -35,10 +36,12 @@ export function mount(session: Session, el: HTMLElement): () => void {
     signal,
     root,
     notices: new Notices(),
+    track: { domain: null, moved: () => undefined },
     announce: (text) => {
       live.textContent = text;
     },
   };
+  const below = div("ov-below", results(view), detail(view));
   root.append(
     header(view),
     banner(view),
@@ -50,11 +53,12 @@ export function mount(session: Session, el: HTMLElement): () => void {
         tabs("Steer the stream", [
           { name: "Prompt", body: promptEditor(view) },
           { name: "Settings", body: settingsForm(view) },
+          tuneTab(view, below),
         ]),
       ),
     ),
     strip(view),
-    div("ov-below", results(view), detail(view)),
+    below,
     live,
   );
   const style = h("style", { text: styles }); // beside it: a host may put each widget in a shadow root

@@ -28,8 +28,11 @@ export function currentFigures({ status, model }: Session): Figures {
 export function currentPrompt({
   prompts,
   model,
+  status,
 }: Session): Pick<PromptVersion, "version" | "text"> {
-  return prompts.at(-1) ?? { version: model.get("prompt_version"), text: model.get("prompt") };
+  const version = status?.prompt_version ?? model.get("prompt_version");
+  // Not the newest: that may only have been tried.
+  return prompts.find((one) => one.version === version) ?? { version, text: model.get("prompt") };
 }
 
 export function isActive(state: State): boolean {

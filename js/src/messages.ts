@@ -6,6 +6,8 @@
  * of the kernel's clock; latencies are milliseconds.
  */
 
+import type { FromTuning, ToTuning } from "./tune/messages";
+
 export type State = "starting" | "running" | "paused" | "ended" | "failed" | "closed";
 export type Mode = "frame" | "clip";
 
@@ -205,8 +207,26 @@ export interface Refused {
   restart: boolean;
 }
 
+/** A word of the Tune tab's own. Buffers: as `message` says. */
+export interface Tuned {
+  kind: "tuned";
+  page: string;
+  message: FromTuning;
+}
+
 export type FromKernel =
-  Welcome | Status | Picture | Ticks | Rows | Matches | Detail | Prompts | Models | Done | Refused;
+  | Welcome
+  | Status
+  | Picture
+  | Ticks
+  | Rows
+  | Matches
+  | Detail
+  | Prompts
+  | Models
+  | Done
+  | Refused
+  | Tuned;
 
 // ---- to the kernel -----------------------------------------------------------------------------
 
@@ -280,8 +300,27 @@ export interface WantModels {
   kind: "want_models";
 }
 
+/** A request of the Tune tab. */
+export interface Tune {
+  kind: "tune";
+  page: string;
+  request: number;
+  message: ToTuning;
+}
+
 export type FromPage =
-  Hello | Beat | Bye | Ack | WantRows | Filter | Look | Control | Update | CheckSchema | WantModels;
+  | Hello
+  | Beat
+  | Bye
+  | Ack
+  | WantRows
+  | Filter
+  | Look
+  | Control
+  | Update
+  | CheckSchema
+  | WantModels
+  | Tune;
 
 /** `output_schema` is JSON text; `null` takes a setting away. */
 export interface Changes {
@@ -308,6 +347,7 @@ const FROM_KERNEL = new Set<string>([
   "models",
   "done",
   "refused",
+  "tuned",
 ] satisfies FromKernel["kind"][]);
 
 /** The message, or null where it is none of ours: of a newer kernel, or of another widget. */

@@ -75,8 +75,10 @@ export const promptEditor: Part = (view) => {
     area.el.readOnly = session.welcome === null;
     bar.render();
   };
+  let followed = 0;
   const follow = () => {
-    const { text } = currentPrompt(session);
+    const { text, version } = currentPrompt(session);
+    followed = version;
     if (text !== draft.inForce) {
       draft.follow(text);
       if (!draft.edited) loaded = null;
@@ -88,8 +90,15 @@ export const promptEditor: Part = (view) => {
   };
   session.on("prompts", follow, signal);
   session.on("connection", render, signal);
-  // Whether it is over decides what the button does; figures do not concern the prompt.
-  session.on("status", bar.render, signal);
+  session.on(
+    "status",
+    () => {
+      if (currentPrompt(session).version !== followed) follow();
+      // Whether it is over decides what the button does; figures do not concern the prompt.
+      else bar.render();
+    },
+    signal,
+  );
   follow();
   return div("ov-pane", area.el, bar.el, disclose, versions.el);
 };

@@ -22,6 +22,8 @@ import {
   type Problem,
   type PromptVersion,
   type Status,
+  type Tune,
+  type Tuned,
   type Update,
   type Welcome,
 } from "./messages";
@@ -68,6 +70,7 @@ export interface Topics {
   caption: boolean;
   /** A change that was made in Python, by a trait, could not be carried out. */
   refused: Problem;
+  tuned: { message: Tuned["message"]; buffers: DataView[] };
 }
 
 /** What the kernel made of a request. */
@@ -210,6 +213,11 @@ export class Session {
     return this.#request({ kind: "check_schema", schema });
   }
 
+  /** A request of the Tune tab; what it asks for comes as topic "tuned". */
+  tune(message: Tune["message"]): Promise<Outcome> {
+    return this.#request({ kind: "tune", message });
+  }
+
   /** A view says whether it can be seen; pictures come while one can. */
   setVisible(view: object, visible: boolean | null): void {
     if (visible === null) this.#visible.delete(view);
@@ -273,7 +281,7 @@ export class Session {
     this.#emit("connection", connection);
   }
 
-  #request(message: Unaddressed<Control | Update | CheckSchema>): Promise<Outcome> {
+  #request(message: Unaddressed<Control | Update | CheckSchema | Tune>): Promise<Outcome> {
     const request = this.#nextRequest++;
     return new Promise((resolve) => {
       const settle = (outcome: Outcome) => {
@@ -346,6 +354,9 @@ export class Session {
       case "models":
         this.models = message.models;
         this.#emit("models", { models: message.models, error: message.error });
+        return;
+      case "tuned":
+        this.#emit("tuned", { message: message.message, buffers });
         return;
       case "done":
         this.#requests.get(message.request)?.({ ok: true });

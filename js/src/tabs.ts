@@ -5,6 +5,8 @@ import { button, div, setAttr, taken, uniqueId } from "./dom";
 export interface Tab {
   name: string;
   body: HTMLElement;
+  /** It is chosen, or no longer. */
+  shown?: (shown: boolean) => void;
 }
 
 export function tabs(label: string, all: Tab[]): HTMLElement {
@@ -24,6 +26,7 @@ export function tabs(label: string, all: Tab[]): HTMLElement {
       setAttr(tab, "aria-selected", String(i === chosen));
       tab.tabIndex = i === chosen ? 0 : -1;
       panel.hidden = i !== chosen;
+      all[i]?.shown?.(i === chosen);
     });
   };
   const list = div(

@@ -15,7 +15,7 @@ const FINGER = 16;
 const STEPS: Record<string, number> = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 
 export const timeline: Part = (view) => {
-  const { session, signal, root } = view;
+  const { session, signal, root, track: shown } = view;
   const canvas = h("canvas", { "aria-hidden": "true" });
   const playhead = h("i", "ov-playhead");
   const chosen = h("i", "ov-chosen");
@@ -89,6 +89,8 @@ export const timeline: Part = (view) => {
       domain = next;
       stale = false;
       drawTimeline(canvas, session.timeline, domain, width, getComputedStyle(root));
+      shown.domain = domain;
+      shown.moved();
     }
     place(playhead, session.status === null ? null : mediaTime);
     place(chosen, focus());

@@ -2,6 +2,7 @@
 
 import type { Notices } from "./notices";
 import type { Session } from "./session";
+import type { Domain } from "./timeline_layout";
 
 export interface View {
   session: Session;
@@ -11,6 +12,8 @@ export interface View {
   root: HTMLElement;
   /** What the banner shows. */
   notices: Notices;
+  /** What the timeline shows; `moved` is called when that is another stretch, or wider. */
+  track: { domain: Domain | null; moved: () => void };
   /** Says something to a screen reader, politely. */
   announce(text: string): void;
 }

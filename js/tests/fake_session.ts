@@ -132,6 +132,7 @@ export function fake(traits: Partial<Traits> = {}): Fake {
     signal: ending.signal,
     root: document.createElement("section"),
     notices: new Notices(),
+    track: { domain: null, moved: () => undefined },
     announce: (text) => spoken.push(text),
   };
   const say = (message: FromKernel, buffers: DataView[] = []) => {

@@ -37,6 +37,12 @@ const answer = async (message: { ok: true } | { ok: false; text: string; restart
   await vi.advanceTimersByTimeAsync(0);
 };
 
+/** The versions, as the kernel tells of them, and which of them is in force: the last. */
+const inForce = (prompts: PromptVersion[], prompt_version = prompts.length) => {
+  stream.say({ kind: "prompts", prompts });
+  stream.status({ prompt_version });
+};
+
 beforeEach(() => {
   vi.useFakeTimers();
   stream = fake();
@@ -85,7 +91,7 @@ it("applies with the shortcut, which the notebook never sees", async () => {
   expect(stream.last("update")).toMatchObject({ changes, restart: false });
   expect(line()).toBe("applying…");
   const prompts = [version(1, "Read the score"), version(2, "Count people")];
-  stream.say({ kind: "prompts", prompts });
+  inForce(prompts);
   await answer({ ok: true });
   expect(line()).toBe("v2 in force");
   expect(stream.spoken).toEqual(["The prompt was applied"]);
@@ -111,15 +117,25 @@ it("says why it was refused, until the text is another", async () => {
 
 it("follows another's prompt, but keeps an edit", () => {
   const others = [version(1, "Read the score"), version(2, "Another's")];
-  stream.say({ kind: "prompts", prompts: others });
+  inForce(others);
   expect(area().value).toBe("Another's");
   type("Mine");
-  stream.say({ kind: "prompts", prompts: [...others, version(3, "Third")] });
+  inForce([...others, version(3, "Third")]);
   expect(area().value).toBe("Mine");
   expect(line()).toBe("v3 is in force now; yours is not applied");
   button("Revert")?.click();
   expect(area().value).toBe("Third");
   expect(line()).toBe("v3 in force");
+});
+
+it("is not moved by a version that was only tried, and goes back with the stream", () => {
+  const versions = [version(1, "Read the score"), version(2, "Count"), version(3, "Tried")];
+  inForce(versions, 2);
+  expect(area().value).toBe("Count");
+  expect(line()).toBe("v2 in force");
+  stream.status({ prompt_version: 1 });
+  expect(area().value).toBe("Read the score");
+  expect(line()).toBe("v1 in force");
 });
 
 it("restarts with the prompt where the stream is over", () => {
@@ -139,10 +155,7 @@ it("cannot apply while the kernel is silent", () => {
 
 describe("versions", () => {
   beforeEach(() => {
-    stream.say({
-      kind: "prompts",
-      prompts: [version(1, "One\nmore"), version(2, "<b>Two</b>"), version(3, "Three")],
-    });
+    inForce([version(1, "One\nmore"), version(2, "<b>Two</b>"), version(3, "Three")]);
     button("3 versions")?.click();
   });
   const listed = () => [...el.querySelectorAll("li")].map((item) => item.textContent);

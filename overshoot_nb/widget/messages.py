@@ -10,6 +10,18 @@ from typing import Any, Literal, TypedDict
 from overshoot_nb.sample_log import Fate
 from overshoot_nb.types import Mode, StreamState
 
+from .message_values import (
+    Figures,
+    Limits,
+    ModelInfo,
+    Problem,
+    PromptVersion,
+    Range,
+    Row,
+    Settings,
+)
+from .tuning_messages import FromTuning, ToTuning
+
 __all__ = [
     "Ack",
     "Beat",
@@ -40,105 +52,13 @@ __all__ = [
     "Settings",
     "Status",
     "Ticks",
+    "Tune",
+    "Tuned",
     "Update",
     "WantModels",
     "WantRows",
     "Welcome",
 ]
-
-
-class Settings(TypedDict):
-    """What a stream is asked to do."""
-
-    mode: Mode
-    model: str
-    interval_seconds: float | None
-    target_fps: int | None
-    clip_length_seconds: float | None
-    delay_seconds: float | None
-    output_schema: str | None
-    max_output_tokens: int | None
-
-
-class Figures(TypedDict):
-    """Counts of this moment."""
-
-    samples: int
-    results: int
-    errors: int
-    drops: dict[str, int]
-    waiting: int
-    in_flight: int
-    latency_p50_ms: float | None
-    latency_p95_ms: float | None
-    total_tokens: int
-    completion_tokens: int
-    cost_cents: float | None
-
-
-class Row(TypedDict):
-    """One answer."""
-
-    row: int
-    id: str
-    sample: int
-    media_time: float
-    at: float
-    ok: bool
-    text: str
-    cut: bool
-    chips: list[tuple[str, str]] | None
-    error: str | None
-    latency_ms: float
-    tokens: int | None
-    version: int
-
-
-class PromptVersion(TypedDict):
-    """A prompt that ran."""
-
-    version: int
-    text: str
-    model: str
-    output_schema: str | None
-    max_output_tokens: int | None
-    at: float
-
-
-class ModelInfo(TypedDict):
-    """A model and whether it can be asked."""
-
-    model: str
-    ready: bool
-    status: str
-
-
-class Range(TypedDict):
-    """Allowed numbers."""
-
-    low: float
-    high: float | None
-    open: bool
-    whole: bool
-    default: float | None
-
-
-class Limits(TypedDict):
-    """The allowed numbers of every setting."""
-
-    interval_seconds: Range
-    target_fps: Range
-    clip_length_seconds: Range
-    delay_seconds: Range
-    max_output_tokens: Range
-    min_clip_frames: int
-
-
-class Problem(TypedDict):
-    """A failure, and what can be done."""
-
-    message: str
-    advice: str
 
 
 # ---- from the kernel -------------------------------------------------------------------------
@@ -263,8 +183,27 @@ class Refused(TypedDict):
     restart: bool
 
 
+class Tuned(TypedDict):
+    """A word of the Tune tab's own."""
+
+    kind: Literal["tuned"]
+    page: str
+    message: FromTuning
+
+
 FromKernel = (
-    Welcome | Status | Picture | Ticks | Rows | Matches | Detail | Prompts | Models | Done | Refused
+    Welcome
+    | Status
+    | Picture
+    | Ticks
+    | Rows
+    | Matches
+    | Detail
+    | Prompts
+    | Models
+    | Done
+    | Refused
+    | Tuned
 )
 
 
@@ -372,6 +311,15 @@ class WantModels(TypedDict):
     kind: Literal["want_models"]
 
 
+class Tune(TypedDict):
+    """A request of the Tune tab."""
+
+    kind: Literal["tune"]
+    page: str
+    request: int
+    message: ToTuning
+
+
 FromPage = (
     Hello
     | Beat
@@ -384,6 +332,7 @@ FromPage = (
     | Update
     | CheckSchema
     | WantModels
+    | Tune
 )
 
 #: Loosely typed: what really came from a page is looked at field by field.

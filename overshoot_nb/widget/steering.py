@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .kernel_link import KernelLink
     from .pages import Pages
     from .reporter import Reporter
+    from .tuning_steering import TuningSteering
 
 __all__ = ["Steering"]
 
@@ -37,7 +38,15 @@ MAX_ROWS = 500
 class Steering:
     """Receives the messages of pages, on the runtime's loop."""
 
-    def __init__(self, stream: Stream, link: KernelLink, pages: Pages, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        link: KernelLink,
+        pages: Pages,
+        reporter: Reporter,
+        tuning: TuningSteering,
+    ) -> None:
+        self._tuning = tuning
         self._stream = stream
         self._link = link
         self._pages = pages
@@ -81,6 +90,9 @@ class Steering:
                 self._request(message, self._update(message["changes"], bool(message["restart"])))
             case "check_schema":
                 self._request(message, self._check(str(message["schema"])))
+            case "tune":
+                asked = self._tuning.act(str(message["page"]), dict(message["message"]))
+                self._request(message, asked)
 
     def update(self, **changes: Any) -> None:
         """Change settings for whoever set a trait; a refusal is shown like one of a page's own."""

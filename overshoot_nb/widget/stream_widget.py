@@ -21,6 +21,8 @@ from .reporter import Reporter
 from .screen import Screen
 from .snapshot import Snapshot
 from .steering import Steering
+from .tuning_choice import TuningChoice
+from .tuning_steering import TuningSteering
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream
@@ -83,10 +85,16 @@ class StreamWidget(anywidget.AnyWidget):
         self._pages = Pages(self._link.deaf)
         self._screen = Screen(stream, self._link, self._pages)
         self._reporter = Reporter(stream, self._link, self._pages, self._screen, self._sync)
-        self._steering = Steering(stream, self._link, self._pages, self._reporter)
+        self._tuning = TuningSteering(stream, self._link, self._pages)
+        self._steering = Steering(stream, self._link, self._pages, self._reporter, self._tuning)
         self.on_msg(self._receive)
         self.observe(self._select, "selected")
         self.observe(self._ask, "prompt")
+
+    @property
+    def tuning(self) -> TuningChoice:
+        """What the Tune tab looks at: versions, field, samples. Can be set; every page follows."""
+        return self._tuning.choice
 
     def show(self) -> None:
         """Show the widget in the cell that runs, and below it what a kernel leaves behind."""
@@ -138,6 +146,7 @@ class StreamWidget(anywidget.AnyWidget):
         if stream is not None and stream._widget is self:
             stream._widget = None
             self._reporter.close()
+            self._tuning.close()
             self._screen.stop()
         super().close()
 

@@ -1,0 +1,116 @@
+/** The chosen version beside another: which is better, what changed; and what to do with it. */
+
+import { button, div, fill, h, setAttr, setText, span } from "../dom";
+import { copyText } from "../clipboard";
+import { isActive } from "../in_force";
+import { plain } from "./labels";
+import type { Diff } from "./messages";
+import type { Tuning } from "./tuning";
+
+export function comparison(tuning: Tuning): HTMLElement {
+  const { view } = tuning;
+  const { session, signal } = view;
+  const title = h("strong");
+  const flips = span("ov-tune-flips");
+  const verdict = h("p", { class: "ov-tune-verdict", role: "status" });
+  const diff = div({ class: "ov-tune-diff", dir: "auto", tabindex: 0, role: "group" });
+  setAttr(diff, "aria-label", "What changed");
+  const changes = h("ul", { class: "ov-tune-changes" });
+  const apply = button("", () => void applied(), "ov-button");
+  const copy = button("Copy as code", () => void copied());
+  const why = span("ov-label");
+  const judge = h("select", {
+    class: "ov-field",
+    "aria-label": "When an answer counts as right",
+    on: { change: () => tuning.choose({ judge: judge.value }) },
+  });
+
+  const applied = async () => {
+    const version = tuning.state?.version;
+    if (version === undefined) return;
+    apply.disabled = true;
+    const { ok } = await tuning.ask({ kind: "apply", version });
+    if (ok) view.announce(`v${version} is in force`);
+    render();
+  };
+  const copied = async () => {
+    const version = tuning.state?.version;
+    if (version !== undefined) await tuning.ask({ kind: "want_code", version });
+  };
+  tuning.on("code", ({ version, code }) => {
+    void copyText(code).then((done) => {
+      view.announce(
+        done ? `The code of v${version} was copied` : "This page may not write to the clipboard",
+      );
+      setText(copy, done ? "Copied" : "Cannot copy");
+      setTimeout(() => setText(copy, "Copy as code"), 1500);
+    });
+  });
+
+  const render = () => {
+    const { state } = tuning;
+    if (state === null) return;
+    const { version, baseline, better, worse, labelled } = state;
+    const inForce = tuning.version(version)?.in_force ?? false;
+    const over = !isActive(session.status?.state ?? "closed");
+    setText(title, baseline === null ? `v${version}` : `v${version} beside v${baseline}`);
+    fill(
+      flips,
+      baseline !== null &&
+        labelled > 0 &&
+        span({ class: "ov-better", text: `▲ ${better} better` }),
+      baseline !== null && labelled > 0 && span({ class: "ov-worse", text: `▼ ${worse} worse` }),
+    );
+    setText(verdict, state.verdict);
+    setText(apply, `Apply v${version}`);
+    apply.disabled = inForce || over || !session.connected;
+    apply.classList.toggle("ov-primary", !apply.disabled);
+    copy.disabled = !session.connected;
+    setText(why, inForce ? "in force" : over ? "The stream is over: restart it to apply" : "");
+    const names = state.judges.includes(state.chosen.judge)
+      ? state.judges
+      : [...state.judges, state.chosen.judge];
+    if (judge.options.length !== names.length) {
+      fill(judge, ...names.map((name) => h("option", { text: words(name), value: name })));
+    }
+    judge.value = state.chosen.judge;
+  };
+  tuning.on("state", render);
+  tuning.on("diff", (news) => showDiff(news, diff, changes));
+  session.on(["status", "connection"], render, signal);
+  return div(
+    "ov-tune-comparison",
+    div("ov-tune-about", title, flips, h("label", "ov-label", "right when ", judge)),
+    verdict,
+    diff,
+    changes,
+    div("ov-tune-acts", why, copy, apply),
+  );
+}
+
+/** "number_within" as words. */
+const words = (judge: string) => judge.replaceAll("_", " ");
+
+function showDiff({ old, new: now, segments, changes }: Diff, el: HTMLElement, list: HTMLElement) {
+  const tags = { same: "span", removed: "del", added: "ins" } as const;
+  const same = segments.every(({ kind }) => kind === "same");
+  const text =
+    same && old !== now ? [h("em", { class: "ov-label", text: "the same prompt" })] : [];
+  if (!same || old === now) text.push(...segments.map(({ kind, text }) => h(tags[kind], { text })));
+  fill(el, ...text);
+  list.hidden = changes.length === 0;
+  fill(
+    list,
+    ...changes.map(({ name, old: before, new: after }) =>
+      h(
+        "li",
+        { dir: "auto" },
+        span({ class: "ov-label", text: words(name) }),
+        " ",
+        h("del", { text: plain(before) }),
+        " → ",
+        h("ins", { text: plain(after) }),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,75 @@
+/** Keys of the Tune tab, wherever the focus is in the widget but for where one writes or chooses. */
+
+import { modified, taken } from "../dom";
+import { end, mark, pick, step, undo } from "./labels";
+import type { TuneState } from "./messages";
+import type { Tuning } from "./tuning";
+
+/** Where letters are written, and no key is ours. */
+const WRITTEN = "input, textarea, select, [contenteditable]";
+/** Where arrow keys move something else. */
+const ARROWED = "[role=tab], [role=slider], [role=radio]";
+
+/** Takes keys while `shown()`; before the widget's own, which step through every sample. */
+export function listenToLabelKeys(tuning: Tuning, shown: () => boolean, write: () => void): void {
+  const { root, signal } = tuning.view;
+  root.addEventListener(
+    "keydown",
+    (event) => {
+      if (!shown() || event.defaultPrevented || event.isComposing) return;
+      const at = event.target as Element;
+      if (at.closest(WRITTEN) !== null) return;
+      const undoing = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.altKey;
+      if (modified(event) && !undoing) return;
+      if (event.key.startsWith("Arrow") && at.closest(ARROWED) !== null) return;
+      if (press(tuning, event, undoing, write)) taken(event);
+    },
+    { signal, capture: true },
+  );
+}
+
+/** Does what a key means. False: it means nothing here, now. */
+function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: () => void): boolean {
+  const { view, state } = tuning;
+  if (!view.session.connected || state === null) return false;
+  const key = event.key.toLowerCase();
+  switch (key) {
+    case "arrowleft":
+    case "arrowup":
+      return step(tuning, -1);
+    case "arrowright":
+    case "arrowdown":
+      return step(tuning, 1);
+    case "home":
+      return end(tuning, 0);
+    case "end":
+      return end(tuning, -1);
+    case "r":
+    case "w":
+      // Held down it would label one sample many times.
+      if (!event.repeat) void mark(tuning, key === "r");
+      return true;
+    case "u":
+      void undo(tuning);
+      return true;
+    case "z":
+      if (undoing) void undo(tuning);
+      return undoing;
+    case "e":
+      write();
+      return true;
+    case "v":
+      return cycle(tuning, event.shiftKey ? -1 : 1);
+    default:
+      return /^[1-9]$/.test(key) && pick(tuning, Number(key));
+  }
+}
+
+/** Chooses the next version of the grid. */
+function cycle(tuning: Tuning, by: number): boolean {
+  const { columns, version } = tuning.state as TuneState;
+  if (columns.length < 2) return false;
+  const place = columns.indexOf(version) + by + columns.length;
+  tuning.choose({ version: columns[place % columns.length] as number });
+  return true;
+}

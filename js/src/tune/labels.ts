@@ -1,0 +1,125 @@
+/** Labelling the selected sample: what buttons and keys have in common. */
+
+import { stepSample } from "../samples";
+import type { GridRow } from "./messages";
+import type { Tuning } from "./tuning";
+
+/** The sample that labels are about: the selected one, else the newest of the grid. */
+export function target({ view, samples }: Tuning): number | null {
+  return view.session.selected ?? samples.at(-1) ?? null;
+}
+
+/** Where a sample is in the grid, or where it would be. */
+export function placeOf(samples: Uint32Array, sample: number): number {
+  let low = 0;
+  let high = samples.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((samples[middle] as number) < sample) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Selects the next sample of the grid, or the one before. False: there is none. */
+export function step(tuning: Tuning, by: 1 | -1): boolean {
+  const { view, samples } = tuning;
+  const { selected } = view.session;
+  if (!samples.length) return stepSample(view.session, by);
+  let next = samples.length - 1;
+  if (selected !== null) {
+    const place = placeOf(samples, selected);
+    next = by < 0 ? place - 1 : place + (samples[place] === selected ? 1 : 0);
+  }
+  const sample = samples[Math.max(0, Math.min(samples.length - 1, next))];
+  view.session.select(sample ?? null);
+  return true;
+}
+
+/** Selects the first sample of the grid, or the last. */
+export function end({ view, samples }: Tuning, which: 0 | -1): boolean {
+  const sample = samples.at(which);
+  if (sample !== undefined) view.session.select(sample);
+  return sample !== undefined;
+}
+
+/** Says that the chosen version's answer is right, or wrong. */
+export async function mark(tuning: Tuning, right: boolean): Promise<void> {
+  const { state, view, field } = tuning;
+  const sample = target(tuning);
+  if (state === null || sample === null) return;
+  const { version } = state;
+  const name = field?.name ?? null;
+  const { ok } = await labelled(tuning, sample, () =>
+    tuning.ask({ kind: "mark", sample, version, field: name, right }),
+  );
+  if (ok) view.announce(`Sample ${sample}: v${version} is ${right ? "right" : "wrong"}`);
+}
+
+/** Says what a field should be: JSON, or where `typed` what somebody wrote. */
+export async function expected(tuning: Tuning, value: string, typed: boolean): Promise<boolean> {
+  const { state, view, field } = tuning;
+  const sample = target(tuning);
+  if (state === null || sample === null) return false;
+  const { version } = state;
+  const { ok } = await labelled(tuning, sample, () =>
+    tuning.ask({
+      kind: "expect",
+      sample,
+      version,
+      field: field?.name ?? null,
+      value,
+      typed,
+    }),
+  );
+  if (ok) view.announce(`Sample ${sample}: ${value} is expected`);
+  return ok;
+}
+
+/** Picks a closed value by its number, from 1. False: there is no such value. */
+export function pick(tuning: Tuning, number: number): boolean {
+  const value = tuning.field?.choices[number - 1];
+  if (value === undefined) return false;
+  void expected(tuning, value, false);
+  return true;
+}
+
+export async function undo(tuning: Tuning): Promise<void> {
+  const what = tuning.state?.undo;
+  if (!what) return;
+  const { ok } = await tuning.ask({ kind: "undo" });
+  if (ok) tuning.view.announce(`Undone: ${what}`);
+}
+
+/** A sample that goes from the grid by being labelled hands the selection on to the next. */
+async function labelled<T>(tuning: Tuning, sample: number, act: () => Promise<T>): Promise<T> {
+  const { view, samples, state } = tuning;
+  const next = samples[placeOf(samples, sample) + 1];
+  const outcome = await act();
+  if (state?.chosen.only.includes("unlabelled") && view.session.selected === sample) {
+    if (next !== undefined) view.session.select(next);
+  }
+  return outcome;
+}
+
+/** What is known of a row's labels, in words; "" for nothing. */
+export function expectation({ labels }: GridRow, field: string | null): string {
+  const wanted = labels.filter((label) => field === null || label.field === field);
+  const one = wanted.length === 1 && (field !== null || wanted[0]?.field === null);
+  return wanted
+    .map(({ field: name, expected: value, rejected }) => {
+      const words = value === null ? `not ${rejected.map(plain).join(", ")}` : plain(value);
+      return one ? words : `${name}: ${words}`;
+    })
+    .join(" · ");
+}
+
+/** JSON as people read it: a text without its quotes. */
+export function plain(json: string): string {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "string" ? value : json;
+  } catch {
+    return json;
+  }
+}

@@ -1,0 +1,120 @@
+"""What the Tune tab's messages say of versions, fields, backfills and the choice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from overshoot_nb.tuning.fields import field_name
+
+from . import tuning_messages as messages
+from .tuning_choice import TuningChoice
+from .tuning_standing import Standing, judge_name
+from .tuning_view import TuningView
+
+if TYPE_CHECKING:
+    from overshoot_nb.stream import Stream
+
+__all__ = ["backfills_of", "chosen_of", "diff_of", "fields_of", "versions_of"]
+
+#: Versions that are listed, and backfills: the newest.
+VERSIONS = 50
+BACKFILLS = 10
+#: Characters of a diff, and of what else changed.
+DIFF_CUT = 20_000
+CHANGE_CUT = 400
+
+
+def versions_of(
+    stream: Stream, view: TuningView, standing: Standing
+) -> list[messages.TunedVersion]:
+    """The newest versions and those that are shown, newest first."""
+    known = list(stream.prompts)
+    return [
+        {
+            "version": version.version,
+            "note": version.note,
+            "parent": version.parent,
+            "temperature": version.temperature,
+            "in_force": version is stream.prompts.current,
+            "answers": view.answers.get(version.version, 0),
+            "score": standing.scores.get(version.version),
+            "best": version.version in standing.best,
+        }
+        for version in reversed(known)
+        if version.version > len(known) - VERSIONS or version.version in view.columns
+    ]
+
+
+def fields_of(view: TuningView) -> list[messages.Field]:
+    """The fields that can be chosen."""
+    return [
+        {"name": field, "title": field_name(field), "choices": [_json(value) for value in choices]}
+        for field, choices in view.fields.items()
+    ]
+
+
+def backfills_of(stream: Stream) -> list[messages.BackfillState]:
+    """The newest backfills, oldest first."""
+    backfills = list(enumerate(stream.backfills))
+    return [
+        {
+            "number": number,
+            "version": job.version.version,
+            "state": job.state,
+            "status": job.status,
+            "done": job.done,
+            "total": job.total,
+            "errors": job.errors,
+            "cached": job.cached,
+            "missing": len(job.missing),
+            "remaining": len(job.remaining),
+            "active": job.state == "running",
+        }
+        for number, job in backfills[-BACKFILLS:]
+    ]
+
+
+def chosen_of(choice: TuningChoice, view: TuningView) -> messages.Chosen:
+    """What was chosen."""
+    samples = choice.samples
+    return {
+        "version": choice.version,
+        "baseline": choice.baseline,
+        "field": view.field,
+        "first": samples[0] if samples is not None else None,
+        "last": samples[-1] if samples is not None else None,
+        "only": list(choice.only),
+        "judge": judge_name(choice.judge),
+    }
+
+
+def diff_of(stream: Stream, old: int | None, new: int) -> messages.Diff:
+    """What changed from one version to another; of one alone, its text."""
+    diff = stream.prompts.diff(new if old is None else old, new)
+    segments: list[messages.Segment] = []
+    room = DIFF_CUT
+    for kind, text in diff.segments:
+        segments.append({"kind": kind, "text": text[:room]})
+        room -= len(text)
+        if room <= 0:
+            break
+    return {
+        "kind": "diff",
+        "old": new if old is None else old,
+        "new": new,
+        "segments": segments,
+        "changes": [
+            {"name": name, "old": _change(before), "new": _change(after)}
+            for name, (before, after) in diff.changes.items()
+        ],
+    }
+
+
+def _change(value: Any) -> str:
+    text = _json(value)
+    return text if len(text) <= CHANGE_CUT else json.dumps(text[: CHANGE_CUT - 1] + "…")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=dict)

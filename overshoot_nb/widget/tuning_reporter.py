@@ -1,0 +1,243 @@
+"""What happens to labels, versions and backfills becomes messages to the Tune tab.
+
+Whatever takes time (scores, above all) is worked out on a thread: it holds up no stream. Nothing is
+worked out while no page shows the tab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from overshoot_nb.errors import OvershootError
+from overshoot_nb.runtime import get_runtime
+
+from . import tuning_messages as messages
+from .tuning_choice import TuningChoice
+from .tuning_content import backfills_of, chosen_of, diff_of, fields_of, versions_of
+from .tuning_grid import grid_rows, grid_samples
+from .tuning_labels import PageLabels
+from .tuning_standing import JUDGES, NO_STANDING, Standing, standing_of
+from .tuning_view import AnswerCounts, TuningView, view_of
+
+if TYPE_CHECKING:
+    from overshoot_nb.stream import Stream
+
+    from .kernel_link import KernelLink
+    from .pages import Pages
+
+__all__ = ["TuningReporter"]
+
+logger = logging.getLogger("overshoot_nb")
+
+#: Seconds between two reports at least; and a report that took long waits so many times as long.
+REPORT_SECONDS = 0.2
+RESTS = 3
+NOTHING = np.empty(0, np.uint32)
+
+
+class _Report(NamedTuple):
+    """What was worked out on the thread."""
+
+    view: TuningView
+    standing: Standing
+    standing_key: tuple[Any, ...]
+    samples: np.ndarray
+    answered: int
+    problem: str
+
+
+class TuningReporter:
+    """Everything but :meth:`touched` runs on the runtime's loop.
+
+    Args:
+        choice: what the tab looks at.
+        labels: what can be taken back.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        link: KernelLink,
+        pages: Pages,
+        choice: TuningChoice,
+        labels: PageLabels,
+    ) -> None:
+        self._stream = stream
+        self._journal = stream._life.journal
+        self._link = link
+        self._pages = pages
+        self._choice = choice
+        self._labels = labels
+        self._loop = get_runtime().loop
+        self._open: set[str] = set()
+        self._lock = threading.Lock()
+        self._due = False
+        self._task: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+        self._counts = AnswerCounts(stream)
+        self._report: _Report | None = None
+        self._revision = 0
+        self._shown_key: tuple[Any, ...] = ()
+        self._state_sent: dict[str, Any] = {}
+        self._samples_sent = NOTHING
+        self._diff_sent: tuple[int | None, int] | None = None
+        self._journal.watch(self.touched)
+
+    def close(self) -> None:
+        """Report no more."""
+        self._journal.unwatch(self.touched)
+        self._open.clear()
+
+    def touched(self) -> None:
+        """Something changed; from any thread."""
+        with self._lock:
+            if self._due or not self._open:
+                return
+            self._due = True
+        with contextlib.suppress(RuntimeError):  # closed: the interpreter exits
+            self._loop.call_soon_threadsafe(self._arrange)
+
+    # ---- pages open and close the tab ----
+
+    def opened(self, page: str) -> None:
+        """A page shows the tab, and knows nothing yet."""
+        self._open.add(page)
+        self._state_sent, self._diff_sent = {}, None
+        self._samples_sent = NOTHING
+        self.touched()
+
+    def closed(self, page: str) -> None:
+        """A page shows it no more."""
+        self._open.discard(page)
+
+    # ---- reports ----
+
+    def _arrange(self) -> None:
+        if self._task is None:  # else the end of that one does
+            self._loop.call_at(
+                self._loop.time() + max(0.0, self._not_before - time.monotonic()), self._begin
+            )
+
+    def _begin(self) -> None:
+        if self._task is not None or not self._due:
+            return
+        self._due = False  # first: what changes from here on is of the next report
+        if not self._pages.any:
+            self._open.clear()  # gone without a word
+        if self._open:
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        started = time.monotonic()
+        try:
+            report = await asyncio.to_thread(self._work)
+            self._send(report)
+        except Exception:
+            logger.exception("the Tune tab could not be brought up to date")
+        finally:
+            took = time.monotonic() - started
+            self._not_before = time.monotonic() + max(REPORT_SECONDS, RESTS * took)
+            self._task = None
+            if self._due:
+                self._arrange()
+
+    def _work(self) -> _Report:
+        """Read and count; on a thread."""
+        choice, before = self._choice, self._report
+        view = view_of(self._stream, choice, self._counts.count())
+        key = self._standing_key(view)
+        problem = ""
+        if before is not None and key == before.standing_key:
+            standing, problem = before.standing, before.problem
+        else:
+            try:
+                standing = standing_of(self._stream, choice.judge, view)
+            except OvershootError as error:  # a judge failed
+                standing, problem = NO_STANDING, str(error)
+        samples, answered = grid_samples(self._stream, choice, view, standing)
+        return _Report(view, standing, key, samples, answered, problem)
+
+    def _standing_key(self, view: TuningView) -> tuple[Any, ...]:
+        """What the standing depends on: while it is the same, so is the standing."""
+        journal = self._journal
+        waiting = [s for s in journal.labels.samples if s < len(journal.log)]
+        return (
+            journal.labels.changes,
+            journal.later.changes,
+            # A sample may be labelled before its answer comes.
+            sum(journal.log[s].row is None for s in waiting),
+            view.version,
+            view.baseline,
+            view.columns,
+            view.field,
+            repr(self._choice.judge),
+        )
+
+    def _send(self, report: _Report) -> None:
+        key = (report.standing_key, report.view.field, report.view.columns)
+        if key != self._shown_key or self._report is None:
+            self._shown_key = key
+            self._revision += 1
+        self._report = report
+        state = self._state(report)
+        if state != self._state_sent:
+            self._state_sent = dict(state)
+            self.say(state)
+        self._send_samples(report.samples)
+        pair = (report.view.baseline, report.view.version)
+        if pair != self._diff_sent:
+            self._diff_sent = pair
+            self.say(diff_of(self._stream, *pair))
+
+    def _state(self, report: _Report) -> messages.TuneState:
+        view, standing = report.view, report.standing
+        return {
+            "kind": "state",
+            "revision": self._revision,
+            "version": view.version,
+            "baseline": view.baseline,
+            "chosen": chosen_of(self._choice, view),
+            "judges": list(JUDGES),
+            "columns": list(view.columns),
+            "versions": versions_of(self._stream, view, standing),
+            "fields": fields_of(view),
+            "labelled": len(self._journal.labels.samples),
+            "answered": report.answered,
+            "better": standing.better,
+            "worse": standing.worse,
+            "verdict": report.problem or standing.verdict,
+            "backfills": backfills_of(self._stream),
+            "undo": self._labels.undo_words,
+        }
+
+    def _send_samples(self, samples: np.ndarray) -> None:
+        """Those from the first that is another on."""
+        sent = self._samples_sent
+        common = min(len(sent), len(samples))
+        differing = np.flatnonzero(sent[:common] != samples[:common])
+        start = int(differing[0]) if len(differing) else common
+        if start == len(samples) == len(sent):
+            return
+        self._samples_sent = samples
+        self.say(
+            {"kind": "samples", "start": start, "total": len(samples)}, samples[start:].tobytes()
+        )
+
+    # ---- what pages ask for ----
+
+    def send_rows(self, samples: list[int]) -> None:
+        """Rows of the grid, as of the last report."""
+        if (report := self._report) is not None:
+            rows = grid_rows(self._stream, report.view, report.standing, samples)
+            self.say({"kind": "cells", "revision": self._revision, "rows": rows})
+
+    def say(self, message: messages.FromTuning, *buffers: bytes) -> None:
+        """Send a message to the Tune tab of every page."""
+        self._link.send({"kind": "tuned", "page": "", "message": message}, *buffers)
