@@ -19,10 +19,11 @@ Kind = Literal["same", "removed", "added"]
 #: A piece of a diff.
 Segment = tuple[Kind, str]
 
-#: Words, runs of white space, runs of the rest. Chinese and Japanese have no spaces between words:
-#: each of their characters stands alone.
+#: Chinese and Japanese have no spaces between words: each of their characters stands alone.
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]+")
+_MARKS = r"!-/:-@\[-^`{-~"
+#: Words, runs of white space, punctuation marks, and runs of the rest, such as emoji.
+_WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[{_MARKS}]|[^\w\s{_MARKS}]+")
 
 #: Comparing takes time with the product of the lengths; longer texts are compared by lines.
 _MOST_PAIRS = 4_000_000
@@ -77,7 +78,7 @@ class PromptDiff:
         return bool(self.changes) or any(kind != "same" for kind, _ in self.segments)
 
     def __repr__(self) -> str:
-        head = f"v{self.old.version} -> v{self.new.version}"
+        head = f"{_name(self.old)} -> {_name(self.new)}"
         if not self:
             return f"{head}: both ask the same"
         lines = [head, *(f"{name}: {before} -> {after}" for name, before, after in self._plain())]
@@ -89,7 +90,7 @@ class PromptDiff:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = f"<strong>v{self.old.version} → v{self.new.version}</strong>"
+        head = f"<strong>{_name(self.old)} → {_name(self.new)}</strong>"
         if not self:
             return f"<div>{head}: both ask the same</div>"
         parts = [f"<div>{head}</div>"]
@@ -151,6 +152,10 @@ _STYLES = {
     "removed": ("del", "background: rgba(248, 81, 73, .25); text-decoration: line-through"),
     "added": ("ins", "background: rgba(46, 160, 67, .25); text-decoration: underline"),
 }
+
+
+def _name(version: PromptVersion) -> str:
+    return f"v{version.version}" if version.version > 0 else "suggestion"
 
 
 def _visible(text: str) -> str:

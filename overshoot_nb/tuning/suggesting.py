@@ -61,11 +61,12 @@ async def suggest(
     Args:
         run: whose prompt, labels and pictures.
         model: the language model: any that takes text.
-        client: whose server has it. Default: the run's own.
+        client: whose server has it; its ``timeout`` counts. Default: the run's own.
         api_key, base_url: the server that has it, in place of ``client``; as in ``Overshoot``.
         version: number of the version to improve. Default: the one in force.
         n: how many prompts to ask for, 1..20. There may come fewer.
-        holdout: share of the labelled samples to score on, 0..1.
+        holdout: share of the labelled samples to score on, 0..1, and at least 3 of them. Each
+            suggestion is asked about each of these.
         judge: when an answer is right, as in ``stream.score``.
         max_in_flight: requests about samples under way at once. Default 4; of the embedded
             engine 1.

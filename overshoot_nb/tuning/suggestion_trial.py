@@ -110,9 +110,9 @@ def split(judged: Sequence[Judged], holdout: float, chance: random.Random) -> Sp
             f"and whose pictures are still there, and there are {len(held)} besides those to "
             f"learn from: label {FEWEST - len(held)} more recent ones"
         )
-    held_out = sorted(j.example.sample for j in held)
+    held_out = {j.example.sample for j in held}
     training = [j.example for j in judged if j.example.sample not in held_out]
-    return Split(training, held_out)
+    return Split(training, sorted(held_out))
 
 
 def _shuffled(judged: list[Judged], chance: random.Random) -> list[Judged]:

@@ -25,11 +25,12 @@ class ScoredPrompt:
     """A prompt, and how often it was right about the held-out samples.
 
     Attributes:
-        version: all that is asked. A suggestion is none of the stream's own versions yet:
+        version: all that is asked. A suggestion is none of the stream's own versions yet, so its
+            number is 0:
             ``await stream.update_prompt(suggestion.version)`` makes it one, and asks it.
         n: held-out samples that it was judged by.
         right: how many of them it was right about, in every labelled field.
-        low, high: Wilson interval of the accuracy, 0..1.
+        low, high: Wilson interval of the accuracy, 95 %, 0..1.
         no_answer: held-out samples about which no answer came; not part of ``n``.
         test: the difference to the current prompt on the samples that both answered, or None for
             the current prompt itself.
@@ -149,7 +150,7 @@ class Suggestions(Sequence[ScoredPrompt]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = ("", "accuracy", "difference", "p-value", "prompt")
+        head = ("", "accuracy (95 % interval)", "difference", "p-value")
         rows = "".join(
             f"<tr><th>{name}</th>"
             + "".join(f"<td>{html.escape(text)}</td>" for text in _figures(scored))
@@ -159,7 +160,7 @@ class Suggestions(Sequence[ScoredPrompt]):
         return (
             f"<div>{html.escape(self._head)}</div><table><thead><tr>"
             + "".join(f"<th>{name}</th>" for name in head)
-            + f"</tr></thead><tbody>{rows}</tbody></table>"
+            + f'<th style="text-align: left">prompt</th></tr></thead><tbody>{rows}</tbody></table>'
         )
 
     def _prompt(self, scored: ScoredPrompt) -> str:

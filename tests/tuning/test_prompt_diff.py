@@ -50,6 +50,18 @@ def test_words_are_compared_and_not_letters():
     )
 
 
+def test_punctuation_is_compared_by_marks_and_emoji_whole():
+    assert segments_of("Read (it). 👩\u200d🚀", "Read it. 👩\u200d🔬") == (
+        ("same", "Read "),
+        ("removed", "("),
+        ("same", "it"),
+        ("removed", ")"),
+        ("same", ". "),
+        ("removed", "👩\u200d🚀"),
+        ("added", "👩\u200d🔬"),
+    )
+
+
 def test_languages_without_spaces_are_compared_by_characters():
     assert segments_of("時計を読む", "時刻を読む") == (
         ("same", "時"),

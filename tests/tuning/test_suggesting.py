@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 import overshoot_nb
 from overshoot_nb import errors
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.local.engine import Engine
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning.answer_cache import AnswerCache
+from overshoot_nb.tuning.prompt_diff import PromptDiff
 from overshoot_nb.tuning.suggesting import Suggestions, suggest
 from overshoot_nb.tuning.suggestion_request import EXAMPLE_CHARACTERS, Example, request_text
 from overshoot_nb.tuning.suggestion_trial import FEWEST, Judged, split
 
 from chatserver import ChatServer, Hang, Reply, Request
+from gatewayserver import KEY, GatewayServer
 from videos import make_video, number_in
 
 #: The vision model reads an even number right, and an odd one only where it is told to be careful.
@@ -145,6 +149,8 @@ def test_nothing_is_applied_and_no_version_is_made(stream, servers):
     # Of a suggestion, somebody may make a version; it goes into a file or a cell as others do.
     assert found[0].version.parameters == {**stream.prompts[1].parameters, "prompt": CAREFUL}
     assert "# Suggested prompt: because of" in found[0].version.as_code()
+    diff = PromptDiff.between(found.baseline.version, found[0].version)
+    assert repr(diff) == "v1 -> suggestion\nRead the number{+ carefully+}."
 
 
 def test_the_figures_are_a_table(stream):
@@ -432,6 +438,38 @@ def test_the_embedded_engine_is_scored_with_prompts_from_elsewhere(servers, vide
     assert (found.baseline.n, found.baseline.right) == (3, 0)
     assert (found[0].n, found[0].right) == (3, 3)
     assert found[0].version.model == "local/scene"
+    assert models.asked == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="loopback media")
+def test_a_v02_server_is_scored_on_the_pictures_that_it_keeps(servers, tmp_path):
+    text_server, models = servers
+    models.__init__()
+    models.text = ideas("How bright is it?")
+    video = make_video(tmp_path / "clip.mp4", frames=80, fps=20)
+    engine = Engine()
+    gateway = GatewayServer(engine)
+
+    async def go():
+        async with overshoot_nb.Overshoot(KEY, base_url=f"{gateway.url}/v0.2") as client:
+            stream = await client.streams.create(
+                str(video), "Is anything moving?", "local/scene", interval_seconds=0.3
+            )
+            await stream.wait(30)
+            stream.labels.update(dict.fromkeys(stream.df["sample"], "bright"))
+            with pytest.raises(ValidationError, match="answers about video alone"):
+                await stream.prompts.suggest("local/auto")
+            return await stream.prompts.suggest(
+                "text", base_url=text_server.url, judge="contains", progress=False, cache=False
+            )
+
+    try:
+        found = asyncio.run(go())
+    finally:
+        gateway.close()
+        engine.close()
+    assert found.baseline.right == 0
+    assert found[0].right == found[0].n == len(found.held_out) >= 3
     assert models.asked == []
 
 
