@@ -94,9 +94,8 @@ async def suggest(
         max_in_flight = 1 if run.service.endpoint.is_local else config.MAX_IN_FLIGHT_BATCH
     check_whole("max_in_flight", max_in_flight, 1, 256)
     current = run.prompts.current if version is None else run.prompts[version]
-    trial = Trial(run, current, judge, max_in_flight, cache=cache, progress=progress)
-
     async with _language_model(run.service, client, api_key, base_url) as service:
+        trial = Trial(run, current, judge, max_in_flight, cache=cache, progress=progress)
         judged = await trial.judged()
         part = split(judged, holdout, random.Random(seed))
         text = request_text(current, run.settings.mode, part.training, n)
