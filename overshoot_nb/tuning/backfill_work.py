@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .asking import Asked, Asker, Question, result_of
 from .budget import Account
+from .gaps import Gaps
 from .run import Run
 from .tally import Outcome, Tally
 
@@ -39,6 +41,7 @@ class BackfillWork:
         asker: whom to ask.
         max_in_flight: requests under way at once.
         closed: whether the server's client was closed.
+        gaps: when to ask, where the stream asks the same engine.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class BackfillWork:
         *,
         max_in_flight: int,
         closed: Callable[[], bool],
+        gaps: Gaps | None = None,
     ) -> None:
         self._journal = run.journal
         self._run = run
@@ -58,6 +62,7 @@ class BackfillWork:
         self._asker = asker
         self._max_in_flight = max_in_flight
         self._closed = closed
+        self._gaps = gaps
         self._answers = 0
         self._failures = 0  # in a row
 
@@ -121,7 +126,10 @@ class BackfillWork:
         except SampleNotKeptError as error:
             self._miss(index, self._why_gone(index, error))
             return
+        if self._gaps is not None:
+            await self._gaps.wait()
         outcome: Asked | Exception
+        began = time.monotonic()
         try:
             outcome = await self._asker.ask(question, sample, result_id=row.id if row else "")
         except (ApiError, NetworkError) as error:
@@ -135,6 +143,8 @@ class BackfillWork:
                 return
             outcome = error
         else:
+            if self._gaps is not None and not outcome.cached:
+                self._gaps.took(time.monotonic() - began)
             self._answered(outcome, account)
         stream_id = row.stream_id if row is not None else self._run.stream_id
         result = result_of(question, sample, stream_id, outcome)
