@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb.errors import ValidationError
 
+from .statistics import percent
+
 if TYPE_CHECKING:
     from .score import Costs, Score, Tally
 
 __all__ = ["text", "to_html"]
 
-#: Confusion tables that are shown, of the last field's best answers first.
+#: Confusion tables that are shown, those of the best version first.
 MOST_TABLES = 8
 _NAME_CUT = 80
 _BAR_WIDTH = "8em"
@@ -76,7 +78,7 @@ def _cells(score: Score) -> tuple[list[str], list[list[str]]]:
         *score.names,
         "field",
         "accuracy",
-        f"{score.confidence:.4g} interval",
+        f"{percent(score.confidence)} interval",
         "right",
         "no answer",
         "unknown",
@@ -139,7 +141,7 @@ def _bar(tally: Tally) -> str:
 def _confusions(score: Score) -> str:
     """The confusion tables of closed fields, folded away."""
     tables: list[str] = []
-    for column in score.totals:
+    for column in sorted(score.totals, key=lambda column: column not in score.ties):
         for field in score.fields:
             if len(tables) == MOST_TABLES:
                 return "".join(tables)
@@ -173,7 +175,8 @@ def _th(value: str) -> str:
 
 def _td(value: str, *, strong: bool = False) -> str:
     cell = html.escape(_cut(value))
-    return f"<td>{f'<strong>{cell}</strong>' if strong else cell}</td>"
+    inner = f"<strong>{cell}</strong>" if strong else cell
+    return f'<td style="white-space: nowrap">{inner}</td>'
 
 
 def _cut(value: str) -> str:

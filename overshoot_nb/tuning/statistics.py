@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "wilson_interval"]
+__all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "percent", "wilson_interval"]
 
 #: The share of cases in which so many labels more would tell a difference as large as this one.
 POWER = 0.8
@@ -154,9 +154,11 @@ class PairedTest:
         if self.n == 0:
             return f"{old} and {new} have no labelled sample in common."
         about = f" about {self.field}" if self.field else ""
+        times = _times(self.only_new)
+        right = f"is right{about} {times}" if self.only_new else f"is {times} right{about}"
         counts = (
-            f"{new} alone is right{about} {_times(self.only_new)}, "
-            f"{old} alone {_times(self.only_old)}, of {_count(self.n, 'sample')}"
+            f"{new} alone {right}, {old} alone {_times(self.only_old)}, "
+            f"of {_count(self.n, 'sample')}"
         )
         if self.only_old + self.only_new == 0:
             return f"No difference: {old} and {new} are right{about} on the same {self.n} samples."
@@ -164,9 +166,9 @@ class PairedTest:
             return f"No difference: {counts}."
         if self.is_significant:
             better = "better" if self.difference > 0 else "worse"
-            return f"{new} is {better}: {counts} (p = {_p(self.p_value)})."
+            return f"{new} is {better}: {counts} ({_p(self.p_value)})."
         return (
-            f"Not told from chance yet: {counts} (p = {_p(self.p_value)}). If the difference is "
+            f"Not told from chance yet: {counts} ({_p(self.p_value)}). If the difference is "
             f"as large as it looks, about {_count(self.labels_more, 'label')} more would tell."
         )
 
@@ -201,15 +203,15 @@ class PairedTest:
     def __repr__(self) -> str:
         return (
             f"PairedTest({self.old} -> {self.new}: difference {self.difference:+{_PERCENT}} "
-            f"[{self.low:+{_PERCENT}}, {self.high:+{_PERCENT}}], p = {_p(self.p_value)}, "
+            f"[{self.low:+{_PERCENT}}, {self.high:+{_PERCENT}}], {_p(self.p_value)}, "
             f"n = {self.n})\n{self.verdict}"
         )
 
     def _repr_html_(self) -> str:
         old, new = html.escape(self.old), html.escape(self.new)
         interval = (
-            f"{self.difference:+{_PERCENT}}, {self.confidence:.3g} interval "
-            f"{self.low:+{_PERCENT}} to {self.high:+{_PERCENT}}, p = {_p(self.p_value)}"
+            f"{self.difference:+{_PERCENT}}, {percent(self.confidence)} interval "
+            f"{self.low:+{_PERCENT}} to {self.high:+{_PERCENT}}, {_p(self.p_value)}"
         )
         return (
             '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
@@ -222,6 +224,11 @@ class PairedTest:
         )
 
 
+def percent(share: float) -> str:
+    """A confidence as people write it: "95%", "99.9%"."""
+    return f"{share * 100:.6g}%"
+
+
 def _count(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
@@ -231,4 +238,4 @@ def _times(n: int) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

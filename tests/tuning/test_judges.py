@@ -300,7 +300,9 @@ def test_what_is_no_judge_is_said(bad):
 def test_a_judge_of_a_field_that_nobody_knows_is_said():
     chosen = FieldJudges({"peple": "exact"})
     chosen.check_fields(["peple"])
-    with pytest.raises(ValidationError, match="'peple', which neither .*: they have answer, people"):
+    with pytest.raises(
+        ValidationError, match=r"'peple', which neither .*: they have answer, people"
+    ):
         chosen.check_fields(["people", None])
 
 
