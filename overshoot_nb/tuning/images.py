@@ -63,8 +63,8 @@ class ImageEncoder:
             upright = ImageOps.exif_transpose(image).convert("RGB")
             return self._from_array(np.asarray(upright), name)
         raise ValidationError(
-            f"{name} is no picture, but {type(picture).__name__}: give samples, JPEG bytes, Pillow images, "
-            "uint8 RGB arrays or paths of image files"
+            f"{name} is no picture, but {type(picture).__name__}: give samples, JPEG bytes, Pillow "
+            "images, uint8 RGB arrays or paths of image files"
         )
 
     def _from_bytes(self, data: bytes, name: str) -> EncodedFrame:

@@ -1,0 +1,617 @@
+"""The same samples, asked with several prompts and models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from overshoot_nb import FileSource, Overshoot
+from overshoot_nb.errors import (
+    AuthenticationError,
+    ServerError,
+    StreamClosedError,
+    ValidationError,
+)
+from overshoot_nb.local.engine import Engine
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.tuning import answer_cache
+from overshoot_nb.tuning.budget import Budget
+from overshoot_nb.tuning.comparison import Comparison, compare
+from overshoot_nb.tuning.comparison_grid import ROWS
+from overshoot_nb.tuning.labels import Labels
+
+from chatserver import ChatServer, Reply, completion
+from gatewayserver import KEY, GatewayServer
+from publishing import text_video
+from videos import barcode, make_video, number_in
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "number": {"type": "integer"},
+        "kind": {"type": "string", "enum": ["even", "odd"]},
+    },
+    "required": ["number", "kind"],
+}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Ports are used again: what another test's server was asked must be asked again."""
+    cache = answer_cache.AnswerCache(tmp_path / "answers.sqlite3")
+    monkeypatch.setattr(answer_cache, "_cache", cache)
+    yield cache
+    cache.close()
+
+
+def number(request) -> int:
+    return number_in(request.jpegs[0])
+
+
+def kind(n: int) -> str:
+    return "even" if n % 2 == 0 else "odd"
+
+
+def answers(request):
+    """Reads the number; asked for its kind, ``model-b`` always says even."""
+    n = number(request)
+    if "response_format" in request.body:
+        said = kind(n) if request.body["model"] == "model-a" else "even"
+        return json.dumps({"number": n, "kind": said})
+    if "kind" in request.prompt:
+        return kind(n) if request.body["model"] == "model-a" else "even"
+    return str(n)
+
+
+def run(what, prompts, models="model-a", *, answer=answers, delay=0.0, **parameters):
+    """A comparison against a server of its own, and the server."""
+    parameters.setdefault("progress", False)
+
+    async def ask(url: str) -> Comparison:
+        return await compare(what, prompts, models, base_url=url, **parameters)
+
+    with ChatServer(answer, delay) as server:
+        return asyncio.run(ask(server.url)), server
+
+
+PICTURES = [barcode(n) for n in range(6)]
+
+
+# ---- what is asked -----------------------------------------------------------------------------
+
+
+def test_every_prompt_is_asked_of_every_model_about_every_picture():
+    comparison, server = run(PICTURES, ["which number?", "which kind?"], ["model-a", "model-b"])
+    assert len(server.requests) == 24
+    assert [c.key for c in comparison.candidates] == [
+        (prompt, model)
+        for prompt in ("which number?", "which kind?")
+        for model in ("model-a", "model-b")
+    ]
+    df = comparison.df
+    assert list(df.columns) == [
+        "sample", "media_time", "prompt", "model", "repeat", "answer", "ok", "error",
+        "latency_ms", "tokens", "cost_cents", "cached", "right",
+    ]  # fmt: skip
+    assert len(df) == 24
+    assert df["ok"].all()
+    assert not df["cached"].any()
+    assert df["right"].isna().all()
+    assert (df["tokens"] == 12).all()
+    assert df["cost_cents"].isna().all()
+    assert (df["latency_ms"] > 0).all()
+    by_key = df.set_index(["sample", "prompt", "model"])["answer"]
+    for n in range(6):
+        assert by_key[n, "which number?", "model-b"] == str(n)
+        assert by_key[n, "which kind?", "model-a"] == kind(n)
+        assert by_key[n, "which kind?", "model-b"] == "even"
+
+
+def test_what_asks_the_same_is_asked_once():
+    twice = [barcode(3), barcode(3), barcode(4)]
+    comparison, server = run(
+        twice, {"one": "which number?", "other": "which number?"}, ["model-a", "model-a"]
+    )
+    assert len(server.requests) == 2
+    assert [c.key for c in comparison.candidates] == [("one", "model-a"), ("other", "model-a")]
+    assert list(comparison.df["answer"]) == ["3", "3", "3", "3", "4", "4"]
+    same, server = run(PICTURES[:1], ["which number?", "which number?"])
+    assert len(same.candidates) == len(server.requests) == 1
+
+
+def test_answers_are_kept_and_can_be_asked_for_anew(own_cache):
+    async def ask(url: str, **parameters) -> Comparison:
+        return await compare(
+            PICTURES, "which kind?", "model-a", base_url=url, progress=False, **parameters
+        )
+
+    with ChatServer(answers) as server:
+        asyncio.run(ask(server.url))
+        again = asyncio.run(ask(server.url))
+        assert len(server.requests) == 6
+        assert again.df["cached"].all()
+        assert list(again.df["answer"]) == [kind(n) for n in range(6)]
+        anew = asyncio.run(ask(server.url, cache=False))
+        assert len(server.requests) == 12
+        assert not anew.df["cached"].any()
+    assert len(own_cache) == 6
+
+
+def test_repeats_are_asked_again_and_say_how_steady_the_answers_are():
+    asked: dict[int, int] = {}
+
+    def wavering(request) -> str:
+        n = number(request)
+        asked[n] = asked.get(n, 0) + 1
+        return "sometimes" if n == 2 and asked[n] == 2 else "always"
+
+    comparison, server = run(
+        PICTURES[:4], "?", repeats=3, answer=wavering, temperature=0.5, max_in_flight=1
+    )
+    assert len(server.requests) == 12
+    assert {request.body["temperature"] for request in server.requests} == {0.5}
+    df = comparison.df
+    assert list(df["repeat"]) == [0, 1, 2] * 4
+    steady = comparison.stability()
+    assert list(steady["temperature"]) == [0.5]
+    assert list(steady["field"]) == ["answer"]
+    # Three of four samples agree in all three pairs, one in one of three.
+    assert steady["repeats_agree"][0] == pytest.approx((3 + 1 / 3) / 4)
+    # Pictures of no video have no neighbours.
+    assert steady["pairs"][0] == 0
+    assert math.isnan(steady["flip_rate"][0])
+    assert "1 of 2 repeats say otherwise" in comparison._repr_mimebundle_()["text/html"]
+    with pytest.raises(ValidationError, match="repeats=0"):
+        run(PICTURES, "?", repeats=0)
+
+
+def test_a_schema_makes_typed_columns_and_fields_that_differ():
+    comparison, _ = run(PICTURES, "look", ["model-a", "model-b"], schema=SCHEMA)
+    df = comparison.df
+    assert df["out.number"].dtype == "Int64"
+    assert str(df["out.kind"].dtype) == "category"
+    assert sorted(comparison.differing) == [1, 3, 5]
+    grid = comparison.grid(only_different=True, field="kind")
+    assert list(grid.index) == [1, 3, 5]
+    assert list(grid["look", "model-a"]) == ["odd"] * 3
+    assert list(grid["look", "model-b"]) == ["even"] * 3
+    assert comparison.grid().loc[2, ("look", "model-a")] == "number: 2, kind: even"
+    assert len(comparison.grid()) == 6
+    with pytest.raises(LookupError, match=r"a field 'size': there are number, kind"):
+        comparison.grid(field="size")
+
+
+def test_versions_bring_their_own_model_schema_and_limits():
+    plain = PromptVersion(1, "which kind?", "model-a")
+    typed = PromptVersion(2, "look", "model-b", SCHEMA, max_output_tokens=50, temperature=0.0)
+    comparison, server = run(PICTURES[:1], [plain, typed], None)
+    assert [c.key for c in comparison.candidates] == [("v1", "model-a"), ("v2", "model-b")]
+    asked = {request.body["model"]: request.body for request in server.requests}
+    assert asked["model-b"]["max_tokens"] == 50
+    assert asked["model-b"]["temperature"] == 0.0
+    assert "response_format" in asked["model-b"]
+    assert "response_format" not in asked["model-a"]
+    both, _ = run(PICTURES[:1], [plain, typed], ["model-a"], schema=None)
+    assert [c.version.output_schema for c in both.candidates] == [None, None]
+    clash, _ = run(PICTURES[:1], [plain, PromptVersion(1, "which number?", "model-a")], None)
+    assert [c.prompt for c in clash.candidates] == ["v1", "v1 (2)"]
+
+
+def test_the_only_model_of_a_server_need_not_be_named():
+    comparison, _ = run(PICTURES[:1], "which number?", None)
+    assert [c.model for c in comparison.candidates] == ["test/model"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"prompts": []}, "prompts is empty"),
+        ({"prompts": 5}, "prompts=5"),
+        ({"prompts": [5]}, "prompts has 5"),
+        ({"prompts": [" "]}, "text that is not empty"),
+        ({"prompts": {"": "x"}}, "the name"),
+        ({"models": []}, "models is empty"),
+        ({"models": [""]}, "models="),
+        ({"schema": "integer"}, "schema='integer'"),
+        ({"schema": {"type": "nothing"}}, "schema"),
+        ({"temperature": 3}, "temperature=3"),
+        ({"max_output_tokens": 0}, "max_output_tokens=0"),
+        ({"max_in_flight": 0}, "max_in_flight=0"),
+        ({"budget": 5}, "budget=5"),
+        ({"judge": "nearly"}, "nearly"),
+        ({"labels": {0: {}}}, "names no field"),
+        ({"labels": [1]}, "labels"),
+        ({"samples": [1], "last": 2}, "not both"),
+    ],
+)
+def test_bad_parameters_are_refused_before_anything_is_asked(parameters, said):
+    given = {"what": PICTURES, "prompts": "which number?", **parameters}
+    with ChatServer(answers) as server:
+        call = compare(base_url=server.url, progress=False, **{"models": "m", **given})
+        with pytest.raises(ValidationError, match=said):
+            asyncio.run(call)
+        assert not server.requests
+
+
+def test_a_client_and_a_url_are_not_both_given():
+    async def ask(url: str) -> None:
+        async with Overshoot(base_url=url) as client:
+            comparison = await compare(PICTURES[:1], "which number?", client=client, progress=False)
+            assert list(comparison.df["answer"]) == ["0"]
+            with pytest.raises(ValidationError, match="not both"):
+                await compare(PICTURES, "?", client=client, base_url=url)
+        with pytest.raises(StreamClosedError, match="closed"):
+            await compare(PICTURES, "?", "m", client=client)
+
+    with ChatServer(answers) as server:
+        asyncio.run(ask(server.url))
+
+
+# ---- what goes wrong ---------------------------------------------------------------------------
+
+
+def test_a_model_that_fails_is_shown_beside_those_that_answer():
+    def one_fails(request):
+        if request.body["model"] == "model-c":
+            return Reply(json.dumps({"error": {"message": "no such model"}}), 404)
+        return answers(request)
+
+    comparison, server = run(
+        PICTURES, "which kind?", ["model-a", "model-c"], answer=one_fails, max_in_flight=1
+    )
+    # Once was enough to know.
+    assert sum(request.body["model"] == "model-c" for request in server.requests) == 1
+    df = comparison.df.set_index(["sample", "model"])
+    assert "no such model (HTTP 404)" in df.loc[(0, "model-c"), "error"]
+    assert not df.loc[(0, "model-c"), "ok"]
+    assert len(df) == 7
+    assert len(comparison.stopped) == 1
+    assert "no such model" in comparison.stopped[0]
+    html = comparison._repr_mimebundle_()["text/html"]
+    assert "no answer: POST /v1/chat/completions: no such model (HTTP 404)" in html
+    assert "not asked" in html
+    assert "1 without an answer" in repr(comparison)
+    assert comparison.grid().loc[0, ("which kind?", "model-c")] is None
+
+
+def test_nothing_at_all_answered_is_an_error():
+    refused = Reply(json.dumps({"error": {"message": "bad key"}}), 401)
+    with pytest.raises(AuthenticationError, match="bad key"):
+        run(PICTURES, "?", answer=lambda request: refused)
+    broken = Reply("{}", 500, headers={"x-should-retry": "false"})
+    with pytest.raises(ServerError):
+        run(PICTURES[:4], "?", answer=lambda request: broken)
+
+
+def test_an_answer_that_cannot_be_used_is_kept_as_it_is():
+    comparison, _ = run(
+        PICTURES[:1], "look", schema=SCHEMA, answer=lambda request: '{"number": "x"}',
+        labels={0: {"number": 0}},
+    )  # fmt: skip
+    (row,) = comparison.df.to_dict("records")
+    assert row["answer"] == '{"number": "x"}'
+    assert row["ok"] is False
+    assert row["right"] is False
+    assert pd.isna(row["out.number"])
+    assert "cannot be used" in comparison._repr_mimebundle_()["text/html"]
+
+
+def test_a_budget_ends_it_with_whole_rows():
+    comparison, server = run(
+        PICTURES, ["which number?", "which kind?"], budget=Budget(requests=6), max_in_flight=2
+    )
+    assert len(server.requests) == 6
+    assert sorted(comparison.df["sample"].unique()) == [0, 1, 2]
+    assert comparison.stopped == ("the budget of 6 requests is spent",)
+    assert "budget of 6 requests" in repr(comparison)
+    assert "not asked" in comparison._repr_mimebundle_()["text/html"]
+
+
+def test_what_was_answered_before_an_interrupt_is_not_asked_again():
+    async def interrupted(server: ChatServer) -> None:
+        asking = asyncio.create_task(
+            compare(PICTURES, "which kind?", "m", base_url=server.url, progress=False)
+        )
+        while len(server.requests) < 3:
+            await asyncio.sleep(0.005)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    with ChatServer(answers, delay=0.03) as server:
+
+        async def both() -> Comparison:
+            await interrupted(server)
+            return await compare(PICTURES, "which kind?", "m", base_url=server.url, progress=False)
+
+        kept = 0
+        comparison = asyncio.run(both())
+        kept = int(comparison.df["cached"].sum())
+        assert len(comparison.df) == 6
+        assert kept < 6
+        # Those under way when it was interrupted were asked in vain, at most four.
+        assert len(server.requests) <= 6 + 4
+
+
+def test_requests_under_way_are_bounded_and_the_bar_is_drawn(capsys):
+    comparison, server = run(
+        PICTURES, ["which kind?", "which number?"], delay=0.02, max_in_flight=3, progress=True
+    )
+    assert server.most_in_flight == 3
+    assert len(comparison.df) == 12
+    assert "12/12" in capsys.readouterr().err
+
+
+# ---- labels ------------------------------------------------------------------------------------
+
+
+def test_scores_winner_and_paired_test_are_right():
+    labels = {n: {"kind": kind(n)} for n in range(6)}
+    comparison, _ = run(PICTURES, "look", ["model-b", "model-a"], schema=SCHEMA, labels=labels)
+    scores = comparison.scores
+    assert list(scores["prompt"]) == ["look", "look"]
+    assert list(scores["model"]) == ["model-b", "model-a"]
+    assert list(scores["right"]) == [3, 6]
+    assert list(scores["n"]) == [6, 6]
+    # Wilson, 3 of 6 at 95 %.
+    assert scores["low"][0] == pytest.approx(0.18761, abs=1e-5)
+    assert scores["high"][0] == pytest.approx(0.81239, abs=1e-5)
+    assert comparison.winner is not None
+    assert comparison.winner.key == ("look", "model-a")
+    right = comparison.df.set_index(["sample", "model"])["right"]
+    assert [right[n, "model-b"] for n in range(6)] == [True, False] * 3
+    assert right.xs("model-a", level="model").all()
+    test = comparison.paired_test("model-b", "model-a")
+    assert (test.both_right, test.only_old, test.only_new, test.both_wrong) == (3, 0, 3, 0)
+    assert test.p_value == pytest.approx(0.25)
+    assert test.new == "look · model-a"
+    assert comparison.paired_test(0, ("look", "model-a"), field="kind").only_new == 3
+    with pytest.raises(LookupError, match="several columns"):
+        comparison.paired_test("look", "model-a")
+    with pytest.raises(LookupError, match="no column: look"):
+        comparison.paired_test("model-z", "model-a")
+    html = comparison._repr_mimebundle_()["text/html"]
+    assert html.count("★ best") == 1
+    assert html.count("✗</span>") == 3
+    assert html.count("✓</span>") == 9
+    assert "expected: kind: odd" in html
+    assert "<- best" in repr(comparison)
+
+
+def test_labels_that_are_made_later_count():
+    labels = Labels()
+    comparison, _ = run(PICTURES, "which kind?", ["model-a", "model-b"], labels=labels)
+    assert comparison.winner is None
+    assert comparison.df["right"].isna().all()
+    with pytest.raises(ValidationError, match="nothing was labelled"):
+        _ = comparison.scores
+    labels.set(1, None, "odd")
+    assert comparison.winner is not None
+    assert comparison.winner.model == "model-a"
+    assert comparison.df["right"].notna().sum() == 2
+    labels.set(1, None, "neither")
+    # Nobody is right: the first is as good as any, and nobody is called best.
+    assert comparison.winner.model == "model-a"
+    assert "★" not in comparison._repr_mimebundle_()["text/html"]
+
+
+def test_a_judge_decides_and_where_it_fails_the_answers_are_shown_all_the_same():
+    comparison, _ = run(
+        PICTURES[:2], "which kind?", labels={0: "EVEN number", 1: "ODD"},
+        judge=lambda answer, expected: answer.upper() in expected,
+    )  # fmt: skip
+    assert list(comparison.df["right"]) == [True, True]
+
+    def failing(answer, expected):
+        raise RuntimeError("<b>no idea</b>")
+
+    broken, _ = run(PICTURES[:2], "which kind?", labels={0: "even"}, judge=failing)
+    with pytest.raises(ValidationError, match="no idea"):
+        _ = broken.scores
+    html = broken._repr_mimebundle_()["text/html"]
+    assert "No score: " in html
+    assert "<b>no idea" not in html
+    assert ">even<" in html
+
+
+def test_of_many_samples_some_are_shown_and_only_small_pictures_are_held():
+    pictures = [barcode(n) for n in range(ROWS + 10)]
+    comparison, _ = run(pictures, "which kind?", ["model-a", "model-b"], max_in_flight=8)
+    html = comparison._repr_mimebundle_()["text/html"]
+    assert html.count("<img ") == ROWS == len(comparison.pictures)
+    assert f"{ROWS} of {ROWS + 10} samples are shown" in html
+    assert len(comparison.df) == 2 * (ROWS + 10)
+    # All that differ are there.
+    assert {n for n in range(ROWS + 10) if n % 2} <= set(comparison.shown)
+    assert len(html) < 400_000
+
+
+# ---- of streams --------------------------------------------------------------------------------
+
+
+def watched(tmp_path, check, *, prompt="which kind?", answer=answers, **parameters):
+    """Runs ``await check(stream, server)`` on a stream of twelve samples that is over."""
+    video = make_video(tmp_path / "v.mp4", 60, fps=10)
+
+    async def watch(server: ChatServer):
+        async with Overshoot(base_url=server.url) as client:
+            stream = await client.streams.create(
+                video, prompt, "model-a", realtime=False, **parameters
+            )
+            await stream.wait()
+            return await check(stream, server)
+
+    with ChatServer(answer) as server:
+        return asyncio.run(watch(server))
+
+
+def test_a_stream_is_not_asked_again_what_it_asked(tmp_path):
+    async def check(stream, server):
+        before = len(server.requests)
+        assert before == 12
+        stream.label(1, "odd")
+        comparison = await compare(
+            stream, [stream.prompts[1], "which number?"], last=2.5, progress=False
+        )
+        assert comparison.samples == (6, 7, 8, 9, 10, 11)
+        assert len(server.requests) == before + 6
+        df = comparison.df
+        assert df[df["prompt"] == "v1"]["cached"].all()
+        assert list(df[df["prompt"] == "v1"]["answer"]) == [kind(5 * n) for n in range(6, 12)]
+        assert list(df["media_time"].unique()) == [timedelta(seconds=n / 2) for n in range(6, 12)]
+        assert comparison.candidates[0].version is stream.prompts[1]
+        # What was only compared is no version of the stream, until it is applied.
+        assert len(stream.prompts) == 1
+        assert comparison.labels is stream.labels
+
+        anew = await compare(stream, stream.prompts[1], cache=False, progress=False)
+        assert not anew.df["cached"].any()
+        rows = await compare(stream.df.head(3), "which number?", progress=False)
+        assert rows.samples == (0, 1, 2)
+        assert list(rows.df["right"].isna()) == [True, False, True]
+        assert [c.model for c in rows.candidates] == ["model-a"]
+        # In a video there are neighbours.
+        steady = comparison.stability().set_index("prompt")
+        assert steady["pairs"]["which number?"] == 5
+        assert steady["flip_rate"]["which number?"] == 1.0
+        # The frames alone know no server.
+        async with Overshoot(base_url=server.url) as client:
+            frames = await compare(
+                stream.frames, "which number?", "model-a", client=client, progress=False
+            )
+        assert frames.samples == tuple(range(12))
+        assert frames.df["cached"].sum() == 9  # three were asked as rows, six as the last ones
+
+    watched(tmp_path, check)
+
+
+def test_a_stream_asks_a_text_as_it_asks_its_own(tmp_path):
+    async def check(stream, server):
+        comparison = await compare(stream, "look closely", samples=[2], progress=False)
+        (candidate,) = comparison.candidates
+        assert candidate.version.output_schema == SCHEMA
+        assert candidate.version.temperature == 0.25
+        assert server.requests[-1].body["temperature"] == 0.25
+        plain = await compare(stream, "which kind?", schema=None, samples=[2], progress=False)
+        assert list(plain.df["answer"]) == ["even"]
+
+    watched(tmp_path, check, prompt="look", output_schema=SCHEMA, temperature=0.25)
+
+
+def test_frames_that_left_the_store_are_listed(tmp_path):
+    async def check(stream, server):
+        kept = set(stream.frames)
+        assert 0 < len(kept) < 12
+        comparison = await compare(stream, "which number?", progress=False)
+        assert set(comparison.samples) == kept
+        assert set(comparison.missing) == set(range(12)) - kept
+        assert "dropped from the store" in comparison.missing[0]
+        assert "could not be asked about" in repr(comparison)
+        assert "could not be asked about" in comparison._repr_mimebundle_()["text/html"]
+
+    watched(tmp_path, check, keep_frames=3 * 4000)
+
+
+def test_the_winner_can_be_applied_to_a_stream_that_goes_on(tmp_path):
+    video = make_video(tmp_path / "v.mp4", 600, fps=10)
+
+    async def watch(server: ChatServer) -> None:
+        async with Overshoot(base_url=server.url) as client:
+            stream = await client.streams.create(video, "which number?", "model-a")
+            while len(stream.df) < 2:
+                await asyncio.sleep(0.02)
+            stream.label(0, "even")
+            comparison = await compare(
+                stream, [stream.prompts[1], "which kind?"], samples=[0, 1], progress=False
+            )
+            assert comparison.winner is not None
+            await stream.update_prompt(comparison.winner.version)
+            assert stream.prompt == "which kind?"
+            assert stream.prompt_version == 2
+
+    with ChatServer(answers) as server:
+        asyncio.run(watch(server))
+
+
+def test_another_server_is_asked_with_its_own_model_and_knows_no_answers_of_the_stream(tmp_path):
+    async def check(stream, server):
+        with ChatServer(lambda request: "other", 0.0) as other:
+            async with Overshoot(base_url=other.url) as client:
+                comparison = await compare(
+                    stream, "which kind?", samples=[0], client=client, progress=False
+                )
+            assert [c.model for c in comparison.candidates] == ["test/model"]
+            assert list(comparison.df["answer"]) == ["other"]
+            assert len(other.requests) == 1
+
+    watched(tmp_path, check)
+
+
+def test_a_server_says_what_it_costs():
+    def charged(request):
+        body = json.loads(completion("yes"))
+        body["usage"]["cost"] = 0.005  # dollars
+        return Reply(json.dumps(body))
+
+    comparison, _ = run(PICTURES[:2], "?", answer=charged)
+    assert list(comparison.df["cost_cents"]) == [0.5, 0.5]
+    assert "1\N{NO-BREAK SPACE}¢" in comparison._repr_mimebundle_()["text/html"]
+    assert "1 cents" in repr(comparison)
+
+
+# ---- a v0.2 server -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    engine = Engine()
+    engine.preload()
+    server = GatewayServer(engine)
+    yield server
+    server.close()
+    engine.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="loopback media")
+def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(gateway, tmp_path, monkeypatch):
+    video = text_video(tmp_path / "words.mp4", "HAWKS 84", "TIGERS 79")
+    schema = {"type": "object", "properties": {"text": {"type": ["string", "null"]}}}
+
+    async def watch() -> None:
+        async with Overshoot(KEY, base_url=f"{gateway.url}/v0.2") as client:
+            stream = await client.streams.create(
+                FileSource(str(video)), "Read", "local/read", interval_seconds=0.5,
+                keep_frames=False,
+            )  # fmt: skip
+            await stream.wait()
+            rows = stream.df
+            comparison = await compare(
+                stream, [stream.prompts[1], "Read it all"], schema=schema, progress=False
+            )
+            assert comparison.samples == tuple(rows["sample"])
+            assert comparison.missing == {}
+            df = comparison.df
+            assert df["ok"].all()
+            for prompt in ("v1", "Read it all"):
+                said = df[df["prompt"] == prompt]["out.text"]
+                for live, later in zip(rows["result"], said, strict=True):
+                    assert live.split() == later.split()
+            assert "no picture" in comparison._repr_mimebundle_()["text/html"]
+
+            gateway.registry.clips.clear()
+            monkeypatch.setattr("overshoot_nb.tuning.asking.STORED_SECONDS", 0.0)
+            gone = await compare(stream, "Read once more", progress=False)
+            assert gone.samples == ()
+            assert list(gone.missing) == list(rows["sample"])
+            assert "no clip is stored" in next(iter(gone.missing.values()))
+            assert "could not be asked about" in gone._repr_mimebundle_()["text/html"]
+            with pytest.raises(ValidationError, match="only be asked about the pictures"):
+                await compare(PICTURES, "Read", "local/read", client=client)
+
+    asyncio.run(watch())
