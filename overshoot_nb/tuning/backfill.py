@@ -192,19 +192,20 @@ class Backfill:
 
     async def _wait(self) -> Backfill:
         self._waiters += 1
+        over = asyncio.ensure_future(self._runtime.call(self._over.wait()))
         try:
-            await self._runtime.call(self._wait_over())
+            # A kernel cancels an interrupted cell, but its loop sees that only when it wakes.
+            while not over.done():
+                await asyncio.wait([over], timeout=TICK_SECONDS)
         except BaseException:
-            self.cancel("interrupted")  # the cell was
+            self.cancel("interrupted")
             raise
         finally:
+            over.cancel()
             self._waiters -= 1
         if self.error is not None:
             raise self.error
         return self
-
-    async def _wait_over(self) -> None:
-        await self._over.wait()
 
     # ---- steering ----
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning.backfill import Backfill, Budget
 
 from chatserver import ChatServer, Reply, completion
+from kernels import Kernel
 from videos import barcode, make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -733,3 +735,42 @@ def test_a_version_from_a_file_or_another_stream_is_asked_as_it_is(clip):
 
     with ChatServer(answer) as server:
         asyncio.run(main())
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    kernel = Kernel(str(tmp_path_factory.mktemp("kernel")))
+    yield kernel
+    kernel.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="interrupts by signal")
+def test_interrupting_the_cell_cancels_it_and_the_next_cell_resumes(kernel, clip):
+    with ChatServer(answer) as server:
+        kernel.run(
+            "from overshoot_nb import Overshoot\n"
+            f"client = Overshoot('key', base_url={server.url!r})\n"
+            f"stream = await client.streams.create({clip!r}, 'old', 'm', interval_seconds=0.1,\n"
+            "    realtime=False)\n"
+            "await stream.wait()"
+        )
+        server.delay = 0.3
+        interrupt = threading.Timer(1.0, kernel.interrupt)
+        interrupt.start()
+        shown = kernel.run("await stream.backfill('new', max_in_flight=2, cache=False)")
+        interrupt.join()
+        assert "Error" in shown or "Interrupt" in shown
+        state, done = kernel.run("job = stream.backfills[0]\nprint(job.state, job.done)").split()
+        assert state == "cancelled"
+        assert 1 <= int(done) < N
+        kept = kernel.run("int(stream.df['v2'].notna().sum())")
+        assert kept == done
+        server.delay = 0.0
+        # The bar belongs to the cell that asked for it.
+        shown = kernel.run("await job.resume()")
+        assert f"done: {N} of {N} samples" in shown
+        assert kernel.run("stream.df['v2'].notna().all()") == "np.True_"
+        # A cell that does not wait: it goes on while the next one blocks.
+        kernel.run("job = stream.backfill('newer', progress=False, cache=False)")
+        assert kernel.run("import time; time.sleep(1); print(job.state)").strip() == "done"
+        kernel.run("await client.close()")
