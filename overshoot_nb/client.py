@@ -234,8 +234,9 @@ class Streams:
                 server.
 
         A v0.2 server takes the samples itself, in real time. Parameters about requests
-        (``clip_encoding``, ``response_format``, ``temperature``) mean nothing to it, ``max_in_flight`` is its own
-        affair, and ``media_time`` of a row is worked out from the latency that it reports.
+        (``clip_encoding``, ``response_format``, ``temperature``) mean nothing to it,
+        ``max_in_flight`` is its own affair, and ``media_time`` of a row is worked out from the
+        latency that it reports.
 
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
@@ -276,15 +277,22 @@ class Streams:
         settings: StreamSettings,
         on_result: Callable[[StreamInferenceResult], object] | None = None,
         on_error: Callable[[Exception], object] | None = None,
+        *,
+        note: str = "",
     ) -> Stream:
-        """:meth:`create` with parameters that are already checked."""
+        """:meth:`create` with parameters that are already checked.
+
+        ``note`` is kept with the stream's first prompt version.
+        """
         for name, callback in (("on_result", on_result), ("on_error", on_error)):
             if callback is not None and not callable(callback):
                 raise ValidationError(f"{name}={callback!r} is not callable")
         client = self._client
         client._require_open()
         caller_loop = None if client._runtime.in_loop() else asyncio.get_running_loop()
-        return await client._runtime.call(self._start(settings, on_result, on_error, caller_loop))
+        return await client._runtime.call(
+            self._start(settings, on_result, on_error, caller_loop, note)
+        )
 
     async def _start(
         self,
@@ -292,6 +300,7 @@ class Streams:
         on_result: Callable[[StreamInferenceResult], object] | None,
         on_error: Callable[[Exception], object] | None,
         caller_loop: asyncio.AbstractEventLoop | None,
+        note: str,
     ) -> Stream:
         await self._client._service.check(settings)
         life = Lifecycle(
@@ -303,6 +312,7 @@ class Streams:
             caller_loop=caller_loop,
             on_start=lambda: self._enter(stream),
             on_over=lambda: self._leave(stream),
+            note=note,
         )
         stream = Stream(life, self._client._runtime)
         await life.start()

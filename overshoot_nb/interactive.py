@@ -67,7 +67,8 @@ def watch(
     asked, runtime = client(), get_runtime()
     name = model if model is not None else runtime.run(asked.default_model())
     settings = StreamSettings.build(source, prompt, name, **parameters)
-    stream = runtime.run(asked.streams.start(settings))
+    note = kept.note if kept is not None else ""
+    stream = runtime.run(asked.streams.start(settings, note=note))
     _started.append(stream)
     return stream
 

@@ -61,6 +61,7 @@ class Lifecycle:
         caller_loop: the loop that these are called on, or None.
         on_start: called before each run; raises where no stream may run any more.
         on_over: called when it is over.
+        note: kept with the first prompt version.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Lifecycle:
         caller_loop: asyncio.AbstractEventLoop | None,
         on_start: Callable[[], object],
         on_over: Callable[[], object],
+        note: str = "",
     ) -> None:
         self.settings = settings
         self.state: StreamState = "starting"
@@ -102,7 +104,8 @@ class Lifecycle:
         self._restart: asyncio.Task[None] | None = None
         self._restarting = False  # a run ends, the stream does not
         server = service.endpoint.base_url
-        first = PromptVersion(1, **asked_by(settings), _settings=settings, _base_url=server)
+        asked = {**asked_by(settings), "_settings": settings, "_base_url": server}
+        first = PromptVersion(1, note=note, **asked)
         self.prompts = PromptHistory(first, self)
         self._new_session()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -132,7 +133,7 @@ class PromptHistory:
         with self._lock:
             wanted = replace(self._current, **asked)
             for known in self._versions:
-                if replace(wanted, version=known.version) == known:
+                if _same_question(known, wanted):
                     return known
             new = replace(
                 wanted,
@@ -196,8 +197,20 @@ class PromptHistory:
         return iter(list(self._versions))
 
     def __repr__(self) -> str:
-        return "\n".join(
-            f"v{v.version}{' (in force)' if v is self._current else ''} ({v.model}): "
-            f"{v.text[:80]!r}"
-            for v in self
-        )
+        return "\n".join(map(self._line, self))
+
+    def _line(self, version: PromptVersion) -> str:
+        line = f"v{version.version}{' (in force)' if version is self._current else ''}"
+        line += f" ({version.model}): {version.text[:80]!r}"
+        if version.output_schema is not None:
+            properties = version.output_schema.get("properties")
+            names = ", ".join(map(str, properties)) if isinstance(properties, Mapping) else "JSON"
+            line += f" -> {names[:80]}"
+        return f"{line} - {version.note}" if version.note else line
+
+
+def _same_question(one: PromptVersion, other: PromptVersion) -> bool:
+    # As text, a schema's order of properties counts, and 1 is not true.
+    return replace(one, version=other.version) == other and json.dumps(
+        one.output_schema, default=dict
+    ) == json.dumps(other.output_schema, default=dict)

@@ -94,7 +94,7 @@ def test_a_prompt_file_says_what_to_ask(kernel, folder):
     kernel.run(
         "from overshoot_nb.prompts import PromptVersion\n"
         "PromptVersion(1, 'How bright is it?\\nIn numbers.', 'local/scene', "
-        f"{schema!r}, 200).save('p.toml')"
+        f"{schema!r}, 200, note='light').save('p.toml')"
     )
     shown = kernel.run("%overshoot 'my clip.mp4' --prompt-file p.toml -o kept --interval 1")
     assert "<Stream" in shown, shown
@@ -106,6 +106,7 @@ def test_a_prompt_file_says_what_to_ask(kernel, folder):
     # The version that runs is the one that was kept.
     loaded = "PromptVersion.load('p.toml').parameters == kept.prompts[1].parameters"
     assert kernel.run(loaded) == "True"
+    assert kernel.run("kept.prompts[1].note") == "'light'"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,33 @@ def test_a_refused_version_gives_its_number_back():
     assert prompts.version_of(text="Look").version == 2
 
 
+def test_schemas_that_differ_in_order_or_in_kind_of_value_are_two_questions():
+    def schema(*names: str, const: object = 1) -> dict:
+        return {"type": "object", "properties": {name: {"const": const} for name in names}}
+
+    prompts = history()
+    numbers = [
+        prompts.version_of(output_schema=given).version
+        for given in (
+            schema("a", "b"),
+            schema("b", "a"),
+            schema("a", "b", const=True),
+            schema("a", "b"),
+        )
+    ]
+    assert numbers == [2, 3, 4, 2]
+
+
+def test_versions_are_told_apart_by_what_they_show():
+    prompts = history()
+    prompts.version_of(output_schema={"properties": {"a": {}, "b": {}}}, note="typed")
+    prompts.version_of(output_schema={"type": "array"})
+    assert repr(prompts).splitlines()[1:] == [
+        "v2 (m): 'Read' -> a, b - typed",
+        "v3 (m): 'Read' -> JSON",
+    ]
+
+
 def test_history_by_number():
     prompts = history()
     prompts.enforce(prompts.version_of(text="Count"))
