@@ -339,11 +339,21 @@ def label_answer(
         labels.set_fields(sample, said)
         if field is None and None not in said:
             labels.remove(sample, None)  # that it is wrong as a whole, if that was said before
-    elif len(said) == 1:
+    elif field is not None or (len(said) == 1 and _has_one_field(run, answer)):
         for name, value in said.items():
             labels.reject(sample, name, value)
     else:
         _reject_whole(labels, sample, answer, said)
+
+
+def _has_one_field(run: Run, answer: StreamInferenceResult) -> bool:
+    """Whether no other field could be the wrong one: one that the answer left out."""
+    schema = run.prompts[answer.prompt_version].output_schema
+    if schema is None or not isinstance(answer.output, dict):
+        return True
+    from overshoot_nb.output_columns import output_columns  # imports pandas, which is slow
+
+    return len(output_columns(schema)) == 1
 
 
 def _reject_whole(

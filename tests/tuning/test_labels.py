@@ -305,6 +305,19 @@ def test_wrong_judges_only_what_was_said(run):
     assert all(label.expected is MISSING for label in labels)
 
 
+def test_the_only_field_of_an_answer_is_wrong_where_no_other_could_be():
+    one = {"type": "object", "properties": {"people": {"type": "integer"}}}
+    run = JudgedRun(one, SCHEMA)
+    run.sampled(answer(0, {"people": 3}))
+    run.later(answer(0, {"people": 3}, version=2))
+    label_answer(run, 0, right=False)
+    assert run.journal.labels.get(0, "people").rejected == (3,)
+    run.journal.labels.clear()
+    label_answer(run, 0, right=False, version=2)  # perhaps it should have said "open"
+    assert run.journal.labels.get(0, "people") is None
+    assert run.journal.labels.get(0).rejected == ({"people": 3},)
+
+
 def test_wrong_as_a_whole_takes_back_right_as_a_whole_and_the_other_way_round(run):
     label_answer(run, 0, right=True)
     label_answer(run, 0, right=False)
