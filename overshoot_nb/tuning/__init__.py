@@ -10,8 +10,12 @@
     side_columns   its answers, beside the rows of the table
     fields         the fields of an answer, and what they can say
     labels         what the answers should be
+    label_values   what a label can be made of
     statistics     intervals, paired tests, numbers of labels
-    scoring        right and wrong by version and field; flips; confusion
+    judging        which answers are right, field by field
+    score          how often each version is right, and what its answers cost
+    score_table    how that looks
+    scoring        the scores, flips and paired tests of a run, or of any answers
     stability      answers that flicker
     comparison     frames x prompts x models
     comparison_grid  how that looks
