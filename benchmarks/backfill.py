@@ -119,12 +119,12 @@ class Memory:
 
 
 class Run:
-    """What one run of the stream came to."""
+    """What came of the stream from one moment to another."""
 
-    def __init__(self, stats: StreamStats, latencies: list[float]) -> None:
-        self.drops = sum(stats.drops.values())
-        self.errors = stats.errors
-        self.samples = stats.samples
+    def __init__(self, before: StreamStats, after: StreamStats, latencies: list[float]) -> None:
+        self.drops = sum(after.drops.values()) - sum(before.drops.values())
+        self.errors = after.errors - before.errors
+        self.samples = after.samples - before.samples
         self.p50 = statistics.median(latencies)
         self.p95 = statistics.quantiles(latencies, n=20)[-1]
         self.wall = 0.0
@@ -152,7 +152,7 @@ async def watch(client: overshoot_nb.Overshoot, video: Path, prompt: str | None)
         str(video), "What is it?", "m", interval_seconds=INTERVAL, keep_frames=STORE_BYTES
     )
     await rows_of(stream, SAMPLES)
-    before = len(stream.df)
+    before, rows = stream.stats, len(stream.df)
     wall, grown = 0.0, 0
     if prompt is None:
         await asyncio.sleep(IDEAL * MOST)
@@ -167,9 +167,8 @@ async def watch(client: overshoot_nb.Overshoot, video: Path, prompt: str | None)
         assert (job.state, job.errors, job.requests) == ("done", 0, SAMPLES), job
         assert stream.df[job.column].notna().sum() == SAMPLES
         await asyncio.sleep(max(IDEAL * MOST - wall, 0))
-    rows = stream.df["total_latency_ms"].tolist()[before:]
+    run = Run(before, stream.stats, stream.df["total_latency_ms"].tolist()[rows:])
     await stream.close()
-    run = Run(stream.stats, rows)
     run.wall, run.grown, run.stored = wall, grown, stream.frames.nbytes
     return run
 
@@ -183,7 +182,7 @@ async def watch_engine(video: Path, seconds: float, backfill: bool) -> tuple[Run
             output_schema=demo.SCHEMA,
         )  # fmt: skip
         await rows_of(stream, 8)
-        before, asked = len(stream.df), 0
+        before, rows, asked = stream.stats, len(stream.df), 0
         until = time.monotonic() + seconds
         number = 0
         while time.monotonic() < until:
@@ -200,9 +199,9 @@ async def watch_engine(video: Path, seconds: float, backfill: bool) -> tuple[Run
             except TimeoutError:
                 pass
             asked += job.requests
-        rows = stream.df["total_latency_ms"].tolist()[before:]
+        run = Run(before, stream.stats, stream.df["total_latency_ms"].tolist()[rows:])
         await stream.close()
-        return Run(stream.stats, rows), asked
+        return run, asked
 
 
 async def against_server(rounds: int) -> list[str]:

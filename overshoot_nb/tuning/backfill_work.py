@@ -13,6 +13,7 @@ from overshoot_nb.errors import (
     ApiError,
     NetworkError,
     NotFoundError,
+    RateLimitError,
     SampleNotKeptError,
     StreamClosedError,
 )
@@ -29,6 +30,9 @@ __all__ = ["BackfillWork", "let_go_of_locals"]
 
 #: A server that answered before is given up after so many failures in a row.
 LOST_AFTER = 10
+#: How long nothing is asked after a 429 that does not say it; doubles with each in a row.
+HOLD_SECONDS = 1.0
+MAX_HOLD_SECONDS = 60.0
 
 
 class BackfillWork:
@@ -65,6 +69,8 @@ class BackfillWork:
         self._gaps = gaps
         self._answers = 0
         self._failures = 0  # in a row
+        self._waiting: deque[int] = deque()
+        self._hold_until = 0.0  # monotonic
 
     async def carry_out(self, account: Account) -> str:
         """Ask about all; returns why it stopped before that, or "".
@@ -80,12 +86,15 @@ class BackfillWork:
         self._failures = 0
         question = await self._asker.prepare(self._version)
         # With many samples it takes a while, which the streams of this loop need not wait for.
-        waiting = await asyncio.to_thread(self._unanswered)
+        waiting = self._waiting = await asyncio.to_thread(self._unanswered)
         under_way: set[asyncio.Task[None]] = set()
         try:
             while waiting or under_way:
                 refusal = account.refusal(len(under_way)) if waiting else "all are asked about"
                 if refusal is None and len(under_way) < self._max_in_flight:
+                    if (pause := self._hold_until - time.monotonic()) > 0:
+                        await asyncio.sleep(pause)
+                        continue
                     asking = self._ask(question, waiting.popleft(), account)
                     under_way.add(asyncio.create_task(asking))
                 elif under_way:
@@ -141,6 +150,9 @@ class BackfillWork:
             if self._asker.by_result and isinstance(error, NotFoundError):
                 self._miss(index, str(error))
                 return
+            if isinstance(error, RateLimitError):
+                self._hold(index, error)
+                return
             outcome = error
         else:
             if self._gaps is not None and not outcome.cached:
@@ -161,6 +173,16 @@ class BackfillWork:
         account.answered(asked.answer.usage)
         self._answers += 1
         self._failures = 0
+
+    def _hold(self, index: int, error: RateLimitError) -> None:
+        """Ask about it once more, and nothing before the server wants to be asked.
+
+        The limit is that of the live stream too, which may need what is left of it.
+        """
+        self._judge(error)
+        pause = error.retry_after or HOLD_SECONDS * 2.0 ** (self._failures - 1)
+        self._hold_until = time.monotonic() + min(pause, MAX_HOLD_SECONDS)
+        self._waiting.appendleft(index)
 
     def _judge(self, error: Exception) -> None:
         """Raise ``error`` where no other sample would fare better."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from overshoot_nb import (
     InsufficientCreditsError,
     NetworkError,
     Overshoot,
+    RateLimitError,
     ServerError,
     StreamClosedError,
     ValidationError,
@@ -531,6 +533,38 @@ def test_a_server_that_is_gone_is_given_up(clip):
             assert job.remaining == list(range(20, N))
 
     with ChatServer(dies) as server:
+        asyncio.run(main())
+
+
+def test_where_the_server_has_had_enough_it_pauses_and_asks_again(clip, monkeypatch):
+    monkeypatch.setattr("overshoot_nb.tuning.backfill_work.MAX_HOLD_SECONDS", 0.3)
+    refused = []
+
+    def busy(request):
+        number = number_in(request.jpegs[0]) // STEP
+        if request.prompt == "new" and number == 5 and len(refused) < 2:
+            refused.append(request.at)
+            return Reply('{"error": "slow down"}', status=429, headers={"retry-after": "40"})
+        return answer(request)
+
+    async def main():
+        async with analysed(server, clip) as stream:
+            job = await stream.backfill("new", max_in_flight=1, progress=False)
+            assert (job.state, job.errors, job.requests) == ("done", 0, N + 2)
+            times = [r.at for r in server.requests]
+            pauses = [b - a for a, b in itertools.pairwise(times) if b - a > 0.29]
+            assert len(pauses) == 2
+            assert stream.df["v2"].tolist() == [f"new {STEP * k}" for k in range(N)]
+            server.answer = lambda _: Reply(
+                '{"error": "never"}', status=429, headers={"retry-after": "40"}
+            )
+            job = stream.backfill("newer", progress=False)
+            with pytest.raises(RateLimitError):
+                await job
+            assert len(job.remaining) == N
+            assert stream.df["v3.error"].isna().all()
+
+    with ChatServer(busy) as server:
         asyncio.run(main())
 
 
