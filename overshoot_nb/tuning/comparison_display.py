@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from overshoot_nb.errors import ValidationError
 
 from .comparison_grid import grid_rows
-from .fields import field_name, is_answer, shown
+from .fields import is_answer, shown
 from .grid_html import GridColumn, grid_html
 from .labels import MISSING
 from .score import Score
@@ -64,6 +64,9 @@ def to_html(comparison: Comparison) -> str:
         right=lambda place, sample: (
             comparison.right(candidates[place], sample) if score is not None else None
         ),
+        should=lambda place, sample: (
+            comparison.should_be(candidates[place], sample) if score is not None else {}
+        ),
         differing=comparison.differing,
     )
     columns = [_column(comparison, candidate, score) for candidate in candidates]
@@ -81,7 +84,8 @@ def _title(comparison: Comparison) -> str:
     if comparison.repeats > 1:
         parts.append(f"asked {comparison.repeats} times")
     if len(candidates) > 1:
-        parts.append(f"they differ on {len(comparison.differing):,}")
+        differing = len(comparison.differing)
+        parts.append(f"they differ on {differing:,}" if differing else "they differ nowhere")
     return " · ".join(parts)
 
 
@@ -141,14 +145,8 @@ def _column(comparison: Comparison, candidate: Candidate, score: Score | None) -
 
 
 def _expected(comparison: Comparison, sample: int) -> str:
-    known = {
-        field: label.expected
-        for field, label in comparison.labels.of(sample).items()
-        if label.expected is not MISSING
-    }
-    if list(known) == [None]:
-        return shown(known[None])
-    return ", ".join(f"{field_name(name)}: {shown(value)}" for name, value in known.items())
+    label = comparison.labels.get(sample)
+    return shown(label.expected) if label is not None and label.expected is not MISSING else ""
 
 
 def _count(n: int, word: str) -> str:

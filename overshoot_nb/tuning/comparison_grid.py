@@ -52,6 +52,7 @@ def grid_rows(
     expected: Callable[[int], str],
     answers: Callable[[int], Sequence[Sequence[StreamInferenceResult]]],
     right: Callable[[int, int], bool | None],
+    should: Callable[[int, int], Mapping[str | None, str]],
     differing: Collection[int],
 ) -> list[GridRow]:
     """The rows of the grid.
@@ -60,9 +61,10 @@ def grid_rows(
         samples: indices.
         media_time: of each, seconds.
         pictures: small ones, of some.
-        expected: what the labels say about a sample, "" for nothing.
+        expected: what the labels say about whole answers about a sample, "" for nothing.
         answers: about a sample, for each column its repeats; none where it was not asked.
         right: whether the answer of a column (its place) about a sample is right.
+        should: what the fields should be in which it is wrong.
         differing: the samples about which the columns differ.
     """
     rows = []
@@ -70,7 +72,7 @@ def grid_rows(
         repeats = answers(sample)
         first = [given[0] if given else None for given in repeats]
         cells = tuple(
-            _cell(given, marked, right(place, sample))
+            _cell(given, marked, right(place, sample), should(place, sample))
             for place, (given, marked) in enumerate(zip(repeats, _differences(first), strict=True))
         )
         picture = pictures.get(sample)
@@ -98,7 +100,10 @@ def _differences(answers: Answers) -> list[list[bool]]:
 
 
 def _cell(
-    repeats: Sequence[StreamInferenceResult], marked: Sequence[bool], right: bool | None
+    repeats: Sequence[StreamInferenceResult],
+    marked: Sequence[bool],
+    right: bool | None,
+    should: Mapping[str | None, str],
 ) -> GridCell:
     if not repeats:
         return GridCell()
@@ -113,7 +118,8 @@ def _cell(
     fields = answer_fields(answer)
     return GridCell(
         tuple(
-            GridField(name or "", shown(value), differs)
+            # Of a whole answer it stands beside the picture, once for all columns.
+            GridField(name or "", shown(value), differs, should.get(name, "") if name else "")
             for (name, value), differs in zip(fields.items(), marked, strict=True)
         ),
         right,

@@ -11,9 +11,9 @@ from overshoot_nb.types import StreamInferenceResult
 from .comparison_asking import ComparisonWork, Given
 from .comparison_grid import differ, rows_shown, said
 from .comparison_plan import Candidate
-from .fields import answer_fields, field_name
-from .judging import judge_each, overall
-from .labels import Labels
+from .fields import answer_fields, field_name, shown
+from .judging import Judgement, judge_each, overall
+from .labels import MISSING, Labels
 from .score import Score
 from .scoring import pair_answers
 from .thumbnails import thumbnail
@@ -36,6 +36,7 @@ class _Judged(NamedTuple):
     changes: int
     score: Score
     right: dict[tuple[_Key, int, int], bool | None]  # by column, sample and repeat
+    should: dict[tuple[_Key, int], dict[str | None, str]]  # where the first answer is wrong
 
 
 class Comparison:
@@ -279,6 +280,14 @@ class Comparison:
         verdicts = self._verdicts.right if self.labels else {}
         return verdicts.get((candidate.key, sample, repeat))
 
+    def should_be(self, candidate: Candidate, sample: int) -> dict[str | None, str]:
+        """What the fields should be in which a first answer is wrong, as text.
+
+        Raises:
+            ValidationError: a judge failed.
+        """
+        return self._verdicts.should.get((candidate.key, sample), {}) if self.labels else {}
+
     @property
     def _verdicts(self) -> _Judged:
         """What the labels say now; worked out anew where they changed."""
@@ -291,20 +300,26 @@ class Comparison:
     def _judge_all(self, changes: int) -> _Judged:
         schemas = {c.key: c.version.output_schema for c in self.candidates}
         right: dict[tuple[_Key, int, int], bool | None] = {}
-        score: Score | None = None
-        for repeat in range(self.repeats):
+        for repeat in reversed(range(self.repeats)):  # the first answers last
             answers = {c.key: self.answers(c, repeat) for c in self.candidates}
             judged = judge_each(answers, self.labels, self._judge, schemas=schemas)
-            by_answer: dict[tuple[Any, int], list[Any]] = {}
+            by_answer: dict[tuple[Any, int], list[Judgement]] = {}
             for each in judged:
                 by_answer.setdefault((each.column, each.sample), []).append(each)
             for (key, sample), fields in by_answer.items():
                 right[key, sample, repeat] = _RIGHT.get(overall(fields))
-            if score is None:  # by the first answers: repeats of one are no new samples
-                names = ("prompt", "model")
-                score = Score(judged, answers, schemas=schemas, confidence=CONFIDENCE, names=names)
-        assert score is not None
-        return _Judged(changes, score, right)
+        # The score is that of the first answers: repeats of one are no samples of their own.
+        names = ("prompt", "model")
+        score = Score(judged, answers, schemas=schemas, confidence=CONFIDENCE, names=names)
+        should = {
+            answer: {
+                each.field: shown(each.expected)
+                for each in fields
+                if each.outcome == "wrong" and each.expected is not MISSING
+            }
+            for answer, fields in by_answer.items()
+        }
+        return _Judged(changes, score, right, should)
 
     # ---- how it looks ----
 

@@ -61,11 +61,19 @@ class GridColumn:
 
 @dataclass(frozen=True, slots=True)
 class GridField:
-    """A field of an answer; ``name`` is "" where the answer is all there is."""
+    """A field of an answer.
+
+    Attributes:
+        name: "" where the answer is all there is.
+        value: what it says.
+        differs: from the first column that has it.
+        should: what it should be, where it is wrong and that is known; else "".
+    """
 
     name: str
     value: str
     differs: bool = False
+    should: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ class GridRow:
         sample: its index.
         media_time: seconds.
         picture: what it looks like, made small, or None.
-        expected: what the labels say, "" where they say nothing.
+        expected: what the labels say of whole answers, "" where they say nothing.
         cells: the answers.
         differs: whether the columns differ about it.
     """
@@ -144,7 +152,7 @@ def _legend(columns: Sequence[GridColumn], rows: Sequence[GridRow]) -> str:
         said.append("✓ right")
     if False in rights:
         said.append("✗ wrong")
-    if any(column.score for column in columns):
+    if any(column.score is not None and column.score[1] for column in columns):
         said.append("in brackets: 95 % interval")
     return " · ".join(said)
 
@@ -207,11 +215,12 @@ def _score(column: GridColumn) -> str:
     assert column.score is not None
     right, n, accuracy, low, high = column.score
     if not n:
-        return '<div class="ovs-score"><small>nothing it answered is labelled</small></div>'
+        return '<div class="ovs-score"><small>its answers have no labels</small></div>'
     badge = f' <span class="ovs-badge">★ {_escaped(column.badge)}</span>' if column.badge else ""
     return (
         f'<div class="ovs-score"><b>{_percent(accuracy)}</b>{badge}<br><small>'
-        f"{right:,} of {n:,} right ({low * 100:.0f}–{_percent(high)})</small></div>"
+        f'{right:,} of {n:,} right <span class="ovs-interval">({low * 100:.0f}–{_percent(high)})'
+        "</span></small></div>"
         f'<div class="ovs-bar" aria-hidden="true"><i style="left: {low * 100:.1f}%; '
         f'width: {(high - low) * 100:.1f}%"></i><u style="left: {accuracy * 100:.1f}%"></u></div>'
     )
@@ -273,7 +282,8 @@ _VERDICTS = {
 def _field(field: GridField) -> str:
     value = _short(field.value, VALUE_CUT) or '<span class="ovs-faint">(empty)</span>'
     name = f'<span class="ovs-faint">{_escaped(field.name)}:</span> ' if field.name else ""
-    return name + (f"<mark>≠ {value}</mark>" if field.differs else value)
+    should = f" ✗{NBSP}should be {_short(field.should, EXPECTED_CUT)}" if field.should else ""
+    return name + (f"<mark>≠ {value}</mark>" if field.differs else value) + should
 
 
 def _escaped(text: str) -> str:

@@ -380,7 +380,7 @@ def test_scores_winner_and_paired_test_are_right():
     assert html.count("★ best") == 1
     assert html.count("✗</span>") == 3
     assert html.count("✓</span>") == 9
-    assert "expected: kind: odd" in html
+    assert html.count("✗\N{NO-BREAK SPACE}should be odd") == 3
     assert "<- best" in repr(comparison)
 
 

@@ -100,13 +100,14 @@ def test_each_cell_says_what_there_is_to_say():
         expected=lambda sample: "a: 1",
         answers=lambda sample: answers,
         right=lambda column, sample: [True, False, None, False, None][column],
+        should=lambda column, sample: {"a": "1"} if column == 1 else {},
         differing={7},
     )
     assert (row.sample, row.media_time, row.expected, row.differs) == (7, 3.5, "a: 1", True)
     assert row.cells == (
         GridCell((GridField("a", "1"), GridField("b", "x")), True),
         GridCell(
-            (GridField("a", "2", True), GridField("b", "x")),
+            (GridField("a", "2", True, "1"), GridField("b", "x")),
             False,
             note="1 of 2 repeats say otherwise",
         ),
@@ -184,6 +185,11 @@ def test_the_grid_shows_frames_answers_scores_and_the_winner():
     # Not by colour alone.
     assert "✓ yes" in page.text
     assert "✗ ≠ no" in page.text
+    field = GridCell((GridField("home", "84", should="85"),), False)
+    assert (
+        "home: 84 ✗\N{NO-BREAK SPACE}should be 85"
+        in Page(grid_html(COLUMNS, [row(0, field, SAME)], "", [])).text
+    )
     (image,) = page.all("img")
     kind, _, data = (image["src"] or "").partition(",")
     assert kind == "data:image/jpeg;base64"
