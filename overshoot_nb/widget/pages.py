@@ -100,6 +100,12 @@ class Pages:
             self._forget()
             return bool(self._pages)
 
+    def known(self, page: str) -> bool:
+        """Whether this page is there, seen or not."""
+        with self._lock:
+            self._forget()
+            return page in self._pages
+
     @property
     def watched(self) -> bool:
         """Whether a page is there that can be seen."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.tuning.fields import field_name
+from overshoot_nb.tuning.prompt_diff import Kind
 
 from . import tuning_messages as messages
 from .tuning_choice import TuningChoice
@@ -92,23 +95,38 @@ def chosen_of(choice: TuningChoice, view: TuningView) -> messages.Chosen:
 def diff_of(stream: Stream, old: int | None, new: int) -> messages.Diff:
     """What changed from one version to another; of one alone, its text."""
     diff = stream.prompts.diff(new if old is None else old, new)
-    segments: list[messages.Segment] = []
-    room = DIFF_CUT
-    for kind, text in diff.segments:
-        segments.append({"kind": kind, "text": text[:room]})
-        room -= len(text)
-        if room <= 0:
-            break
     return {
         "kind": "diff",
         "old": new if old is None else old,
         "new": new,
-        "segments": segments,
+        "segments": _cut(diff.segments),
+        "schema": _cut(_changed_lines(diff.schema_segments)),
         "changes": [
             {"name": name, "old": _change(before), "new": _change(after)}
             for name, (before, after) in diff.changes.items()
+            if name != "output_schema"
         ],
     }
+
+
+def _cut(segments: Iterable[tuple[Kind, str]]) -> list[messages.Segment]:
+    shown: list[messages.Segment] = []
+    room = DIFF_CUT
+    for kind, text in segments:
+        shown.append({"kind": kind, "text": text[:room]})
+        room -= len(text)
+        if room <= 0:
+            break
+    return shown
+
+
+def _changed_lines(lines: Iterable[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
+    """What changed; a dot line for each run of lines that did not."""
+    for kind, run in groupby(lines, key=lambda line: line[0]):
+        if kind == "same":
+            yield kind, "⋯"
+        else:
+            yield from ((kind, text.rstrip("\n")) for _, text in run)
 
 
 def _change(value: Any) -> str:

@@ -204,7 +204,7 @@ class Segment(TypedDict):
 
 
 class Change(TypedDict):
-    """A part of a version other than its text, as JSON texts."""
+    """A part of a version other than its text and its schema, as JSON texts."""
 
     name: str
     old: str
@@ -218,6 +218,7 @@ class Diff(TypedDict):
     old: int
     new: int
     segments: list[Segment]
+    schema: list[Segment]
     changes: list[Change]
 
 
@@ -242,15 +243,17 @@ class WantScript(TypedDict):
 
 
 class Open(TypedDict):
-    """The tab is shown."""
+    """A view shows the tab."""
 
     kind: Literal["open"]
+    view: str
 
 
 class Close(TypedDict):
-    """The tab is shown no more."""
+    """A view shows it no more."""
 
     kind: Literal["close"]
+    view: str
 
 
 class WantCells(TypedDict):

@@ -76,7 +76,7 @@ class TuningReporter:
         self._choice = choice
         self._labels = labels
         self._loop = get_runtime().loop
-        self._open: set[str] = set()
+        self._open: set[tuple[str, str]] = set()  # pages and their views
         self._lock = threading.Lock()
         self._due = False
         self._task: asyncio.Task[None] | None = None
@@ -106,16 +106,16 @@ class TuningReporter:
 
     # ---- pages open and close the tab ----
 
-    def opened(self, page: str) -> None:
-        """A page shows the tab, and knows nothing yet."""
-        self._open.add(page)
+    def opened(self, page: str, view: str) -> None:
+        """A view of a page shows the tab, and knows nothing yet."""
+        self._open.add((page, view))
         self._state_sent, self._diff_sent = {}, None
         self._samples_sent = NOTHING
         self.touched()
 
-    def closed(self, page: str) -> None:
-        """A page shows it no more."""
-        self._open.discard(page)
+    def closed(self, page: str, view: str) -> None:
+        """A view shows it no more."""
+        self._open.discard((page, view))
 
     # ---- reports ----
 
@@ -129,8 +129,8 @@ class TuningReporter:
         if self._task is not None or not self._due:
             return
         self._due = False  # first: what changes from here on is of the next report
-        if not self._pages.any:
-            self._open.clear()  # gone without a word
+        # Some pages go without a word. One that only slept says hello again.
+        self._open = {view for view in self._open if self._pages.known(view[0])}
         if self._open:
             self._task = asyncio.create_task(self._run())
 

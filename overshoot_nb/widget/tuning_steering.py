@@ -69,9 +69,9 @@ class TuningSteering:
             case "want_script":
                 await self._send_script()
             case "open":
-                reporter.opened(page)
+                reporter.opened(page, str(message["view"]))
             case "close":
-                reporter.closed(page)
+                reporter.closed(page, str(message["view"]))
             case "want_cells":
                 reporter.send_rows([int(sample) for sample in message["samples"][:MOST_ROWS]])
             case "want_thumbs":

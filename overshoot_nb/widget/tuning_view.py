@@ -85,10 +85,10 @@ def view_of(stream: Stream, choice: TuningChoice, answers: dict[int, int]) -> Tu
     prompts = stream.prompts
     backfills = stream.backfills
     version = choice.version
-    if version is None:
+    if version is None or version > len(prompts):  # it was refused, and is no version any more
         version = backfills[-1].version.version if backfills else prompts.current.version
     baseline = choice.baseline
-    if baseline is None or baseline == version:
+    if baseline is None or baseline == version or baseline > len(prompts):
         others = [prompts.current.version, prompts[version].parent, *reversed(answers)]
         baseline = next((v for v in others if v in answers and v != version), None)
     shown = [*list(answers)[-COLUMNS:], version, *([] if baseline is None else [baseline])]

@@ -109,7 +109,7 @@ async def opened(page_of, stream, name="page") -> Tab:
     page = page_of(stream, name=name)
     page.hello()
     tab = Tab(page)
-    await tab.does("open")
+    await tab.does("open", view="view")
     await tab.until("state")
     await tab.until("samples")
     return tab
@@ -352,7 +352,7 @@ def test_the_grid_of_a_running_stream_grows_and_sends_only_what_is_new(clip, pag
         states = len(tab.of("state"))
         assert states < 4 / 0.2 + 5
 
-        await tab.does("close")
+        await tab.does("close", view="view")
         before = len(tab.of("state"))
         stream.label(3, "x")
         await asyncio.sleep(0.5)

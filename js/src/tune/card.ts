@@ -29,6 +29,7 @@ export function card(tuning: Tuning): Card {
   const { view } = tuning;
   const { session, signal } = view;
   const title = h("strong");
+  const newest = span("ov-label");
   const canvas = h("canvas", { role: "img" });
   const missing = h("p", "ov-missing");
   const said = div({ class: "ov-tune-said", dir: "auto" });
@@ -68,7 +69,7 @@ export function card(tuning: Tuning): Card {
   const el = h(
     "section",
     { class: "ov-tune-card", "aria-label": "Label" },
-    div("ov-tune-card-head", title, previous, next),
+    div("ov-tune-card-head", title, newest, previous, next),
     div("ov-tune-picture", canvas, missing),
     div(
       "ov-tune-labels",
@@ -99,16 +100,12 @@ export function card(tuning: Tuning): Card {
       }
     }
     const row = sample === null ? undefined : tuning.rows.get(sample);
-    if (sample !== null && row === undefined && state !== null) tuning.want([sample]);
+    if (sample !== null && state !== null) tuning.want([sample]);
     const detail = sample === null ? undefined : session.details.get(sample);
     const at = row?.media_time ?? (sample === null ? undefined : session.timeline.times[sample]);
-    const newest = session.selected === null && sample !== null ? "newest · " : "";
-    setText(
-      title,
-      sample === null
-        ? "No sample yet"
-        : `${newest}Sample ${sample}${at === undefined ? "" : ` · ${clock(at)}`}`,
-    );
+    const time = at === undefined ? "" : ` · ${clock(at)}`;
+    setText(title, sample === null ? "No sample yet" : `Sample ${sample}${time}`);
+    setText(newest, sample !== null && session.selected === null ? "newest" : "");
     // Of a sample that has not come yet the small picture is better than none.
     const small = sample === null ? null : (tuning.thumbs.get(sample) ?? null);
     void drawStill(canvas, detail ? detail.jpeg : small);

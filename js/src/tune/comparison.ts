@@ -4,7 +4,7 @@ import { button, div, fill, h, setAttr, setText, span } from "../dom";
 import { copyText } from "../clipboard";
 import { isActive } from "../in_force";
 import { plain } from "./labels";
-import type { Diff } from "./messages";
+import type { Diff, Segment } from "./messages";
 import type { Tuning } from "./tuning";
 
 export function comparison(tuning: Tuning): HTMLElement {
@@ -15,6 +15,8 @@ export function comparison(tuning: Tuning): HTMLElement {
   const verdict = h("p", { class: "ov-tune-verdict", role: "status" });
   const diff = div({ class: "ov-tune-diff", dir: "auto", tabindex: 0, role: "group" });
   setAttr(diff, "aria-label", "What changed");
+  const schema = div({ class: "ov-tune-schema", dir: "ltr", tabindex: 0, role: "group" });
+  setAttr(schema, "aria-label", "What changed in the schema");
   const changes = h("ul", { class: "ov-tune-changes" });
   const apply = button("", () => void applied(), "ov-button");
   const copy = button("Copy as code", () => void copied());
@@ -22,7 +24,12 @@ export function comparison(tuning: Tuning): HTMLElement {
   const judge = h("select", {
     class: "ov-field",
     "aria-label": "When an answer counts as right",
-    on: { change: () => tuning.choose({ judge: judge.value }) },
+    on: {
+      change: () => {
+        // One that was made in Python has a name only there.
+        if (tuning.state?.judges.includes(judge.value)) tuning.choose({ judge: judge.value });
+      },
+    },
   });
 
   const applied = async () => {
@@ -76,7 +83,7 @@ export function comparison(tuning: Tuning): HTMLElement {
     judge.value = state.chosen.judge;
   };
   tuning.on("state", render);
-  tuning.on("diff", (news) => showDiff(news, diff, changes));
+  tuning.on("diff", (news) => showDiff(news, diff, schema, changes));
   session.on(["status", "connection"], render, signal);
   return div(
     "ov-tune-comparison",
@@ -84,6 +91,7 @@ export function comparison(tuning: Tuning): HTMLElement {
     verdict,
     diff,
     changes,
+    schema,
     div("ov-tune-acts", why, copy, apply),
   );
 }
@@ -91,13 +99,19 @@ export function comparison(tuning: Tuning): HTMLElement {
 /** "number_within" as words. */
 const words = (judge: string) => judge.replaceAll("_", " ");
 
-function showDiff({ old, new: now, segments, changes }: Diff, el: HTMLElement, list: HTMLElement) {
-  const tags = { same: "span", removed: "del", added: "ins" } as const;
+const TAGS = { same: "span", removed: "del", added: "ins" } as const;
+
+function showDiff(
+  { old, new: now, segments, schema, changes }: Diff,
+  el: HTMLElement,
+  lines: HTMLElement,
+  list: HTMLElement,
+) {
+  const pieces = (all: Segment[]) => all.map(({ kind, text }) => h(TAGS[kind], { text }));
   const same = segments.every(({ kind }) => kind === "same");
-  const text =
-    same && old !== now ? [h("em", { class: "ov-label", text: "the same prompt" })] : [];
-  if (!same || old === now) text.push(...segments.map(({ kind, text }) => h(tags[kind], { text })));
-  fill(el, ...text);
+  if (same && old !== now) fill(el, h("em", { class: "ov-label", text: "The same prompt" }));
+  else fill(el, ...pieces(segments));
+  fill(lines, ...pieces(schema));
   list.hidden = changes.length === 0;
   fill(
     list,

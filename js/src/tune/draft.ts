@@ -1,7 +1,7 @@
 /** The next version, while it is written; tried on samples that were taken already. */
 
 import { SHORTCUT } from "../apply_bar";
-import { button, div, h, setAttr, setText, span } from "../dom";
+import { button, div, h, setAttr, setText, span, uniqueId } from "../dom";
 import { plural } from "../format";
 import { modelField } from "../model_field";
 import { settingRow } from "../number_field";
@@ -61,14 +61,14 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   const example = button("Insert example", () => edit({ schema: EXAMPLE }), "ov-link");
   const temperature = h("input", {
     class: "ov-field ov-number",
-    "aria-label": "Temperature",
+    id: uniqueId(),
     inputmode: "decimal",
     placeholder: "server’s",
     on: { input: () => edit({ temperature: temperature.value }) },
   });
   const note = h("input", {
     class: "ov-field",
-    "aria-label": "Note",
+    id: uniqueId(),
     placeholder: "what it is for",
     dir: "auto",
   });
@@ -79,8 +79,8 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     div(
       "ov-tune-settings",
       model.row,
-      settingRow("", "Temperature", [temperature]),
-      settingRow("", "Note", [note]),
+      settingRow(temperature.id, "Temperature", [temperature]),
+      settingRow(note.id, "Note", [note]),
       schema.el,
       example,
     ),
@@ -89,6 +89,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   const revert = button("Revert", () => {
     draft = base;
     refused = "";
+    follow();
     render();
     prompt.el.focus();
   });
@@ -128,9 +129,9 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     if (signal.aborted) return;
     if (outcome.ok) {
       note.value = "";
-      from = 0; // what was tried is a version now, and chosen: the draft goes on from there
-      draft = base;
-      follow();
+      // It is a version now, and will be the chosen one: the draft goes on from there.
+      base = draft;
+      from = tuning.state?.version ?? 0;
     } else refused = inWords(outcome.problem);
     render();
   };
@@ -176,7 +177,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     example.hidden = draft.schema.trim() !== "";
     if (temperature.value !== draft.temperature) temperature.value = draft.temperature;
     const problem = refused || wrong();
-    const kind = edited() ? `draft, from v${from}` : `v${from} as it is`;
+    const kind = edited() ? `draft, from v${from}` : `unchanged: asks what v${from} asks`;
     setText(line, busy ? "asking…" : problem || kind);
     line.classList.toggle("ov-wrong", !busy && problem !== "");
     revert.hidden = !edited() || busy;
@@ -204,9 +205,9 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     "fieldset",
     { class: "ov-tune-draft", "aria-label": "Draft", on: { keydown: keys } },
     prompt.el,
-    more,
     div("ov-tune-try", go, last, stretch, whole),
     div("ov-apply", line, revert),
     backfillList(tuning),
+    more,
   );
 }

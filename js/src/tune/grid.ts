@@ -253,9 +253,9 @@ function cellOf(version: number) {
                   "data-differs": differs,
                   "data-right": right === null ? null : String(right),
                 },
-                `${name} `,
+                // The sign before the cell says that all are right, or that one is not.
+                right === false ? `✗ ${name} ` : `${name} `,
                 span({ class: "ov-pair-value", text }),
-                right === null ? "" : right ? " ✓" : " ✗",
               ),
               " ",
             ])

@@ -2,13 +2,14 @@
 
 import { modified, taken } from "../dom";
 import { end, mark, pick, step, undo } from "./labels";
+import { stepSample } from "../samples";
 import type { TuneState } from "./messages";
 import type { Tuning } from "./tuning";
 
 /** Where letters are written, and no key is ours. */
 const WRITTEN = "input, textarea, select, [contenteditable]";
 /** Where arrow keys move something else. */
-const ARROWED = "[role=tab], [role=slider], [role=radio]";
+const ARROWED = "[role=tab], [role=slider], [role=radio], [role=group][tabindex]";
 
 /** Takes keys while `shown()`; before the widget's own, which step through every sample. */
 export function listenToLabelKeys(tuning: Tuning, shown: () => boolean, write: () => void): void {
@@ -36,10 +37,10 @@ function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: ()
   switch (key) {
     case "arrowleft":
     case "arrowup":
-      return step(tuning, -1);
+      return event.shiftKey ? extend(tuning, -1) : step(tuning, -1);
     case "arrowright":
     case "arrowdown":
-      return step(tuning, 1);
+      return event.shiftKey ? extend(tuning, 1) : step(tuning, 1);
     case "home":
       return end(tuning, 0);
     case "end":
@@ -63,6 +64,19 @@ function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: ()
     default:
       return /^[1-9]$/.test(key) && pick(tuning, Number(key));
   }
+}
+
+/** Steps, and stretches the chosen samples to there. */
+function extend(tuning: Tuning, by: 1 | -1): boolean {
+  const { session } = tuning.view;
+  const before = session.selected;
+  const { first = null, last = null } = (tuning.state as TuneState).chosen;
+  if (!stepSample(session, by)) return false;
+  const now = session.selected as number;
+  // The end that is stepped from moves, the other one stays.
+  const anchor = first === null || last === null ? (before ?? now) : before === first ? last : first;
+  tuning.choose({ first: Math.min(anchor, now), last: Math.max(anchor, now) });
+  return true;
 }
 
 /** Chooses the next version of the grid. */

@@ -109,9 +109,9 @@ export function expectation({ labels }: GridRow, field: string | null): string {
   return wanted
     .map(({ field: name, expected: value, rejected }) => {
       const words = value === null ? `not ${rejected.map(plain).join(", ")}` : plain(value);
-      return one ? words : `${name}: ${words}`;
+      return one ? words : `${name ?? "answer"}: ${words}`;
     })
-    .join(" · ");
+    .join("\n");
 }
 
 /** JSON as people read it: a text without its quotes. */

@@ -32,7 +32,7 @@ export function scoreBar(): { el: HTMLElement; show(score: Accuracy | null): voi
   const bar = span({ class: "ov-score-bar", "aria-hidden": true }, band, at);
   const value = span("ov-score-value");
   const more = span("ov-label");
-  const el = span("ov-score", bar, value, more);
+  const el = span("ov-score", bar, span({}, value, more));
   return {
     el,
     show(score) {

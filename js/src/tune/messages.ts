@@ -147,19 +147,20 @@ export interface Segment {
   text: string;
 }
 
-/** A part of a version other than its text, as JSON texts. */
+/** A part of a version other than its text and its schema, as JSON texts. */
 export interface Change {
   name: string;
   old: string;
   new: string;
 }
 
-/** What changed from the baseline to the version. */
+/** What changed from the baseline to the version; `schema` by lines, the same ones left out. */
 export interface Diff {
   kind: "diff";
   old: number;
   new: number;
   segments: Segment[];
+  schema: Segment[];
   changes: Change[];
 }
 
@@ -178,13 +179,15 @@ export interface WantScript {
   kind: "want_script";
 }
 
-/** The tab is shown: everything, please, and whatever is new from then on. */
+/** A view shows the tab: everything, please, and whatever is new from then on. */
 export interface Open {
   kind: "open";
+  view: string;
 }
 
 export interface Close {
   kind: "close";
+  view: string;
 }
 
 export interface WantCells {

@@ -5,6 +5,7 @@
  * back is shown, in this view and in every other.
  */
 
+import { uniqueId } from "../dom";
 import { atEnd } from "../later";
 import { bytes } from "../messages";
 import type { Outcome } from "../session";
@@ -51,13 +52,17 @@ export class Tuning {
   #askedAt = 0;
   #listeners = new Map<keyof News, Set<Listener<never>>>();
   #open = false;
+  readonly #id = uniqueId();
 
   constructor(readonly view: View) {
     const { session, signal } = view;
     session.on("tuned", ({ message, buffers }) => this.#receive(message, buffers), signal);
     // A kernel that has forgotten this page is told anew that the tab is shown.
     session.on("welcome", () => this.#open && this.show(true), signal);
-    atEnd(signal, () => this.#listeners.clear());
+    atEnd(signal, () => {
+      this.#listeners.clear();
+      if (this.#open) this.show(false);
+    });
   }
 
   on<T extends keyof News>(topics: T | readonly T[], listener: Listener<News[T]>): void {
@@ -72,7 +77,7 @@ export class Tuning {
     this.#open = shown;
     this.#asked.clear();
     this.#askedThumbs.clear();
-    void this.view.session.tune({ kind: shown ? "open" : "close" });
+    void this.view.session.tune({ kind: shown ? "open" : "close", view: this.#id });
   }
 
   /** Asks the kernel for something; a refusal is told in the banner. */
@@ -107,17 +112,20 @@ export class Tuning {
     const rows = samples.filter(
       (sample) => this.#revisions.get(sample) !== revision && !this.#asked.has(sample),
     );
-    if (rows.length) {
-      for (const sample of rows) this.#asked.add(sample);
-      void this.view.session.tune({ kind: "want_cells", samples: rows });
-    }
+    this.#request("want_cells", rows, this.#asked);
     const thumbs = samples.filter(
       (sample) => !this.thumbs.has(sample) && !this.#askedThumbs.has(sample),
     );
-    if (thumbs.length) {
-      for (const sample of thumbs) this.#askedThumbs.add(sample);
-      void this.view.session.tune({ kind: "want_thumbs", samples: thumbs });
-    }
+    this.#request("want_thumbs", thumbs, this.#askedThumbs);
+  }
+
+  #request(kind: "want_cells" | "want_thumbs", samples: number[], asked: Set<number>): void {
+    if (!samples.length) return;
+    for (const sample of samples) asked.add(sample);
+    // Answered or not: what did not come may be asked for again.
+    void this.view.session.tune({ kind, samples }).then(() => {
+      for (const sample of samples) asked.delete(sample);
+    });
   }
 
   #emit<T extends keyof News>(topic: T, value: News[T]): void {
@@ -145,7 +153,6 @@ export class Tuning {
           this.rows.delete(row.sample);
           this.rows.set(row.sample, row);
           this.#revisions.set(row.sample, message.revision);
-          this.#asked.delete(row.sample);
         }
         forget(this.rows, ROWS, (sample) => this.#revisions.delete(sample));
         this.#emit("cells", null);
@@ -154,7 +161,6 @@ export class Tuning {
         message.samples.forEach((sample, i) => {
           const jpeg = bytes(buffers[i]);
           this.thumbs.set(sample, jpeg.length ? new Blob([jpeg], { type: "image/jpeg" }) : null);
-          this.#askedThumbs.delete(sample);
         });
         forget(this.thumbs, THUMBS);
         this.#emit("thumbs", null);

@@ -7,7 +7,7 @@ import { scoreBar } from "./marks";
 import type { TunedVersion } from "./messages";
 import type { Tuning } from "./tuning";
 
-const HEADS = ["Version", "Prompt", "Model", "Answers", "Right", "Beside"];
+const HEADS = ["Version", "Prompt", "Answers", "Right", "Beside"];
 
 export function versionTable(tuning: Tuning): HTMLElement {
   const { session } = tuning.view;
@@ -60,7 +60,6 @@ function line(tuning: Tuning, number: number) {
   );
   const text = span({ class: "ov-tune-text", dir: "auto" });
   const note = h("small");
-  const model = h("td", "ov-tune-model");
   const answers = h("td");
   const score = scoreBar();
   const beside = button("vs", () => tuning.choose({ baseline: number }), "ov-tune-beside");
@@ -70,7 +69,6 @@ function line(tuning: Tuning, number: number) {
     { on: { click: (event) => event.target === event.currentTarget && choose.click() } },
     h("th", { scope: "row" }, choose),
     h("td", "ov-tune-prompt", text, note),
-    model,
     answers,
     h("td", {}, score.el),
     h("td", {}, beside),
@@ -85,15 +83,16 @@ function line(tuning: Tuning, number: number) {
       best.hidden = !version.best;
       setText(text, firstLine(prompt?.text ?? ""));
       text.title = prompt?.text.slice(0, 2000) ?? "";
-      const from = version.parent === null ? "" : `from v${version.parent}`;
-      const notes = [version.in_force ? "in force" : "", version.note, from];
+      const { parent, temperature } = version;
+      const notes = [
+        version.in_force ? "in force" : "",
+        version.note,
+        prompt?.model,
+        temperature === null ? "" : `temperature ${temperature}`,
+        parent === null ? "" : `from v${parent}`,
+      ];
       setText(note, notes.filter(Boolean).join(" · "));
-      const warm = version.temperature === null ? "" : ` · ${version.temperature}°`;
-      setText(model, (prompt?.model ?? "") + warm);
-      model.title =
-        version.temperature === null
-          ? "The server's own temperature"
-          : `Temperature ${version.temperature}`;
+      note.title = note.textContent ?? "";
       setText(answers, count(version.answers));
       score.show(version.score);
       setAttr(el, "data-chosen", chosen);
