@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +32,9 @@ from overshoot_nb.validation import check_output_schema
 from .answer_cache import AnswerCache
 
 __all__ = ["Asked", "Asker", "ChatAsker", "Question", "ReinferAsker", "asker_of", "result_of"]
+
+#: Waits until a request may be made.
+Turn = Callable[[], Awaitable[object]]
 
 #: A v0.2 server stores the pictures of a result 1 to 2 s after it, which is waited for. So long
 #: after a sample they are there, or gone for good.
@@ -92,6 +95,7 @@ class ChatAsker:
         chat: the server.
         response_format: how a schema is asked for.
         cache: where answers are kept, or None.
+        turn: awaited before each request, and not where the cache has the answer.
     """
 
     by_result = False
@@ -102,8 +106,10 @@ class ChatAsker:
         *,
         response_format: ResponseFormat = "auto",
         cache: AnswerCache | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self._chat = chat
+        self._turn = turn
         self._format: ResponseFormat = response_format
         self._cache = cache
         self._who = _who(chat.endpoint)
@@ -129,7 +135,7 @@ class ChatAsker:
         request = question.request
         assert request is not None, "the question was prepared by another asker"
         if self._cache is None or not self._cache.enabled:
-            return Asked(await self._chat.complete(request, sample), cached=False)
+            return Asked(await self._complete(request, sample), cached=False)
         cache = self._cache
 
         def look_up() -> tuple[str, ChatAnswer | None]:
@@ -142,9 +148,14 @@ class ChatAsker:
         key, known = await asyncio.to_thread(look_up)
         if known is not None:
             return Asked(known, cached=True)
-        answer = await self._chat.complete(request, sample)
+        answer = await self._complete(request, sample)
         await _keep(cache, key, answer)
         return Asked(answer, cached=False)
+
+    async def _complete(self, request: ChatRequest, sample: Sample) -> ChatAnswer:
+        if self._turn is not None:
+            await self._turn()
+        return await self._chat.complete(request, sample)
 
 
 class ReinferAsker:
@@ -153,13 +164,17 @@ class ReinferAsker:
     Args:
         api: the server.
         cache: where answers are kept, or None.
+        turn: awaited before each request, and not where the cache has the answer.
     """
 
     by_result = True
 
-    def __init__(self, api: ApiClient, *, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self, api: ApiClient, *, cache: AnswerCache | None = None, turn: Turn | None = None
+    ) -> None:
         self._api = api
         self._cache = cache
+        self._turn = turn
 
     async def prepare(self, version: PromptVersion) -> Question:
         """See :class:`Asker`."""
@@ -181,6 +196,8 @@ class ReinferAsker:
             known = await asyncio.to_thread(cache.get, key)
             if known is not None:
                 return Asked(known, cached=True)
+        if self._turn is not None:
+            await self._turn()
         started = time.perf_counter()
         found = await self._reinfer(question.version, sample, result_id)
         output, error = judge_content(found.content, found.finish_reason, None, question.reader)
@@ -238,17 +255,27 @@ def _reader(schema: Mapping[str, Any]) -> SchemaReader:
 
 
 def asker_of(
-    service: Service, *, response_format: ResponseFormat = "auto", cache: AnswerCache | None = None
+    service: Service,
+    *,
+    response_format: ResponseFormat = "auto",
+    cache: AnswerCache | None = None,
+    turn: Turn | None = None,
 ) -> Asker:
     """Who asks a service.
+
+    Args:
+        service: whom to ask.
+        response_format: how a schema is asked for.
+        cache: where answers are kept, or None.
+        turn: awaited before each request.
 
     Raises:
         ValidationError: nobody can.
     """
     if isinstance(service, ChatService):
-        return ChatAsker(service.api, response_format=response_format, cache=cache)
+        return ChatAsker(service.api, response_format=response_format, cache=cache, turn=turn)
     if isinstance(service, GatewayService):
-        return ReinferAsker(service.api, cache=cache)
+        return ReinferAsker(service.api, cache=cache, turn=turn)
     raise ValidationError(f"{service.endpoint.shown} cannot be asked about stored samples")
 
 

@@ -19,19 +19,16 @@ from overshoot_nb.table import ResultTable
 from overshoot_nb.validation import check_whole
 
 from .answer_cache import answer_cache
-from .asking import asker_of
 from .backfill_display import backfill_html
 from .backfill_plan import (
     asked_otherwise,
     check_column,
     check_service,
-    is_closed,
     require_open,
     samples_meant,
 )
-from .backfill_work import BackfillWork, let_go_of_locals
+from .backfill_work import BackfillWork, let_go_of_locals, work_for
 from .budget import Account, Budget, check_budget
-from .gaps import Gaps
 from .run import Run
 from .tally import Tally
 
@@ -373,25 +370,15 @@ def start_backfill(
     check_budget(budget)
     service = run.service if client is None else client._service
     check_service(run, service)
-    embedded = service.endpoint.is_local
     if max_in_flight is None:
         # The embedded engine answers one at a time: more would only stand in the stream's way.
-        max_in_flight = 1 if embedded else config.MAX_IN_FLIGHT_BATCH
+        max_in_flight = 1 if service.endpoint.is_local else config.MAX_IN_FLIGHT_BATCH
     check_whole("max_in_flight", max_in_flight, 1, 256)
     answers = answer_cache() if cache else None
-    asker = asker_of(service, response_format=run.settings.response_format, cache=answers)
     version = run.prompts.version_of(note=note, **asked)
     column = column if column is not None else f"v{version.version}"
     tally = Tally(meant)
-    work = BackfillWork(
-        run,
-        version,
-        tally,
-        asker,
-        max_in_flight=max_in_flight,
-        closed=lambda: is_closed(service),
-        gaps=Gaps(run) if embedded and run.service.endpoint.is_local else None,
-    )
+    work = work_for(run, version, tally, service, max_in_flight=max_in_flight, cache=answers)
     run.journal.later.show(column, version)
     job = Backfill(run, version, column, tally, service, work, budget=budget, progress=progress)
     run.journal.backfills.append(job)

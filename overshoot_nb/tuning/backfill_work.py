@@ -18,15 +18,18 @@ from overshoot_nb.errors import (
     StreamClosedError,
 )
 from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.service import Service
 from overshoot_nb.types import Sample, StreamInferenceResult
 
-from .asking import Asked, Asker, Question, result_of
+from .answer_cache import AnswerCache
+from .asking import Asked, Asker, Question, asker_of, result_of
+from .backfill_plan import is_closed
 from .budget import Account
 from .gaps import Gaps
 from .run import Run
 from .tally import Outcome, Tally
 
-__all__ = ["BackfillWork", "let_go_of_locals"]
+__all__ = ["BackfillWork", "let_go_of_locals", "work_for"]
 
 #: A server that answered before is given up after so many failures in a row.
 LOST_AFTER = 10
@@ -45,7 +48,7 @@ class BackfillWork:
         asker: whom to ask.
         max_in_flight: requests under way at once.
         closed: whether the server's client was closed.
-        gaps: when to ask, where the stream asks the same engine.
+        gaps: told how long answers take, where ``asker`` waits for them.
     """
 
     def __init__(
@@ -117,8 +120,7 @@ class BackfillWork:
         for index in self._tally.remaining:
             known = self._journal.answer(index, self._version.version)
             if known is not None and _is_answer(known):
-                self._tally.known += 1
-                self._keep(index, known)
+                self._keep(index, known, known=True)
                 continue
             try:
                 self._sample(index, self._row(index))
@@ -135,10 +137,7 @@ class BackfillWork:
         except SampleNotKeptError as error:
             self._miss(index, self._why_gone(index, error))
             return
-        if self._gaps is not None:
-            await self._gaps.wait()
         outcome: Asked | Exception
-        began = time.monotonic()
         try:
             outcome = await self._asker.ask(question, sample, result_id=row.id if row else "")
         except (ApiError, NetworkError) as error:
@@ -155,21 +154,20 @@ class BackfillWork:
                 return
             outcome = error
         else:
-            if self._gaps is not None and not outcome.cached:
-                self._gaps.took(time.monotonic() - began)
             self._answered(outcome, account)
         stream_id = row.stream_id if row is not None else self._run.stream_id
         result = result_of(question, sample, stream_id, outcome)
         if row is not None:
             result = replace(result, frame_times=row.frame_times)
-        self._keep(index, result)
+        self._keep(index, result, known=isinstance(outcome, Asked) and outcome.cached)
         if isinstance(outcome, Exception):
             self._judge(outcome)
 
     def _answered(self, asked: Asked, account: Account) -> None:
         if asked.cached:
-            self._tally.known += 1
             return
+        if self._gaps is not None:
+            self._gaps.took(asked.answer.latency_ms / 1e3)
         account.answered(asked.answer.usage)
         self._answers += 1
         self._failures = 0
@@ -210,15 +208,48 @@ class BackfillWork:
             return f"sample {index} has no picture: {reason}"
         return str(gone)
 
-    def _keep(self, index: int, result: StreamInferenceResult) -> None:
+    def _keep(self, index: int, result: StreamInferenceResult, *, known: bool) -> None:
         self._journal.later.put(result)
         outcome: Outcome = "unusable" if _is_answer(result) else "failed"
-        self._tally.settle(index, "answered" if result.ok else outcome)
+        self._tally.settle(index, "answered" if result.ok else outcome, known=known)
         self._journal.touch()
 
     def _miss(self, index: int, why: str) -> None:
         self._tally.miss(index, why)
         self._journal.touch()
+
+
+def work_for(
+    run: Run,
+    version: PromptVersion,
+    tally: Tally,
+    service: Service,
+    *,
+    max_in_flight: int,
+    cache: AnswerCache | None,
+) -> BackfillWork:
+    """The work of asking a service about the samples of a run.
+
+    Raises:
+        ValidationError: nobody can ask that service.
+    """
+    shared = service.endpoint.is_local and run.service.endpoint.is_local
+    gaps = Gaps(run) if shared else None
+    asker = asker_of(
+        service,
+        response_format=run.settings.response_format,
+        cache=cache,
+        turn=gaps.wait if gaps is not None else None,
+    )
+    return BackfillWork(
+        run,
+        version,
+        tally,
+        asker,
+        max_in_flight=max_in_flight,
+        closed=lambda: is_closed(service),
+        gaps=gaps,
+    )
 
 
 def _is_answer(result: StreamInferenceResult) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from overshoot_nb.errors import ValidationError
@@ -34,13 +35,17 @@ class Budget:
 
     def __post_init__(self) -> None:
         given = False
-        for name, kind in (("requests", int), ("tokens", int), ("cents", (int, float))):
+        for name, kind in (("requests", Integral), ("tokens", Integral), ("cents", Real)):
             value: Any = getattr(self, name)
             if value is None:
                 continue
             given = True
-            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf:
-                whole = "a whole number" if kind is int else "a number"
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, kind)
+                or not 0 < float(value) < math.inf
+            ):
+                whole = "a whole number" if kind is Integral else "a number"
                 raise ValidationError(f"{name}={value!r} is not valid: a budget is {whole} above 0")
         if not given:
             raise ValidationError("Budget() limits nothing: give requests, tokens or cents")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
@@ -13,36 +14,47 @@ Outcome = Literal["answered", "unusable", "failed", "missing"]
 
 
 class Tally:
-    """An outcome for each sample that has one. One thread writes, any may read.
+    """An outcome for each sample that has one. Any thread may use it.
 
     Attributes:
         samples: indices of the samples that are meant, ascending.
-        known: how many answers were known and cost nothing.
     """
 
     def __init__(self, samples: Iterable[int]) -> None:
         self.samples = tuple(samples)
-        self.known = 0
+        self._lock = threading.Lock()
         self._outcomes: dict[int, Outcome] = {}
         self._missing: dict[int, str] = {}
+        self._known: set[int] = set()
         self._counts: Counter[Outcome] = Counter()
 
-    def settle(self, sample: int, outcome: Outcome) -> None:
-        """Say what became of a sample."""
-        self._outcomes[sample] = outcome
-        self._counts[outcome] += 1
+    def settle(self, sample: int, outcome: Outcome, *, known: bool = False) -> None:
+        """Say what became of a sample; ``known`` where its answer cost nothing."""
+        with self._lock:
+            if (before := self._outcomes.get(sample)) is not None:
+                self._counts[before] -= 1
+            self._outcomes[sample] = outcome
+            self._counts[outcome] += 1
+            if known:
+                self._known.add(sample)
 
     def miss(self, sample: int, why: str) -> None:
         """Nobody can be asked about a sample any more."""
-        self._missing[sample] = why
+        with self._lock:
+            self._missing[sample] = why
         self.settle(sample, "missing")
 
     def reopen_failed(self) -> None:
         """What got no answer counts as not asked about."""
-        for sample, outcome in list(self._outcomes.items()):
-            if outcome == "failed":
+        with self._lock:
+            for sample in [s for s, outcome in self._outcomes.items() if outcome == "failed"]:
                 del self._outcomes[sample]
-        del self._counts["failed"]
+            del self._counts["failed"]
+
+    @property
+    def known(self) -> int:
+        """Answers that were known and cost nothing."""
+        return len(self._known)
 
     def count(self, *outcomes: Outcome) -> int:
         """Samples with one of these outcomes."""
@@ -51,7 +63,8 @@ class Tally:
     @property
     def missing(self) -> dict[int, str]:
         """Samples that nobody can be asked about, and why."""
-        return dict(self._missing)
+        with self._lock:
+            return dict(self._missing)
 
     @property
     def settled(self) -> list[int]:

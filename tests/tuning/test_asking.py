@@ -212,6 +212,31 @@ def test_a_fresh_result_is_waited_for_and_an_old_one_is_not(server):
     assert len(server.received) == 1
 
 
+def test_a_request_waits_for_its_turn_and_a_known_answer_does_not(cache, server):
+    turns = []
+
+    async def turn() -> None:
+        turns.append(len(chat.requests) + len(server.received))
+
+    async def main():
+        version = PromptVersion(1, "what?", "m")
+        sample = a_sample()
+        async with (
+            ChatClient("k", base_url=chat.url) as client,
+            ApiClient("k", base_url=f"{server.url}/v0.2") as api,
+        ):
+            for service in (ChatService(client), GatewayService(api)):
+                for kept in (cache, cache, None):
+                    who = asker_of(service, cache=kept, turn=turn)
+                    question = await who.prepare(version)
+                    await who.ask(question, sample, result_id="r")
+
+    server.queue(found(content="x"))
+    with ChatServer(lambda _: "x") as chat:
+        asyncio.run(main())
+    assert turns == [0, 1, 2, 3]
+
+
 def test_without_a_result_there_is_nobody_to_ask(server):
     with pytest.raises(NotFoundError, match="sample 3 has no result"):
         reinfer(server, PromptVersion(2, "count", "m"), a_sample(3), result_id="")
