@@ -25,6 +25,7 @@ from .budget import Account, Budget, check_budget
 from .comparison_asking import ComparisonWork
 from .comparison_plan import Candidate, candidates_of, needs_model
 from .comparison_result import Comparison
+from .gaps import Gaps
 from .labels import MISSING, Labels
 from .pictures import run_behind, subject_of
 from .run import Run
@@ -108,14 +109,20 @@ async def compare(
         _check_service(run, service)
         model = await _model(run, whose) if needs_model(prompts, models) else ""
         candidates = candidates_of(prompts, models, changes, model=model, run=run)
+        embedded = service.endpoint.is_local
         if max_in_flight is None:
             # The embedded engine answers one at a time: more would only stand in streams' way.
-            max_in_flight = 1 if service.endpoint.is_local else config.MAX_IN_FLIGHT_BATCH
+            max_in_flight = 1 if embedded else config.MAX_IN_FLIGHT_BATCH
         check_whole("max_in_flight", max_in_flight, 1, 256)
+        # A stream that goes on there is left the engine when it needs it.
+        gaps = None
+        if run is not None and embedded and run.service.endpoint.is_local:
+            gaps = Gaps(run)
         asker = asker_of(
             service,
             response_format=run.settings.response_format if run is not None else "auto",
             cache=answer_cache() if cache else None,
+            turn=gaps.wait if gaps is not None else None,
         )
         choose = partial(subject_of, what, last=last, samples=samples, by_result=asker.by_result)
         # Image files take a while to decode, and the caller may have a loop to run.
@@ -126,6 +133,7 @@ async def compare(
             repeats,
             asker,
             closed=lambda: is_closed(service),
+            gaps=gaps,
         )
         # Other servers' answers are not those of the stream.
         known = cache and run is not None and _same_server(run, service)

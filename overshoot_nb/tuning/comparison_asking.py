@@ -12,6 +12,7 @@ from overshoot_nb.errors import (
     ApiError,
     NetworkError,
     NotFoundError,
+    RateLimitError,
     StreamClosedError,
 )
 from overshoot_nb.prompts import PromptVersion
@@ -19,8 +20,9 @@ from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .asking import Asked, Asker, Question, result_of
 from .asking_many import ask_many
-from .backfill_work import LOST_AFTER
+from .backfill_work import HOLD_SECONDS, LOST_AFTER, MAX_HOLD_SECONDS
 from .budget import Account
+from .gaps import Gaps
 from .pictures import Subject
 
 __all__ = ["ComparisonWork", "Given"]
@@ -66,6 +68,7 @@ class ComparisonWork:
         repeats: how often each question is asked.
         asker: whom to ask.
         closed: whether the server's client was closed.
+        gaps: told how long answers take, where ``asker`` waits for them; else None.
         answers: by number of the version, sample and repeat.
         missing: samples that nobody can be asked about, and why.
     """
@@ -75,6 +78,7 @@ class ComparisonWork:
     repeats: int
     asker: Asker
     closed: Callable[[], bool]
+    gaps: Gaps | None = None
     answers: dict[tuple[int, int, int], Given] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     _standing: dict[int, _Standing] = field(default_factory=dict)
@@ -152,12 +156,15 @@ class ComparisonWork:
                         jobs.append(_Job(version, repeat, tuple(open_)))
         return jobs
 
-    async def _ask(self, job: _Job, questions: Mapping[int, Question], account: Account) -> None:
+    async def _ask(
+        self, job: _Job, questions: Mapping[int, Question], account: Account
+    ) -> float | None:
+        """Ask; returns the seconds to wait where the server wants to be left alone for a while."""
         number = job.version.version
         standing = self._standing[number]
         first = job.samples[0]
         if standing.error is not None or first.index in self.missing:
-            return
+            return None
         outcome: Asked | Exception
         try:
             outcome = await self.asker.ask(
@@ -174,18 +181,25 @@ class ComparisonWork:
             account.failed()
             if self.asker.by_result and isinstance(error, NotFoundError):
                 self.missing[first.index] = str(error)
-                return
+                return None
             standing.failed(error)
+            if isinstance(error, RateLimitError) and standing.error is None:
+                # The limit is that of a live stream, too, which may need what is left of it.
+                pause = error.retry_after or HOLD_SECONDS * 2.0 ** (standing.failures - 1)
+                return min(pause, MAX_HOLD_SECONDS)
             outcome = error
         else:
             standing.failures = 0
             standing.answers += 1
             if not outcome.cached:
                 account.answered(outcome.answer.usage)
+                if self.gaps is not None:
+                    self.gaps.took(outcome.answer.latency_ms / 1e3)
         for k, sample in enumerate(job.samples):
             result = result_of(questions[number], sample, self._stream_id, outcome)
             cached = isinstance(outcome, Asked) and (k > 0 or outcome.cached)
             self.answers[number, sample.index, job.repeat] = Given(result, cached)
+        return None
 
     @property
     def _stream_id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import sys
@@ -287,6 +288,29 @@ def test_nothing_at_all_answered_is_an_error():
     broken = Reply("{}", 500, headers={"x-should-retry": "false"})
     with pytest.raises(ServerError):
         run(PICTURES[:4], "?", answer=lambda request: broken)
+
+
+def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost(monkeypatch):
+    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.3)
+
+    def busy(request):
+        if len(server.requests) in (3, 5):
+            # So long that the client itself does not wait for it.
+            return Reply('{"error": "slow down"}', 429, headers={"retry-after": "40"})
+        return answers(request)
+
+    async def ask() -> Comparison:
+        return await compare(
+            PICTURES, "which number?", "m", base_url=server.url, max_in_flight=1, progress=False
+        )
+
+    with ChatServer(busy) as server:
+        comparison = asyncio.run(ask())
+    assert list(comparison.df["answer"]) == [str(n) for n in range(6)]
+    assert comparison.stopped == ()
+    times = [request.at for request in server.requests]
+    assert len(times) == 8
+    assert sum(later - sooner > 0.29 for sooner, later in itertools.pairwise(times)) == 2
 
 
 def test_an_answer_that_cannot_be_used_is_kept_as_it_is():
