@@ -17,9 +17,12 @@
     score_table    how that looks
     scoring        the scores, flips and paired tests of a run, or of any answers
     stability      answers that flicker
-    comparison     frames x prompts x models
-    comparison_grid  how that looks
+    comparison     compare(): frames x prompts x models
+    comparison_plan, comparison_asking, asking_many  what is asked, and asking it
+    comparison_result, comparison_frame, comparison_stability  what came of it
+    comparison_display, comparison_grid, grid_html, thumbnails  how that looks
     pictures       frames, streams and DataFrames as samples
+    images         image files and arrays as frames
     prompt_diff    what changed from one version to another
     prompt_file    a version as a TOML file, and as a cell
     suggesting     better prompts from a language model

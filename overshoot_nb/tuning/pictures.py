@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from numbers import Integral, Real
@@ -196,24 +197,34 @@ def _of_run(
     samples: list[Sample] = []
     missing: dict[int, str] = {}
     ids: dict[int, str] = {}
+    in_store = set(run.journal.frames)
     for index in indices:
         place = run.journal.log[index].row
         row = run.journal.table[place] if place is not None else None
         if row is not None:
             ids[index] = row.id
-        try:
-            kept: Sample | None = run.journal.frames[index].sample
-            why = ""
-        except SampleNotKeptError as error:
-            kept, why = None, str(error)
+        kept: Sample | None = None
+        if index in in_store:
+            with suppress(SampleNotKeptError):  # it may have gone just now
+                kept = run.journal.frames[index].sample
         if by_result:
             kept = None if row is None else _as_the_server_has_it(row, kept)
-            why = f"sample {index} has no result, and a v0.2 server keeps the pictures of those"
-        if kept is None:
-            missing[index] = why
-        else:
+        if kept is not None:
             samples.append(kept)
+        elif by_result:
+            missing[index] = f"sample {index} has no result, and a v0.2 server keeps those alone"
+        else:
+            missing[index] = _why_gone(run, index)
     return Subject(tuple(samples), missing, run, ids)
+
+
+def _why_gone(run: Run, index: int) -> str:
+    # The store's own words, with what it keeps at the moment, take too long for many.
+    if (reason := run.journal.log[index].reason) is not None:
+        return f"sample {index} has no picture: {reason}"
+    if not run.journal.frames.max_bytes:
+        return f"sample {index} was not kept: the stream keeps no pictures (keep_frames)"
+    return f"sample {index} was dropped from the store of pictures (keep_frames)"
 
 
 def _as_the_server_has_it(row: StreamInferenceResult, kept: Sample | None) -> Sample:
