@@ -6,6 +6,7 @@ answers under hashes of what was asked: no prompt, no picture, no key and no URL
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -252,4 +253,5 @@ def answer_cache() -> AnswerCache:
     with _cache_lock:
         if _cache is None:
             _cache = AnswerCache()
+            atexit.register(_cache.close)
         return _cache

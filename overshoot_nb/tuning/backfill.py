@@ -279,10 +279,6 @@ class Backfill:
         self, task: asyncio.Task[str], bar: ProgressBar | None, drawing: asyncio.Task[None] | None
     ) -> None:
         """However it ended; also where it was cancelled before its first step."""
-        if drawing is not None and bar is not None:
-            drawing.cancel()
-            bar.draw(self.done, self.errors)
-            bar.close()
         self._task = None
         with self._lock:
             resumed = self._take_end(task)
@@ -290,6 +286,11 @@ class Backfill:
             self._runtime.forget(self)
             self._over.set()
         self._run.journal.touch()
+        # Last: where it is drawn may be gone.
+        if drawing is not None and bar is not None:
+            drawing.cancel()
+            bar.draw(self.done, self.errors)
+            bar.close()
 
     def _take_end(self, task: asyncio.Task[str]) -> bool:
         """Take the end of the work over into the state; True when it goes on all the same."""
