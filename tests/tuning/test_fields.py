@@ -200,6 +200,7 @@ def test_true_and_one_are_two_values():
         (SCHEMA, "free.anything", True),
         (SCHEMA, "people.x", False),
         (SCHEMA, "peple", False),
+        (SCHEMA, "again", True),
         (SCHEMA, None, False),
         ({"type": "object"}, "x", True),
         ({"type": "string"}, None, True),

@@ -75,9 +75,12 @@ def rows(run: JudgedRun, **options: Any) -> dict[tuple[int, str], dict[str, Any]
 
 
 def test_by_hand():
-    run = JudgedRun(None)
+    run = JudgedRun(None, None)
     run.sampled(*(answer(i, said) for i, said in enumerate("AABAAC")))
-    (found,) = rows(run, window=1).values()
+    run.later(answer(5, "D"))  # came second
+    run.later(answer(4, "x", version=2), unusable(5, version=2))
+    found, later = rows(run, window=1).values()
+    assert (later["version"], later["n"]) == (2, 1)
     assert (found["version"], found["model"], found["field"]) == (1, "owner/model", "answer")
     assert math.isnan(found["temperature"])
     assert (found["n"], found["pairs"], found["flickers"]) == (6, 5, 1)

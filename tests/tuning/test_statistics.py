@@ -88,6 +88,33 @@ def test_newcombes_own_example():
     assert (test.low, test.high) == pytest.approx((0.0569, 0.3404), abs=5e-5)
 
 
+def newcombe(a: int, b: int, c: int, d: int, confidence: float) -> tuple[float, float]:
+    """His method 10, step by step as the paper lists them; b and c as there."""
+    n = a + b + c + d
+    one, two = (a + b) / n, (a + c) / n
+    l1, u1 = proportion_confint(a + b, n, alpha=1 - confidence, method="wilson")
+    l2, u2 = proportion_confint(a + c, n, alpha=1 - confidence, method="wilson")
+    marginal = (a + b) * (c + d) * (a + c) * (b + d)
+    numerator = a * d - b * c
+    if numerator > n / 2:
+        numerator -= n / 2
+    elif numerator >= 0:
+        numerator = 0
+    phi = numerator / math.sqrt(marginal) if marginal else 0
+    dl1, du1, dl2, du2 = one - l1, u1 - one, two - l2, u2 - two
+    return (
+        one - two - math.sqrt(dl1**2 - 2 * phi * dl1 * du2 + du2**2),
+        one - two + math.sqrt(dl2**2 - 2 * phi * dl2 * du1 + du1**2),
+    )
+
+
+@given(st.integers(1, 60), counts, counts, counts, confidences)
+def test_the_interval_is_newcombes(a, b, c, d, confidence):
+    test = paired(a, c, b, d, confidence=confidence)
+    low, high = newcombe(a, b, c, d, confidence)
+    assert (test.low, test.high) == pytest.approx((max(low, -1), min(high, 1)), abs=1e-7)
+
+
 @given(counts, counts, counts, counts, confidences)
 def test_the_interval_holds_the_difference_and_turns_with_it(a, b, c, d, confidence):
     test = paired(a, b, c, d, confidence=confidence)
@@ -166,6 +193,7 @@ def test_so_many_labels_tell_in_about_four_cases_of_five(counts, confidence):
 
 
 def test_labels_more_where_all_that_differ_say_the_same():
+    assert paired(0, 0, 4, 0).labels_more == 2
     # Five pairs that differ cannot reach 5 %, six can.
     assert paired(0, 0, 5, 0).labels_more == 1
     assert paired(0, 0, 6, 0).labels_more == 0
