@@ -491,6 +491,27 @@ def test_what_no_later_sample_would_cure_ends_it_with_the_rest_remaining(clip, s
         asyncio.run(main())
 
 
+def test_several_fatal_answers_at_once_are_one_error(clip, caplog):
+    together = threading.Barrier(4)
+
+    def refuse(request):
+        if request.prompt == "new":
+            together.wait(5)
+            return Reply('{"error": "bad key"}', status=401)
+        return answer(request)
+
+    async def main():
+        async with analysed(server, clip) as stream:
+            with pytest.raises(AuthenticationError):
+                await stream.backfill("new", max_in_flight=4, progress=False)
+            gc.collect()  # a task whose error nobody took says so when it goes
+            await asyncio.sleep(0.05)
+            assert "never retrieved" not in caplog.text
+
+    with ChatServer(refuse) as server:
+        asyncio.run(main())
+
+
 def test_one_failure_is_a_cell_and_is_asked_again_on_resume(clip):
     fails = {6, 9}
 
