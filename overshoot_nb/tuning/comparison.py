@@ -23,7 +23,7 @@ from .asking import asker_of
 from .backfill_plan import check_service, is_closed
 from .budget import Account, Budget, check_budget
 from .comparison_asking import ComparisonWork
-from .comparison_plan import Candidate, candidates_of, needs_model
+from .comparison_plan import Candidate, candidates_of, named_prompts
 from .comparison_result import Comparison
 from .gaps import Gaps
 from .labels import MISSING, Labels
@@ -103,12 +103,14 @@ async def compare(
         ("temperature", temperature),
     )
     changes = {name: value for name, value in given if value is not MISSING}
+    named = named_prompts(prompts)
     run = run_behind(what)
     known_labels = _labels(labels, run)
     async with _asked(run, client, api_key, base_url) as (service, whose):
         _check_service(run, service)
-        model = await _model(run, whose) if needs_model(prompts, models) else ""
-        candidates = candidates_of(prompts, models, changes, model=model, run=run)
+        unnamed = models is None and any(isinstance(prompt, str) for _, prompt in named)
+        model = await _model(run, whose) if unnamed else ""
+        candidates = candidates_of(named, models, changes, model=model, run=run)
         embedded = service.endpoint.is_local
         if max_in_flight is None:
             # The embedded engine answers one at a time: more would only stand in streams' way.

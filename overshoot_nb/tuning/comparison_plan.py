@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,9 @@ from overshoot_nb.validation import check_max_output_tokens, check_temperature, 
 
 from .run import Run
 
-__all__ = ["Candidate", "candidates_of", "needs_model"]
+__all__ = ["Candidate", "Prompt", "candidates_of", "named_prompts"]
 
-_Prompt = str | PromptVersion
+Prompt = str | PromptVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +40,59 @@ class Candidate:
         return self.prompt, self.version.model
 
 
-def needs_model(prompts: object, models: object) -> bool:
-    """Whether some prompt is asked of no model that is named."""
-    return models is None and any(isinstance(p, str) for _, p in _named(prompts))
-
-
 def candidates_of(
-    prompts: object, models: object, changes: Mapping[str, Any], *, model: str, run: Run | None
+    prompts: Sequence[tuple[str, Prompt]],
+    models: object,
+    changes: Mapping[str, Any],
+    *,
+    model: str,
+    run: Run | None,
 ) -> tuple[Candidate, ...]:
     """Each prompt with each model, once.
 
     What a version of the run asks already has that version's number.
 
     Args:
-        prompts: texts, versions, or a dict of these by name.
+        prompts: as :func:`named_prompts` gives them.
         models: names of models; None asks those of the versions, and ``model``.
         changes: fields of a version that are otherwise than a prompt brings along, or the run's
             prompt in force.
-        model: asked where no other is named; may be "" where :func:`needs_model` says no.
+        model: asked with texts where no other is named.
         run: whose prompts come with what is in force there.
 
     Raises:
         ValidationError: names what cannot be asked.
     """
-    named = _named(prompts)
     names = _models(models)
     _check_changes(changes)
-    base = run.prompts.current if run is not None else PromptVersion(0, "", model)
     version_of = _numbering(run)
     found: dict[tuple[str, str], Candidate] = {}
-    for name, prompt in named:
-        bare = isinstance(prompt, str)
-        version = replace(base, text=prompt, model=model) if isinstance(prompt, str) else prompt
-        if bare:
-            check_text(f"prompts: {name!r}" if name != prompt else "prompts", version.text)
+    for name, prompt in prompts:
+        version = _version(prompt, model, run) if isinstance(prompt, str) else prompt
         for asked in names or (version.model,):
             candidate = Candidate(name, version_of(replace(version, **changes, model=asked)))
             found.setdefault(candidate.key, candidate)
     return tuple(found.values())
 
 
-def _named(prompts: object) -> list[tuple[str, _Prompt]]:
-    """The prompts and their names, which are all different."""
+def _version(text: str, model: str, run: Run | None) -> PromptVersion:
+    """A text, asked as the prompt in force is."""
+    if run is None:
+        return PromptVersion(0, text, model)
+    current = run.prompts.current
+    asked = {name: getattr(current, name) for name in ASKED} | {"text": text, "model": model}
+    return PromptVersion(0, **asked, parent=current.version, _settings=current._settings)
+
+
+def named_prompts(prompts: object) -> list[tuple[str, Prompt]]:
+    """The prompts and their names, which are all different.
+
+    Args:
+        prompts: texts, versions, or a dict of these by name.
+
+    Raises:
+        ValidationError: names what is no prompt.
+    """
     if isinstance(prompts, str | PromptVersion):
         prompts = [prompts]
     if isinstance(prompts, Mapping):
@@ -92,7 +103,7 @@ def _named(prompts: object) -> list[tuple[str, _Prompt]]:
         raise ValidationError(f"prompts={prompts!r} is not valid: give prompts, or a dict of them")
     if not pairs:
         raise ValidationError("prompts is empty: give at least one")
-    named: dict[str, _Prompt] = {}
+    named: dict[str, Prompt] = {}
     for given, prompt in pairs:
         if not isinstance(prompt, str | PromptVersion):
             raise ValidationError(
@@ -101,6 +112,8 @@ def _named(prompts: object) -> list[tuple[str, _Prompt]]:
             )
         if given is not None:
             check_text("prompts: the name", given)
+        if isinstance(prompt, str):
+            check_text("prompts" if given is None else f"prompts[{given!r}]", prompt)
         own = given or (prompt if isinstance(prompt, str) else f"v{prompt.version}")
         name, number = own, 1
         while name in named and named[name] != prompt:

@@ -204,6 +204,19 @@ def test_versions_bring_their_own_model_schema_and_limits():
     assert [c.prompt for c in clash.candidates] == ["v1", "v1 (2)"]
 
 
+def test_everything_may_come_from_generators():
+    comparison, _ = run(
+        (barcode(n) for n in range(4)),
+        (prompt for prompt in ("which number?", "which kind?")),
+        (f"model-{x}" for x in "ab"),
+        samples=(n for n in (1, 3)),
+    )
+    assert comparison.samples == (1, 3)
+    assert len(comparison.candidates) == 4
+    alone, _ = run(iter(PICTURES[:1]), iter(["which number?"]), None)
+    assert len(alone.candidates) == 1
+
+
 def test_the_only_model_of_a_server_need_not_be_named():
     comparison, _ = run(PICTURES[:1], "which number?", None)
     assert [c.model for c in comparison.candidates] == ["test/model"]
@@ -521,6 +534,8 @@ def test_a_stream_asks_a_text_as_it_asks_its_own(tmp_path):
         (candidate,) = comparison.candidates
         assert candidate.version.output_schema == SCHEMA
         assert candidate.version.temperature == 0.25
+        assert (candidate.version.version, candidate.version.parent) == (2, 1)
+        assert candidate.version.created_at > stream.prompts[1].created_at
         assert server.requests[-1].body["temperature"] == 0.25
         plain = await compare(stream, "which kind?", schema=None, samples=[2], progress=False)
         assert list(plain.df["answer"]) == ["even"]
