@@ -16,7 +16,7 @@ import styles from "./styles/all.css";
 import { tabs } from "./tabs";
 import { followTheme } from "./theme";
 import { timeline } from "./timeline";
-import { tuneTab } from "./tune";
+import { tuneTab } from "./tune_tab";
 import { video } from "./video";
 import type { View } from "./view";
 

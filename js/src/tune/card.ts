@@ -1,6 +1,6 @@
 /** The sample that labels are about: its picture, what was said, what should have been. */
 
-import { button, div, fill, focusOn, h, iconButton, setAttr, setText, span } from "../dom";
+import { button, div, fill, focusOn, h, setAttr, setText, span } from "../dom";
 import { clock } from "../format";
 import { Later } from "../later";
 import { drawStill } from "../still";
@@ -34,7 +34,7 @@ export function card(tuning: Tuning): Card {
   const missing = h("p", "ov-missing");
   const said = div({ class: "ov-tune-said", dir: "auto" });
   const now = div({ class: "ov-tune-known", dir: "auto" });
-  const clear = iconButton("close", "Forget what is expected", () => {
+  const clear = signButton("×", "Forget what is expected", () => {
     const sample = target(tuning);
     const field = tuning.field?.name ?? null;
     if (sample !== null) void tuning.ask({ kind: "unlabel", sample, field });
@@ -62,10 +62,10 @@ export function card(tuning: Tuning): Card {
   });
   const back = button("Undo", () => void undo(tuning), "ov-link");
   setAttr(back, "aria-keyshortcuts", "U");
-  const previous = iconButton("previous", "Previous sample of the grid (left arrow)", () =>
+  const previous = signButton("‹", "Previous sample of the grid (left arrow)", () =>
     step(tuning, -1),
   );
-  const next = iconButton("next", "Next sample of the grid (right arrow)", () => step(tuning, 1));
+  const next = signButton("›", "Next sample of the grid (right arrow)", () => step(tuning, 1));
   const el = h(
     "section",
     { class: "ov-tune-card", "aria-label": "Label" },
@@ -163,4 +163,12 @@ export function card(tuning: Tuning): Card {
   session.on(["selected", "detail", "connection"], render, signal);
   render();
   return { el, write: () => typed.disabled || typed.focus() };
+}
+
+/** A button with a sign; its label is its accessible name and its tooltip. */
+function signButton(sign: string, label: string, press: () => void): HTMLButtonElement {
+  const made = button(sign, press, "ov-icon-button ov-tune-sign");
+  made.title = label;
+  setAttr(made, "aria-label", label);
+  return made;
 }

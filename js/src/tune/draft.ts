@@ -1,12 +1,11 @@
 /** The next version, while it is written; tried on samples that were taken already. */
 
 import { SHORTCUT } from "../apply_bar";
-import { button, div, h, setAttr, setText, span, uniqueId } from "../dom";
+import { button, div, fill, h, setAttr, setText, span, uniqueId } from "../dom";
 import { plural } from "../format";
-import { modelField } from "../model_field";
 import { settingRow } from "../number_field";
 import { inWords } from "../requests";
-import { EXAMPLE, format, jsonProblem, sameJson } from "../schema_text";
+import { EXAMPLE, format, sameJson } from "../schema_text";
 import { textArea } from "../text_area";
 import { backfillList } from "./backfills";
 import type { Tuning } from "./tuning";
@@ -44,7 +43,18 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     { class: "ov-field ov-prompt-text", rows: 3, most: 8, dir: "auto" },
     (text) => edit({ text }),
   );
-  const model = modelField(view, (name) => edit({ model: name }));
+  // Suggested, not prescribed: some servers list no models.
+  const models = h("datalist", { id: uniqueId() });
+  const model = h("input", {
+    class: "ov-field",
+    id: uniqueId(),
+    list: models.id,
+    spellcheck: "false",
+    on: {
+      focus: () => session.models.length || session.wantModels(),
+      input: () => edit({ model: model.value }),
+    },
+  });
   const schema = textArea(
     "Schema of the draft",
     {
@@ -78,7 +88,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     h("summary", { text: "Model, schema, temperature, note" }),
     div(
       "ov-tune-settings",
-      model.row,
+      settingRow(model.id, "Model", [model, models]),
       settingRow(temperature.id, "Temperature", [temperature]),
       settingRow(note.id, "Note", [note]),
       schema.el,
@@ -163,8 +173,8 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   };
   const wrong = (): string => {
     if (draft.text.trim() === "") return "A prompt is needed";
-    const json = draft.schema.trim() && jsonProblem(draft.schema);
-    if (json) return `Schema: ${json}`;
+    if (draft.model.trim() === "") return "A model is needed";
+    if (!isJson(draft.schema)) return "The schema is not JSON yet";
     if (Number.isNaN(Number(draft.temperature))) return "The temperature is a number, 0 to 2";
     return "";
   };
@@ -173,7 +183,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     const { chosen } = state ?? {};
     prompt.show(draft.text);
     schema.show(draft.schema);
-    model.show(draft.model, "");
+    if (model.value !== draft.model) model.value = draft.model;
     example.hidden = draft.schema.trim() !== "";
     if (temperature.value !== draft.temperature) temperature.value = draft.temperature;
     const problem = refused || wrong();
@@ -199,6 +209,12 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     render();
   });
   session.on("prompts", follow, signal);
+  const list = () => {
+    const options = session.models.map((one) => h("option", { value: one.model, text: one.status }));
+    fill(models, ...options);
+  };
+  session.on("models", list, signal);
+  list();
   session.on("connection", render, signal);
   render();
   return h(
@@ -210,4 +226,14 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     backfillList(tuning),
     more,
   );
+}
+
+function isJson(text: string): boolean {
+  if (text.trim() === "") return true;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

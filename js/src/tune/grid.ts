@@ -149,8 +149,9 @@ export function grid(tuning: Tuning): HTMLElement {
   const draw = onFrame(signal, () => {
     const { samples, state } = tuning;
     const viewport = Math.max(0, el.clientHeight - HEAD);
-    const end = Math.min(samples.length, Math.ceil((el.scrollTop + viewport) / ROW) + OVERSCAN);
-    const first = clamp(Math.floor(el.scrollTop / ROW) - OVERSCAN, 0, end);
+    const top = clamp(el.scrollTop, 0, samples.length * ROW - viewport);
+    const end = Math.min(samples.length, Math.ceil((top + viewport) / ROW) + OVERSCAN);
+    const first = clamp(Math.floor(top / ROW) - OVERSCAN, 0, end);
     space.style.height = `${samples.length * ROW}px`;
     setAttr(el, "aria-rowcount", samples.length + 1);
     nothing.hidden = samples.length > 0 || state === null;

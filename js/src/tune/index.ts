@@ -2,7 +2,7 @@
 
 import { div, h } from "../dom";
 import { atEnd } from "../later";
-import type { FillTune } from "../tune";
+import type { FillTune } from "../tune_tab";
 import { card } from "./card";
 import { comparison } from "./comparison";
 import { draftEditor } from "./draft";
