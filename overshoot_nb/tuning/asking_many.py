@@ -59,8 +59,7 @@ async def ask_many(
                 finished, under_way = await asyncio.wait(
                     under_way, return_when=asyncio.FIRST_COMPLETED
                 )
-                for task in finished:
-                    task.result()
+                await asyncio.gather(*finished)  # raises what the first of them raised
             else:
                 return refusal or ""
         return ""

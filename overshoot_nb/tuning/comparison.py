@@ -154,20 +154,24 @@ async def _carry_out(
     bar: ProgressBar | None,
 ) -> tuple[str, ...]:
     """Ask, on the runtime's loop, and draw the bar meanwhile."""
-
-    async def draw(bar: ProgressBar) -> None:
-        while True:
-            bar.draw(len(work.answers), work.errors)
-            await asyncio.sleep(TICK_SECONDS)
-
-    drawing = asyncio.create_task(draw(bar)) if bar is not None else None
+    drawing = asyncio.create_task(_draw(bar, work)) if bar is not None else None
     try:
         return await work.carry_out(account, max_in_flight, known=known)
     finally:
-        if drawing is not None and bar is not None:
+        if drawing is not None:
             drawing.cancel()
+            # Where it is drawn may be gone, which costs no answer.
+            await asyncio.gather(drawing, return_exceptions=True)
+
+
+async def _draw(bar: ProgressBar, work: ComparisonWork) -> None:
+    try:
+        while True:
             bar.draw(len(work.answers), work.errors)
-            bar.close()
+            await asyncio.sleep(TICK_SECONDS)
+    finally:
+        bar.draw(len(work.answers), work.errors)
+        bar.close()
 
 
 # ---- whom to ask -------------------------------------------------------------------------------

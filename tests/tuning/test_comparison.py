@@ -385,6 +385,31 @@ def test_requests_under_way_are_bounded_and_the_bar_is_drawn(capsys):
     assert "12/12" in capsys.readouterr().err
 
 
+def test_a_bar_that_cannot_be_drawn_costs_no_answer(monkeypatch):
+    def gone(self, done, errors=0):
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr("overshoot_nb.progress.ProgressBar.draw", gone)
+    comparison, _ = run(PICTURES, "which kind?", progress=True)
+    assert len(comparison.df) == 6
+
+
+def test_a_client_that_is_closed_meanwhile_is_one_clear_error():
+    async def ask(server: ChatServer) -> None:
+        client = Overshoot(base_url=server.url)
+        asking = asyncio.create_task(
+            compare(PICTURES, "?", "m", client=client, max_in_flight=4, progress=False)
+        )
+        while len(server.requests) < 4:
+            await asyncio.sleep(0.005)
+        await client.close()
+        with pytest.raises(StreamClosedError, match="closed"):
+            await asking
+
+    with ChatServer(answers, delay=0.2) as server:
+        asyncio.run(ask(server))
+
+
 # ---- labels ------------------------------------------------------------------------------------
 
 
