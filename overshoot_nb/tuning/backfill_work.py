@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,6 +22,7 @@ from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .answer_cache import AnswerCache
 from .asking import Asked, Asker, Question, asker_of, result_of
+from .asking_many import ask_many
 from .backfill_plan import is_closed
 from .budget import Account
 from .gaps import Gaps
@@ -72,8 +72,7 @@ class BackfillWork:
         self._gaps = gaps
         self._answers = 0
         self._failures = 0  # in a row
-        self._waiting: deque[int] = deque()
-        self._hold_until = 0.0  # monotonic
+        self._paused_until = 0.0  # monotonic
 
     async def carry_out(self, account: Account) -> str:
         """Ask about all; returns why it stopped before that, or "".
@@ -89,33 +88,16 @@ class BackfillWork:
         self._failures = 0
         question = await self._asker.prepare(self._version)
         # With many samples it takes a while, which the streams of this loop need not wait for.
-        waiting = self._waiting = await asyncio.to_thread(self._unanswered)
-        under_way: set[asyncio.Task[None]] = set()
-        try:
-            while waiting or under_way:
-                refusal = account.refusal(len(under_way)) if waiting else "all are asked about"
-                if refusal is None and len(under_way) < self._max_in_flight:
-                    if (pause := self._hold_until - time.monotonic()) > 0:
-                        await asyncio.sleep(pause)
-                        continue
-                    asking = self._ask(question, waiting.popleft(), account)
-                    under_way.add(asyncio.create_task(asking))
-                elif under_way:
-                    finished, under_way = await asyncio.wait(
-                        under_way, return_when=asyncio.FIRST_COMPLETED
-                    )
-                    await asyncio.gather(*finished)  # raises what the first of them raised
-                else:
-                    return refusal or ""
-            return ""
-        finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+        waiting = await asyncio.to_thread(self._unanswered)
 
-    def _unanswered(self) -> deque[int]:
+        async def ask(index: int) -> float | None:
+            return await self._ask(question, index, account)
+
+        return await ask_many(waiting, ask, account, self._max_in_flight)
+
+    def _unanswered(self) -> list[int]:
         """The samples to ask about, oldest first: their pictures are the next to go."""
-        waiting: deque[int] = deque()
+        waiting: list[int] = []
         for index in self._tally.remaining:
             known = self._journal.answer(index, self._version.version)
             if known is not None and _is_answer(known):
@@ -129,13 +111,14 @@ class BackfillWork:
                 waiting.append(index)
         return waiting
 
-    async def _ask(self, question: Question, index: int, account: Account) -> None:
+    async def _ask(self, question: Question, index: int, account: Account) -> float | None:
+        """Ask about one; returns seconds after which to ask about it again, or None."""
         row = self._row(index)
         try:
             sample = self._sample(index, row)
         except SampleNotKeptError as error:
             self._miss(index, self._why_gone(index, error))
-            return
+            return None
         outcome: Asked | Exception
         try:
             outcome = await self._asker.ask(question, sample, result_id=row.id if row else "")
@@ -147,10 +130,9 @@ class BackfillWork:
             account.failed()
             if self._asker.by_result and isinstance(error, NotFoundError):
                 self._miss(index, str(error))
-                return
+                return None
             if isinstance(error, RateLimitError):
-                self._hold(index, error)
-                return
+                return self._pause(error)
             outcome = error
         else:
             self._answered(outcome, account)
@@ -161,6 +143,7 @@ class BackfillWork:
         self._keep(index, result, known=isinstance(outcome, Asked) and outcome.cached)
         if isinstance(outcome, Exception):
             self._judge(outcome)
+        return None
 
     def _answered(self, asked: Asked, account: Account) -> None:
         if asked.cached:
@@ -171,15 +154,14 @@ class BackfillWork:
         self._answers += 1
         self._failures = 0
 
-    def _hold(self, index: int, error: RateLimitError) -> None:
-        """Ask about it once more, and nothing before the server wants to be asked.
-
-        The limit is that of the live stream too, which may need what is left of it.
-        """
-        self._judge(error)
-        pause = error.retry_after or HOLD_SECONDS * 2.0 ** (self._failures - 1)
-        self._hold_until = time.monotonic() + min(pause, MAX_HOLD_SECONDS)
-        self._waiting.appendleft(index)
+    def _pause(self, error: RateLimitError) -> float:
+        """Seconds for which nothing is asked: the limit is that of the live stream too."""
+        now = time.monotonic()
+        if now >= self._paused_until:  # else those under way were refused along with it
+            self._judge(error)
+            pause = error.retry_after or HOLD_SECONDS * 2.0 ** (self._failures - 1)
+            self._paused_until = now + min(pause, MAX_HOLD_SECONDS)
+        return self._paused_until - now
 
     def _judge(self, error: Exception) -> None:
         """Raise ``error`` where no other sample would fare better."""
@@ -204,7 +186,7 @@ class BackfillWork:
 
     def _why_gone(self, index: int, gone: SampleNotKeptError) -> str:
         if (reason := self._journal.log[index].reason) is not None:
-            return f"sample {index} has no picture: {reason}"
+            return f"no picture is kept of sample {index}, which was dropped live: {reason}"
         return str(gone)
 
     def _keep(self, index: int, result: StreamInferenceResult, *, known: bool) -> None:

@@ -7,7 +7,6 @@ wait. It is asked where its answer is expected before the stream's next sample i
 from __future__ import annotations
 
 import asyncio
-import statistics
 from collections import deque
 from datetime import UTC, datetime
 
@@ -18,7 +17,7 @@ __all__ = ["Gaps"]
 #: A stream that keeps the engine busy all the time gives way once in so many seconds.
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.01
-#: How long an answer takes is the median of so many.
+#: An answer is expected to take as long as the slowest of so many.
 REMEMBERED = 5
 
 
@@ -58,4 +57,4 @@ class Gaps:
         step = run.settings.step_seconds
         due = step - (datetime.now(UTC) - taken).total_seconds()
         # Long overdue: it is paused, or its source gives nothing.
-        return due < -step or due >= (statistics.median(self._took) if self._took else 0.0)
+        return due < -step or due >= max(self._took, default=0.0)

@@ -576,12 +576,14 @@ def test_where_the_server_has_had_enough_it_pauses_and_asks_again(clip, monkeypa
             pauses = [b - a for a, b in itertools.pairwise(times) if b - a > 0.29]
             assert len(pauses) == 2
             assert stream.df["v2"].tolist() == [f"new {STEP * k}" for k in range(N)]
+            server.requests.clear()
             server.answer = lambda _: Reply(
-                '{"error": "never"}', status=429, headers={"retry-after": "40"}
+                '{"error": "never"}', status=429, headers={"retry-after": "40"}, delay=0.05
             )
             job = stream.backfill("newer", progress=False)
             with pytest.raises(RateLimitError):
                 await job
+            assert len(server.requests) == 12  # four at once are refused once, thrice in a row
             assert len(job.remaining) == N
             assert stream.df["v3.error"].isna().all()
 
