@@ -66,14 +66,25 @@ describe("versions", () => {
     expect(all(".ov-best")[1]?.hidden).toBe(true);
   });
 
-  it("are chosen and compared by asking the kernel", () => {
+  it("are chosen and compared, here at once, and then as the kernel says", async () => {
     button("v1").click();
     expect(tab.asked("choose").changes).toEqual({ version: 1 });
-    expect(button("v2, best so far").getAttribute("aria-pressed")).toBe("true");
+    expect(button("v1").getAttribute("aria-pressed")).toBe("true");
+    tab.state(); // was under way
+    expect(button("v1").getAttribute("aria-pressed")).toBe("true");
+    await tab.answer("choose");
     tab.state({ version: 1, baseline: 2 });
     expect(button("v1").getAttribute("aria-pressed")).toBe("true");
     button("Compare with v2").click();
     expect(tab.asked("choose").changes).toEqual({ baseline: 2 });
+  });
+
+  it("are asked for anew where a choice was refused", async () => {
+    button("v1").click();
+    await tab.answer("choose", "no prompt version 1");
+    expect(tab.count("open")).toBe(2);
+    tab.state();
+    expect(button("v2, best so far").getAttribute("aria-pressed")).toBe("true");
   });
 
   it("show what changed as text, and what the labels say of it", () => {
@@ -232,6 +243,13 @@ describe("keys", () => {
     expect(tab.asked("mark").right).toBe(false);
   });
 
+  it("mean the version that was chosen just before", () => {
+    tab.page.session.select(2);
+    tab.press("v");
+    tab.press("r");
+    expect(tab.asked("mark").version).toBe(1);
+  });
+
   it("label the newest sample while one watches", () => {
     tab.press("w");
     expect(tab.asked("mark").sample).toBe(4);
@@ -285,9 +303,13 @@ describe("keys", () => {
     tab.page.session.select(2);
     tab.press("ArrowRight", { shiftKey: true });
     expect(tab.asked("choose").changes).toEqual({ first: 2, last: 3 });
-    tab.state({ chosen: { ...STATE.chosen, first: 2, last: 3 } });
-    tab.press("ArrowRight", { shiftKey: true });
+    tab.press("ArrowRight", { shiftKey: true }); // faster than the kernel answers
     expect(tab.asked("choose").changes).toEqual({ first: 2, last: 4 });
+    tab.press("ArrowLeft", { shiftKey: true });
+    expect(tab.asked("choose").changes).toEqual({ first: 2, last: 3 });
+    tab.page.session.select(1);
+    tab.press("ArrowLeft", { shiftKey: true });
+    expect(tab.asked("choose").changes).toEqual({ first: 0, last: 1 });
   });
 
   it("are the host's while another tab is shown, and where one writes", () => {

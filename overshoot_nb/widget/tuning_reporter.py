@@ -136,9 +136,12 @@ class TuningReporter:
 
     async def _run(self) -> None:
         started = time.monotonic()
+        chosen = self._choice.changes
         try:
             report = await asyncio.to_thread(self._work)
-            self._send(report)
+            # What was chosen meanwhile is due: a page is never shown less than it asked for.
+            if chosen == self._choice.changes:
+                self._send(report)
         except Exception:
             logger.exception("the Tune tab could not be brought up to date")
         finally:

@@ -27,7 +27,7 @@ export function comparison(tuning: Tuning): HTMLElement {
     on: {
       change: () => {
         // One that was made in Python has a name only there.
-        if (tuning.state?.judges.includes(judge.value)) tuning.choose({ judge: judge.value });
+        if (tuning.state?.judges.includes(judge.value)) void tuning.choose({ judge: judge.value });
       },
     },
   });

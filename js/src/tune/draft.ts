@@ -111,7 +111,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     "aria-label": "How many of the last samples",
     on: { input: () => render() },
   });
-  const whole = button("×", () => tuning.choose({ first: null, last: null }), "ov-link");
+  const whole = button("×", () => void tuning.choose({ first: null, last: null }), "ov-link");
   setAttr(whole, "aria-label", "Forget the chosen stretch");
   const stretch = span("ov-label");
   const go = button("Try", () => void attempt(), "ov-button");

@@ -69,7 +69,7 @@ export function grid(tuning: Tuning): HTMLElement {
         const known = tuning.version(version);
         const head = headOf("");
         const chosen = version === state.version;
-        const choose = button(`v${version}`, () => tuning.choose({ version }), "ov-tune-column");
+        const choose = button(`v${version}`, () => void tuning.choose({ version }), "ov-tune-column");
         setAttr(choose, "aria-pressed", String(chosen));
         if (known?.best) choose.append(span({ class: "ov-best", text: " ★" }));
         const score = known?.score;
@@ -103,7 +103,7 @@ export function grid(tuning: Tuning): HTMLElement {
       if (sample === undefined) return;
       const cell = (target as Element).closest<HTMLElement>("[data-version]");
       const version = Number(cell?.dataset.version);
-      if (cell && version !== tuning.state?.version) tuning.choose({ version });
+      if (cell && version !== tuning.state?.version) void tuning.choose({ version });
       if (sample !== session.selected) session.select(sample);
     });
     space.append(row);
@@ -278,7 +278,7 @@ function filters(tuning: Tuning): HTMLElement {
   const toggle = (name: string) => {
     const only = tuning.state?.chosen.only ?? [];
     const now = only.includes(name) ? only.filter((one) => one !== name) : [...only, name];
-    tuning.choose({ only: now });
+    void tuning.choose({ only: now });
   };
   const toggles = Object.entries(FILTERS).map(([name, text]) => ({
     name,
@@ -296,7 +296,7 @@ function filters(tuning: Tuning): HTMLElement {
     on: {
       change: () => {
         const { fields = [] } = tuning.state ?? {};
-        tuning.choose({ field: fields[field.selectedIndex - 1]?.name ?? null });
+        void tuning.choose({ field: fields[field.selectedIndex - 1]?.name ?? null });
       },
     },
   });

@@ -66,16 +66,16 @@ function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: ()
   }
 }
 
-/** Steps, and stretches the chosen samples to there. */
+/** Steps, and stretches the chosen samples to there; the end that was stepped from moves. */
 function extend(tuning: Tuning, by: 1 | -1): boolean {
   const { session } = tuning.view;
   const before = session.selected;
-  const { first = null, last = null } = (tuning.state as TuneState).chosen;
   if (!stepSample(session, by)) return false;
-  const now = session.selected as number;
-  // The end that is stepped from moves, the other one stays.
-  const anchor = first === null || last === null ? (before ?? now) : before === first ? last : first;
-  tuning.choose({ first: Math.min(anchor, now), last: Math.max(anchor, now) });
+  const at = session.selected as number;
+  const { stretched } = tuning;
+  const from = stretched !== null && stretched.at === before ? stretched.from : (before ?? at);
+  tuning.stretched = { from, at };
+  void tuning.choose({ first: Math.min(from, at), last: Math.max(from, at) });
   return true;
 }
 
@@ -84,6 +84,6 @@ function cycle(tuning: Tuning, by: number): boolean {
   const { columns, version } = tuning.state as TuneState;
   if (columns.length < 2) return false;
   const place = columns.indexOf(version) + by + columns.length;
-  tuning.choose({ version: columns[place % columns.length] as number });
+  void tuning.choose({ version: columns[place % columns.length] as number });
   return true;
 }

@@ -31,7 +31,7 @@ export function stretchOn(tuning: Tuning, shown: () => boolean): { render(): voi
     return end > first ? [first, end - 1] : null;
   };
   const choose = (range: [number, number] | null) => {
-    tuning.choose({ first: range?.[0] ?? null, last: range?.[1] ?? null });
+    void tuning.choose({ first: range?.[0] ?? null, last: range?.[1] ?? null });
   };
   const render = () => {
     const { first = null, last = null } = tuning.state?.chosen ?? {};

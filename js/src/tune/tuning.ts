@@ -45,6 +45,8 @@ export class Tuning {
   diff: Diff | null = null;
   /** By sample; null: its picture is not kept. */
   readonly thumbs = new Map<number, Blob | null>();
+  /** Where stretching by keys began, and the sample that it has reached. */
+  stretched: { from: number; at: number } | null = null;
   readonly rows = new Map<number, GridRow>();
   #revisions = new Map<number, number>();
   #asked = new Set<number>();
@@ -52,6 +54,8 @@ export class Tuning {
   #askedAt = 0;
   #listeners = new Map<keyof News, Set<Listener<never>>>();
   #open = false;
+  /** Changes on their way to the kernel. */
+  #choosing = new Set<Partial<Chosen>>();
   readonly #id = uniqueId();
 
   constructor(readonly view: View) {
@@ -89,8 +93,27 @@ export class Tuning {
     return outcome;
   }
 
-  choose(changes: Partial<Chosen>): void {
-    void this.ask({ kind: "choose", changes });
+  /** Chooses otherwise: here at once, so that a key that follows means it; then everywhere. */
+  async choose(changes: Partial<Chosen>): Promise<void> {
+    this.#choosing.add(changes);
+    if (this.state !== null) this.#take(this.state);
+    const { ok } = await this.ask({ kind: "choose", changes });
+    this.#choosing.delete(changes);
+    if (!ok && this.#open) this.show(true); // what holds is asked for anew
+  }
+
+  /** A state from the kernel, with what was chosen here since. */
+  #take(state: TuneState): void {
+    this.state = state;
+    for (const changes of this.#choosing) {
+      this.state = {
+        ...this.state,
+        chosen: { ...this.state.chosen, ...changes },
+        version: changes.version ?? this.state.version,
+        baseline: changes.baseline ?? this.state.baseline,
+      };
+    }
+    this.#emit("state", this.state);
   }
 
   version(number: number | null | undefined): TunedVersion | undefined {
@@ -135,8 +158,7 @@ export class Tuning {
   #receive(message: FromTuning, buffers: DataView[]): void {
     switch (message.kind) {
       case "state":
-        this.state = message;
-        this.#emit("state", message);
+        this.#take(message);
         return;
       case "samples": {
         const more = new Uint32Array(bytes(buffers[0]).buffer);

@@ -53,7 +53,7 @@ function line(tuning: Tuning, number: number) {
     {
       type: "button",
       class: "ov-tune-choose",
-      on: { click: () => tuning.choose({ version: number }) },
+      on: { click: () => void tuning.choose({ version: number }) },
     },
     name,
     best,
@@ -62,7 +62,7 @@ function line(tuning: Tuning, number: number) {
   const note = h("small");
   const answers = h("td");
   const score = scoreBar();
-  const beside = button("vs", () => tuning.choose({ baseline: number }), "ov-tune-beside");
+  const beside = button("vs", () => void tuning.choose({ baseline: number }), "ov-tune-beside");
   setAttr(beside, "aria-label", `Compare with v${number}`);
   const el = h(
     "tr",
