@@ -221,6 +221,7 @@ describe("keys", () => {
     tab.samples(1, 3, 8);
     tab.press("ArrowRight");
     expect(tab.page.session.selected).toBe(8);
+    expect(tab.page.spoken.at(-1)).toBe("sample 8");
     tab.press("ArrowUp");
     expect(tab.page.session.selected).toBe(3);
     tab.press("Home");
@@ -252,7 +253,14 @@ describe("keys", () => {
 
   it("label the newest sample while one watches", () => {
     tab.press("w");
-    expect(tab.asked("mark").sample).toBe(4);
+    expect(tab.asked("mark")).toMatchObject({ sample: 4, version: 2 });
+    // Of a sample that came after the draft was tried, the answer that there is.
+    tab.samples(0, 1, 2, 3, 4, 5);
+    const cells = [cell(1), cell(2, { answered: false })];
+    tab.tell({ kind: "cells", revision: 1, rows: [row(5, { cells })] });
+    expect(find(".ov-tune-said").textContent).toContain("v1 said by v1");
+    tab.press("w");
+    expect(tab.asked("mark")).toMatchObject({ sample: 5, version: 1 });
   });
 
   it("pick closed values of the chosen field", () => {

@@ -7,7 +7,7 @@ import re
 
 from playwright.sync_api import Locator, expect
 
-from pages import SESSION, JupyterNotebook
+from pages import SESSION, JupyterNotebook, NotebookPage
 from panel import Panel
 
 SETUP = """%load_ext overshoot_nb
@@ -298,3 +298,46 @@ def test_how_it_looks(lab):
         notebook.page.set_viewport_size({"width": width, "height": height})
         notebook.page.wait_for_timeout(700)
         notebook.shot(f"tune-dark-{width}")
+
+
+def labelled_in(notebook: NotebookPage) -> TunePanel:
+    """The tab in another host: it comes, shows pictures and answers, and takes labels by keys."""
+    panel = TunePanel(notebook)
+    panel.wait_for_video()
+    panel.expect_row_with("HAWKS")
+    panel.open()
+    expect(panel.grid.locator(".ov-tune-thumb canvas:visible").first).to_be_visible()
+    expect(panel.card.locator(".ov-tune-said")).to_contain_text("HAWKS")
+    panel.grid.locator(".ov-tune-row:visible").last.click()
+    panel.root.focus()
+    panel.press("r")
+    expect(panel.tally).to_contain_text("1 labelled")
+    expect(panel.version(1).locator(".ov-score-value")).to_have_text("100 %")
+    panel.press("u")
+    expect(panel.tally).to_contain_text("0 labelled")
+    return panel
+
+
+def test_notebook_7_too(notebook7):
+    start = '%overshoot "{demo.video()}" "Read the scoreboard" -o live --model local/read'
+    notebook = notebook7.open(["%load_ext overshoot_nb\nfrom overshoot_nb import demo", start])
+    notebook.run(0, seconds=120)
+    notebook.run(1)
+    panel = labelled_in(notebook)
+    notebook.shot("tune-notebook7")
+    panel.button("Stop").click()
+    panel.expect_state("closed")
+
+
+def test_marimo_too(marimo):
+    notebook = marimo.open(
+        [
+            "import overshoot_nb\nfrom overshoot_nb import demo",
+            "live = overshoot_nb.watch(str(demo.video()), prompt='Read the scoreboard',"
+            " model='local/read')\nlive",
+        ]
+    )
+    panel = labelled_in(notebook)
+    notebook.shot("tune-marimo")
+    panel.button("Stop").click()
+    panel.expect_state("closed")

@@ -232,6 +232,21 @@ def test_labels_set_in_python_show_up_by_themselves(clip, page_of):
     run(main)
 
 
+def test_many_labels_at_once_are_a_few_reports(clip, page_of):
+    async def main(client):
+        stream = await ended(client, clip)
+        tab = await opened(page_of, stream)
+        before = len(tab.of("state"))
+        for k in range(1000):
+            stream.label(k % 20, str(k))
+        await tab.until("state", lambda s: s["labelled"] == 20)
+        await asyncio.sleep(0.5)
+        assert len(tab.of("state")) - before <= 6
+        assert stream.widget._tuning._reporter._report.standing.scores[1]["n"] == 20
+
+    run(main)
+
+
 def test_what_a_page_chooses_is_in_python_and_the_other_way_round(clip, page_of):
     async def main(client):
         stream = await ended(client, clip)

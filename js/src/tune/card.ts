@@ -4,7 +4,7 @@ import { button, div, fill, focusOn, h, setAttr, setText, span } from "../dom";
 import { clock } from "../format";
 import { Later } from "../later";
 import { drawStill } from "../still";
-import { expectation, expected, mark, pick, plain, step, target, undo } from "./labels";
+import { expectation, expected, judged, mark, pick, plain, step, target, undo } from "./labels";
 import type { Tuning } from "./tuning";
 
 /** Milliseconds that a selection rests before its picture is asked for. */
@@ -112,22 +112,23 @@ export function card(tuning: Tuning): Card {
     setAttr(canvas, "aria-label", sample === null ? "" : `Picture of sample ${sample}`);
     setText(missing, detail?.message.missing ?? "");
     missing.hidden = missing.textContent === "";
-    const cell = row?.cells.find(({ version }) => version === state?.version);
+    const whose = sample === null ? null : judged(tuning, sample);
+    const cell = row?.cells.find(({ version }) => version === whose);
     const part = cell?.parts.find(({ name }) => name === field?.title);
     const answer = cell?.answered
       ? (part?.text ?? (cell.parts.length ? "" : cell.text || "(empty)"))
       : "was not asked about it";
-    const judged = part ? part.right : (cell?.right ?? null);
+    const verdict = part ? part.right : (cell?.right ?? null);
     fill(
       said,
-      span({ class: "ov-label", text: `v${state?.version ?? ""} ` }),
+      span({ class: "ov-label", text: `v${whose ?? ""} ` }),
       ...(cell?.parts.length && !part
         ? cell.parts.map(({ name, text }) =>
             span("ov-pair", `${name} `, span({ class: "ov-pair-value", text })),
           )
         : [span({ text: answer })]),
-      judged !== null &&
-        span({ class: "ov-verdict", "data-right": String(judged), text: judged ? "✓" : "✗" }),
+      verdict !== null &&
+        span({ class: "ov-verdict", "data-right": String(verdict), text: verdict ? "✓" : "✗" }),
     );
     const known = row ? expectation(row, field?.name ?? null) : "";
     setText(now, known || "not labelled");

@@ -1,12 +1,23 @@
 /** Labelling the selected sample: what buttons and keys have in common. */
 
-import { stepSample } from "../samples";
+import { clamp } from "../format";
+import { describe, stepSample } from "../samples";
 import type { GridRow } from "./messages";
 import type { Tuning } from "./tuning";
 
 /** The sample that labels are about: the selected one, else the newest of the grid. */
 export function target({ view, samples }: Tuning): number | null {
   return view.session.selected ?? samples.at(-1) ?? null;
+}
+
+/**
+ * The version whose answer about a sample is judged: the chosen one, or where that was not asked
+ * about it (one watches, and has tried another on earlier samples) the newest that was.
+ */
+export function judged({ state, rows }: Tuning, sample: number): number | null {
+  const answered = (rows.get(sample)?.cells ?? []).filter((cell) => cell.answered);
+  const chosen = answered.find(({ version }) => version === state?.version);
+  return (chosen ?? answered.at(-1))?.version ?? state?.version ?? null;
 }
 
 /** Where a sample is in the grid, or where it would be. */
@@ -24,31 +35,36 @@ export function placeOf(samples: Uint32Array, sample: number): number {
 /** Selects the next sample of the grid, or the one before. False: there is none. */
 export function step(tuning: Tuning, by: 1 | -1): boolean {
   const { view, samples } = tuning;
-  const { selected } = view.session;
-  if (!samples.length) return stepSample(view.session, by);
+  const { session } = view;
+  const { selected } = session;
+  if (!samples.length) return stepSample(session, by);
   let next = samples.length - 1;
   if (selected !== null) {
     const place = placeOf(samples, selected);
     next = by < 0 ? place - 1 : place + (samples[place] === selected ? 1 : 0);
   }
-  const sample = samples[Math.max(0, Math.min(samples.length - 1, next))];
-  view.session.select(sample ?? null);
-  return true;
+  return look(tuning, samples[clamp(next, 0, samples.length - 1)] as number);
 }
 
 /** Selects the first sample of the grid, or the last. */
-export function end({ view, samples }: Tuning, which: 0 | -1): boolean {
-  const sample = samples.at(which);
-  if (sample !== undefined) view.session.select(sample);
-  return sample !== undefined;
+export function end(tuning: Tuning, which: 0 | -1): boolean {
+  const sample = tuning.samples.at(which);
+  return sample !== undefined && look(tuning, sample);
+}
+
+/** Selects a sample and says which it is. */
+function look({ view }: Tuning, sample: number): true {
+  view.session.select(sample);
+  view.announce(describe(view.session, sample));
+  return true;
 }
 
 /** Says that the chosen version's answer is right, or wrong. */
 export async function mark(tuning: Tuning, right: boolean): Promise<void> {
-  const { state, view, field } = tuning;
+  const { view, field } = tuning;
   const sample = target(tuning);
-  if (state === null || sample === null) return;
-  const { version } = state;
+  const version = sample === null ? null : judged(tuning, sample);
+  if (sample === null || version === null) return;
   const name = field?.name ?? null;
   const { ok } = await labelled(tuning, sample, () =>
     tuning.ask({ kind: "mark", sample, version, field: name, right }),
