@@ -79,6 +79,15 @@ describe("versions", () => {
     expect(tab.asked("choose").changes).toEqual({ baseline: 2 });
   });
 
+  it("are chosen by a click anywhere on their line, once", () => {
+    all(".ov-tune-versions tbody .ov-tune-prompt")[1]?.click();
+    expect(tab.asked("choose").changes).toEqual({ version: 1 });
+    expect(tab.count("choose")).toBe(1);
+    button("Compare with v2").click();
+    expect(tab.asked("choose").changes).toEqual({ baseline: 2 });
+    expect(tab.count("choose")).toBe(2);
+  });
+
   it("are asked for anew where a choice was refused", async () => {
     button("v1").click();
     await tab.answer("choose", "no prompt version 1");

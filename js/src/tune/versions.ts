@@ -66,7 +66,10 @@ function line(tuning: Tuning, number: number) {
   setAttr(beside, "aria-label", `Compare with v${number}`);
   const el = h(
     "tr",
-    { on: { click: (event) => event.target === event.currentTarget && choose.click() } },
+    // All of the line chooses, for a mouse; its button does for keys.
+    {
+      on: { click: ({ target }) => (target as Element).closest("button") ?? choose.click() },
+    },
     h("th", { scope: "row" }, choose),
     h("td", "ov-tune-prompt", text, note),
     answers,
