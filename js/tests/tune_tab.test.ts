@@ -391,6 +391,16 @@ describe("the draft", () => {
     expect(button("Try on last").disabled).toBe(false);
   });
 
+  it("is tried on the selected sample alone", () => {
+    expect(() => button("only the selected")).toThrow();
+    tab.page.session.select(7);
+    button("only the selected").click();
+    expect(tab.asked("choose").changes).toEqual({ first: 7, last: 7 });
+    expect(find(".ov-tune-try").textContent).toContain("sample 7");
+    button("Try on").click();
+    expect(tab.asked("try").last).toBeNull();
+  });
+
   it("is tried on the chosen stretch", () => {
     tab.state({ chosen: { ...STATE.chosen, first: 3, last: 9 } });
     expect(find(".ov-tune-try").textContent).toContain("samples 3 to 9 (7 samples)");

@@ -113,6 +113,10 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   });
   const whole = button("×", () => void tuning.choose({ first: null, last: null }), "ov-link");
   setAttr(whole, "aria-label", "Forget the chosen stretch");
+  const one = button("only the selected", () => {
+    const { selected } = session;
+    if (selected !== null) void tuning.choose({ first: selected, last: selected });
+  }, "ov-link");
   const stretch = span("ov-label");
   const go = button("Try", () => void attempt(), "ov-button");
   go.title = `Ask this about them (${SHORTCUT})`;
@@ -195,9 +199,14 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     const ranged = first !== null && end !== null;
     last.hidden = ranged;
     whole.hidden = !ranged;
+    one.hidden = ranged || session.selected === null;
     setText(
       stretch,
-      ranged ? `samples ${first} to ${end} (${plural(end - first + 1, "sample")})` : "samples",
+      !ranged
+        ? "samples"
+        : first === end
+          ? `sample ${first}`
+          : `samples ${first} to ${end} (${plural(end - first + 1, "sample")})`,
     );
     setText(go, ranged ? "Try on" : "Try on last");
     const may = Number(last.value) >= 1 || ranged;
@@ -215,13 +224,13 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   };
   session.on("models", list, signal);
   list();
-  session.on("connection", render, signal);
+  session.on(["connection", "selected"], render, signal);
   render();
   return h(
     "fieldset",
     { class: "ov-tune-draft", "aria-label": "Draft", on: { keydown: keys } },
     prompt.el,
-    div("ov-tune-try", go, last, stretch, whole),
+    div("ov-tune-try", go, last, stretch, one, whole),
     div("ov-apply", line, revert),
     backfillList(tuning),
     more,
