@@ -286,6 +286,10 @@ def test_how_it_looks(lab):
     )
     expect(panel.version(2).locator(".ov-score-value")).to_contain_text("%")
     expect(panel.card).to_contain_text("Sample 8")
+    sign = panel.bench.locator(".ov-tune-schema del").first.evaluate(
+        "el => getComputedStyle(el, '::before').content"
+    )
+    assert sign == '"- "'  # not told by colour alone
     for width, height in ((1280, 1500), (1000, 1700), (620, 2300)):
         notebook.page.set_viewport_size({"width": width, "height": height})
         notebook.page.wait_for_timeout(700)
