@@ -168,7 +168,8 @@ class TuningSteering:
                 pictures = frames[sample].frames
             except LookupError:  # kept no more
                 return b""
-            return thumbnail(pictures).data if pictures else b""
+            small = thumbnail(pictures) if pictures else None
+            return small.data if small is not None else b""
 
         jpegs = await asyncio.to_thread(lambda: [drawn(sample) for sample in samples])
         self._reporter.say({"kind": "thumbs", "samples": samples}, *jpegs)
