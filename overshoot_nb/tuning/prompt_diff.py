@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -25,8 +26,10 @@ _MARKS = r"!-/:-@\[-^`{-~"
 #: Words, runs of white space, punctuation marks, and runs of the rest, such as emoji.
 _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[{_MARKS}]|[^\w\s{_MARKS}]+")
 
-#: Comparing takes time with the product of the lengths; longer texts are compared by lines.
-_MOST_PAIRS = 4_000_000
+#: Comparing takes time with the pairs of tokens that are the same, for each run of them anew.
+_MOST_WORK = 30_000_000
+#: Tells tokens that are no likeness by themselves.
+_Junk = Callable[[str], bool]
 
 #: How changed text that is nothing but white space is made visible.
 _VISIBLE_SPACE = str.maketrans({" ": "·", "\t": "⇥", "\n": "↵\n", "\r": "␍"})
@@ -57,7 +60,14 @@ class PromptDiff:
     def between(cls, old: PromptVersion, new: PromptVersion) -> PromptDiff:
         """Compare two versions, of the same stream or not."""
         pairs = {name: (getattr(old, name), getattr(new, name)) for name in _FIELDS}
-        changes = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        # As text, as versions are told apart: a schema's order of properties counts, and 1 is
+        # not true.
+        changes = {
+            name: pair
+            for name, pair in pairs.items()
+            if pair[0] != pair[1]
+            or (name == "output_schema" and len(set(map(_schema_text, pair))) == 2)
+        }
         return cls(old, new, segments_of(old.text, new.text), changes)
 
     @property
@@ -66,8 +76,8 @@ class PromptDiff:
         if "output_schema" not in self.changes:
             return ()
         before, after = map(_schema_lines, self.changes["output_schema"])
-        matcher = SequenceMatcher(None, before, after, autojunk=False)
-        return tuple((kind, line) for kind, run in _runs(matcher, before, after) for line in run)
+        runs = _runs(before, after) or _whole(before, after)
+        return tuple((kind, line) for kind, run in runs for line in run)
 
     @property
     def text_html(self) -> str:
@@ -114,27 +124,75 @@ class PromptDiff:
 
 
 def segments_of(old: str, new: str) -> tuple[Segment, ...]:
-    """What changed from one text to another, by words; by lines where both are very long."""
-    before, after = _WORD.findall(old), _WORD.findall(new)
-    if len(before) * len(after) <= _MOST_PAIRS:
-        # Spaces alone are no likeness: they are kept only beside words that are.
-        matcher = SequenceMatcher(str.isspace, before, after, autojunk=False)
-    else:
+    """What changed from one text to another, by words; by lines where that would take long."""
+    # Spaces alone are no likeness: they are kept only beside words that are.
+    runs = _runs(_WORD.findall(old), _WORD.findall(new), str.isspace)
+    if runs is None:
         before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-        matcher = SequenceMatcher(None, before, after)
-    runs = ((kind, "".join(tokens)) for kind, tokens in _runs(matcher, before, after))
-    return tuple((kind, text) for kind, text in runs if text)
+        runs = _runs(before, after) or _whole(before, after)
+    joined = ((kind, "".join(tokens)) for kind, tokens in runs)
+    return tuple((kind, text) for kind, text in joined if text)
 
 
-def _runs(
-    matcher: SequenceMatcher[str], before: Sequence[str], after: Sequence[str]
-) -> Iterator[tuple[Kind, Sequence[str]]]:
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+_Run = tuple[Kind, Sequence[str]]
+
+
+def _runs(before: list[str], after: list[str], junk: _Junk | None = None) -> list[_Run] | None:
+    """What is the same and what is not, in the order of the texts; None where it would take long.
+
+    Args:
+        before, after: the tokens.
+        junk: tokens that are the same in both only beside others that are.
+    """
+    most = min(len(before), len(after))
+    start = next((i for i in range(most) if before[i] != after[i]), most)
+    most -= start
+    end = next((i for i in range(most) if before[-1 - i] != after[-1 - i]), most)
+    one, other = before[start : len(before) - end], after[start : len(after) - end]
+    # What stands everywhere is no likeness either, where all would take too long.
+    quick = [autojunk for autojunk in (False, True) if _is_quick(one, other, junk, autojunk)]
+    if not quick:
+        return None
+    runs: list[_Run] = [("same", before[:start])]
+    for tag, i1, i2, j1, j2 in SequenceMatcher(junk, one, other, quick[0]).get_opcodes():
         if tag == "equal":
-            yield "same", before[i1:i2]
+            runs.append(("same", one[i1:i2]))
         else:
-            yield "removed", before[i1:i2]
-            yield "added", after[j1:j2]
+            runs += [("removed", one[i1:i2]), ("added", other[j1:j2])]
+    runs.append(("same", before[len(before) - end :]))
+    return _joined(run for run in runs if run[1])
+
+
+def _is_quick(one: list[str], other: list[str], junk: _Junk | None, autojunk: bool) -> bool:
+    """Whether comparing is quick, in the worst case."""
+    there = Counter(other)
+    # As difflib has it.
+    most = len(other) // 100 + 1 if autojunk and len(other) >= 200 else len(other)
+    pairs = sum(
+        times * there[token]
+        for token, times in Counter(one).items()
+        if there[token] <= most and not (junk is not None and junk(token))
+    )
+    return pairs * min(len(one), len(other)) <= _MOST_WORK
+
+
+def _joined(runs: Iterable[_Run]) -> list[_Run]:
+    """Runs of the same kind that follow each other as one."""
+    joined: list[_Run] = []
+    for kind, tokens in runs:
+        if joined and joined[-1][0] == kind:
+            tokens = [*joined.pop()[1], *tokens]
+        joined.append((kind, tokens))
+    return joined
+
+
+def _whole(before: list[str], after: list[str]) -> list[_Run]:
+    """All of it changed."""
+    return [("removed", before), ("added", after)]
+
+
+def _schema_text(schema: Mapping[str, Any] | None) -> str:
+    return json.dumps(schema, default=dict)
 
 
 def _schema_lines(schema: Mapping[str, Any] | None) -> list[str]:
