@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
+from numbers import Integral
 from typing import Any
 
 from overshoot_nb import config
@@ -96,7 +97,7 @@ def _source(source: SourceConfig, comments: list[str]) -> str:
         return f"overshoot_nb.FrameSource({source.width}, {source.height})"
     if isinstance(source, ArraySource):
         comments.append("# frames: the pictures, which were in memory")
-        return f"overshoot_nb.ArraySource(frames, fps={source.fps!r})"
+        return f"overshoot_nb.ArraySource(frames, fps={_flat(source.fps)})"
     given: dict[str, Any] = {}
     for field in fields(source):
         value = getattr(source, field.name)
@@ -176,7 +177,12 @@ def _flat(value: Any) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flat, value))}]"
-    return repr(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_flat, value))})"
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    # Numbers of numpy and fractions too, which the cell would have to import.
+    return repr(int(value) if isinstance(value, Integral) else float(value))
 
 
 def _quoted(text: str) -> str:

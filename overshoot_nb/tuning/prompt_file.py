@@ -163,7 +163,8 @@ def load(path: str | os.PathLike[str]) -> PromptVersion:
             raise ValidationError(f"{shown}: the key {key!r} is missing")
     for key in _TEXTS:
         if not isinstance(found.get(key, ""), str):
-            _refuse(shown, key, f"it must be text, not {type(found[key]).__name__}")
+            how = " (a JSON schema between ''' and ''')" if key == "output_schema" else ""
+            _refuse(shown, key, f"it must be text{how}, not {type(found[key]).__name__}")
     schema = _schema(found["output_schema"], shown) if "output_schema" in found else None
     limit = found.get("max_output_tokens")
     try:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import tomllib
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import hypothesis
@@ -142,7 +143,10 @@ HEAD = 'model = "m"\nprompt = "Read"\n'
     [
         (HEAD + 'promt = "x"', "unknown key 'promt': did you mean prompt?"),
         (HEAD + "interval_seconds = 2", "unknown key 'interval_seconds': it may have note, model"),
-        (HEAD + "[output_schema]\ntype = 'object'", "output_schema is not valid: it must be text"),
+        (
+            HEAD + "[output_schema]\ntype = 'object'",
+            "output_schema is not valid: it must be text .a JSON",
+        ),
         (HEAD + "output_schema = '{'", "output_schema is not valid: .*JSON text"),
         (HEAD + "output_schema = '[]'", "output_schema is not valid: a JSON schema is an object"),
         (HEAD + """output_schema = '{"type": "text"}'""", r"output_schema .* at \$.type"),
@@ -244,6 +248,7 @@ frames = [np.zeros((8, 8, 3), np.uint8)]
         ("clip.mp4", {"output_schema": {"title": "x" * 90, "enum": [["y" * 90], None, True, 1]}}),
         ("clip.mp4", {"max_size": (640, 360), "jpeg_quality": 60, "keep_frames": False}),
         ("clip.mp4", {"realtime": False, "max_in_flight": 8}),
+        ("clip.mp4", {"max_output_tokens": np.int64(5), "interval_seconds": np.float64(2.5)}),
         (overshoot_nb.FileSource("camera", loop=True, timeout=9), {}),
         (overshoot_nb.FileSource(" spaced.mp4"), {}),
         (overshoot_nb.FileSource("https://example.com/list.m3u8"), {}),
@@ -262,6 +267,12 @@ def test_the_code_starts_a_stream_of_the_same_settings(source, parameters):
     assert executed(code) == built
     ast.parse(code.replace("await ", ""))
     assert max(map(len, code.splitlines())) < 130
+
+
+def test_numbers_are_written_as_pythons_own():
+    given = {"max_output_tokens": np.int64(5), "interval_seconds": Fraction(5, 2)}
+    code = version_of(StreamSettings.build("clip.mp4", "Read", "m", **given)).as_code()
+    assert "    max_output_tokens=5,\n    interval_seconds=2.5,\n" in code
 
 
 def test_defaults_are_left_out():
