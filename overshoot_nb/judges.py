@@ -8,7 +8,7 @@ parameters make one: ``stream.score(judges.number_within(relative=0.1))``, and b
 name                right where                                            forgiven
 ==================  =====================================================  ======================
 ``exact``           both say the same                                      Unicode form, whitespace
-                                                                           around, 3 for 3.0
+                                                                           around, 3 for 3.0 or "3"
 ``contains``        the expected text is in the answer                     case
 ``regex``           the expected pattern is found in the answer
 ``number_within``   the numbers are near each other                        words around a number
@@ -23,13 +23,22 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from decimal import Context, Decimal
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from .errors import ValidationError
 from .tuning.fields import ANSWER, comparable, field_name, shown
+from .tuning.judged_values import (
+    DIGITS,
+    as_text,
+    both_items,
+    bounded_search,
+    is_number,
+    number_in,
+    numbers_in,
+    says,
+)
 
 __all__ = [
     "FieldJudges",
@@ -54,18 +63,25 @@ Judges = Judge | str | Mapping[str | None, Judge | str] | None
 def exact(answer: Any, expected: Any) -> bool:
     """Whether both say the same.
 
-    Of text neither Unicode's form (NFC) nor whitespace around it matters. 3 is 3.0; True is not 1,
-    and "3" is not 3. The order of a list matters.
+    Of text neither Unicode's form (NFC) nor whitespace around it matters. 3 is 3.0, and True is
+    not 1. A text that is nothing but a number says that number, and "true" or "False" the truth
+    value: ``stream.label(12, 3)`` is right about the free text "3", and wrong about "3 people" and
+    "007". Only text that stands alone is read so, none within lists. The order of a list matters.
     """
+    if isinstance(answer, str) and not isinstance(expected, str):
+        return says(answer, expected)
+    if isinstance(expected, str) and not isinstance(answer, str):
+        return says(expected, answer)
     return comparable(answer) == comparable(expected)
 
 
 def contains(*, ignore_case: bool = True) -> Judge:
     """A judge: the expected text is somewhere in the answer's.
 
-    What is not text is compared as its JSON. An answer that is a list contains what one of its
-    items does, and an expected list is contained where all of its items are. Null and empty text
-    are contained in null and empty text alone.
+    A number is contained where it stands by itself: 3 in "3 people", and not in "13 people" or in
+    13. What else is not text is compared as its JSON. An answer that is a list contains what one
+    of its items does, and an expected list is contained where all of its items are. Null and empty
+    text are contained in null and empty text alone.
 
     Args:
         ignore_case: whether upper and lower case are the same.
@@ -76,27 +92,50 @@ def contains(*, ignore_case: bool = True) -> Judge:
             return all(judge(answer, item) for item in expected)
         if isinstance(answer, list | tuple):
             return any(judge(item, expected) for item in answer) or exact(answer, expected)
-        wanted = _text(expected, ignore_case)
-        text = _text(answer, ignore_case)
+        if is_number(answer):
+            return exact(answer, expected)
+        if is_number(expected):
+            return isinstance(answer, str) and number_in(expected) in numbers_in(answer)
+        wanted = as_text(expected, ignore_case)
+        text = as_text(answer, ignore_case)
         return wanted in text if wanted else not text
 
     return judge
 
 
-def regex(flags: int | re.RegexFlag = 0) -> Judge:
+def regex(flags: int | re.RegexFlag = 0, *, timeout: float | None = None) -> Judge:
     """A judge: the expected pattern is found somewhere in the answer.
 
     Patterns are those of :mod:`re`; ``^`` and ``$`` tie one to the whole answer. What is not text
-    is searched as its JSON, null as empty text.
+    is searched as its JSON, null as empty text. An answer that is the expected text itself is
+    right whatever that means as a pattern, for it may come from ``stream.label(12, right=True)``.
+
+    A pattern that repeats what repeats, such as ``(a+)+$``, may search a short answer for hours.
+    :mod:`re` knows no limit, and nothing else in the process runs meanwhile, streams included; an
+    interrupt of the kernel ends it. With ``timeout`` such a search is an error, and streams go on.
 
     Args:
         flags: those of :mod:`re`, such as ``re.IGNORECASE``.
+        timeout: seconds that a search may take; needs the ``regex`` package, which then searches
+            in place of :mod:`re`. Default: no limit.
+
+    Raises:
+        ValidationError: ``timeout`` is no positive number, or the ``regex`` package is missing.
     """
+    search: Callable[[str, str], object]
+    if timeout is None:
+
+        def search(pattern: str, text: str) -> object:
+            return re.search(pattern, text, flags)
+    else:
+        search = bounded_search(flags, timeout)
 
     def judge(answer: Any, expected: Any) -> bool:
         if not isinstance(expected, str):
             raise TypeError(f"the expected value is no pattern, but a {type(expected).__name__}")
-        return re.search(expected, "" if answer is None else shown(answer), flags) is not None
+        if exact(answer, expected):
+            return True
+        return search(expected, "" if answer is None else shown(answer)) is not None
 
     return judge
 
@@ -121,12 +160,12 @@ def number_within(absolute: float = 0, relative: float = 0) -> Judge:
     most, share = Decimal(str(absolute)), Decimal(str(relative))
 
     def judge(answer: Any, expected: Any) -> bool:
-        given, wanted = _number(answer), _number(expected)
+        given, wanted = number_in(answer), number_in(expected)
         if given is None or wanted is None:
             return exact(answer, expected)
         # In decimal digits as written: as floats, 1.1 would not be within 0.1 of 1.0.
-        apart = _DIGITS.abs(_DIGITS.subtract(given, wanted))
-        return apart <= max(most, _DIGITS.multiply(share, _DIGITS.abs(wanted)))
+        apart = DIGITS.abs(DIGITS.subtract(given, wanted))
+        return apart <= max(most, DIGITS.multiply(share, DIGITS.abs(wanted)))
 
     return judge
 
@@ -134,8 +173,9 @@ def number_within(absolute: float = 0, relative: float = 0) -> Judge:
 def set_overlap(at_least: float = 1.0, *, ignore_case: bool = True) -> Judge:
     """A judge: the answer's items are the expected ones (Jaccard index, as a least share).
 
-    The items of text are what commas, semicolons or new lines separate, or else its words. Two
-    empty sets are the same; null is an empty one.
+    The items of text are what commas, semicolons or new lines separate, or else its words; but a
+    text that as a whole is one of the other side's items ("New York") is one item. A number is the
+    same as its text. Two empty sets are the same; null is an empty one.
 
     Args:
         at_least: least size of the intersection as a share of the union, 0 < x <= 1.
@@ -151,59 +191,11 @@ def set_overlap(at_least: float = 1.0, *, ignore_case: bool = True) -> Judge:
         )
 
     def judge(answer: Any, expected: Any) -> bool:
-        given, wanted = _items(answer, ignore_case), _items(expected, ignore_case)
+        given, wanted = both_items(answer, expected, ignore_case)
         union = given | wanted
         return not union or len(given & wanted) / len(union) >= at_least
 
     return judge
-
-
-def _text(value: Any, ignore_case: bool) -> str:
-    text = "" if value is None else shown(value)
-    if ignore_case:
-        text = unicodedata.normalize("NFC", text.casefold())
-    return text
-
-
-#: Enough digits for any number that people write, and no exponent that is out of range.
-_DIGITS = Context(prec=60, Emin=-(10**9), Emax=10**9, traps=[])
-#: A number that stands by itself: not a part of a word, a time or a version.
-_NUMBER = re.compile(
-    r"(?:(?<![\w.])[-+])?(?<![\w.])"
-    r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,6})?"
-    r"(?!\.?\d|[eE][-+]?\d)"
-)
-
-
-def _number(value: Any) -> Decimal | None:
-    """A number, or the only one in a text; else None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, float):
-        return Decimal(str(value)) if math.isfinite(value) else None
-    if not isinstance(value, str):
-        return None
-    found = _NUMBER.findall(value.replace("\N{MINUS SIGN}", "-"))
-    return Decimal(found[0].replace(",", "")) if len(found) == 1 else None
-
-
-def _items(value: Any, ignore_case: bool) -> frozenset[Hashable]:
-    if value is None:
-        return frozenset()
-    if isinstance(value, str):
-        listed = re.split(r"[,;\n]", value.strip())
-        words = listed if len(listed) > 1 else value.split()
-        parts: Iterable[Any] = [word for word in words if word.strip()]
-    elif isinstance(value, list | tuple | set | frozenset):
-        parts = value
-    else:
-        parts = [value]
-    return frozenset(
-        comparable(part.casefold() if ignore_case and isinstance(part, str) else part)
-        for part in parts
-    )
 
 
 # ---- which judge for which field ---------------------------------------------------------------

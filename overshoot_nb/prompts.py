@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -182,8 +183,16 @@ class PromptHistory:
         """A version by its number.
 
         Raises:
-            LookupError: there is none of that number.
+            LookupError: there is none of that number, or it is no number.
         """
+        try:
+            version = operator.index(version)
+        except TypeError:
+            hint = ": give its .version" if isinstance(version, PromptVersion) else ""
+            raise LookupError(
+                "prompt versions are found by their number, such as 1, not by a "
+                f"{type(version).__name__}{hint}"
+            ) from None
         if not 1 <= version <= len(self._versions):
             raise LookupError(
                 f"no prompt version {version}: there are versions 1 to {len(self._versions)}"

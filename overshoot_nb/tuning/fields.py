@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from overshoot_nb.types import StreamInferenceResult
@@ -19,6 +19,7 @@ __all__ = [
     "closed_values",
     "comparable",
     "field_name",
+    "field_names",
     "field_value",
     "fields_of",
     "is_answer",
@@ -28,11 +29,22 @@ __all__ = [
 
 #: How tables call the one field of an answer without named ones.
 ANSWER = "answer"
+#: The same, where the answers of others have a field of that name.
+WHOLE_ANSWER = "(whole answer)"
 
 
 def field_name(field: str | None) -> str:
     """A field as tables show it: "answer" where it has no name."""
     return ANSWER if field is None else field
+
+
+def field_names(fields: Iterable[str | None]) -> dict[str | None, str]:
+    """Fields as tables show them, where the whole answer has a name that no field has."""
+    known = dict.fromkeys(fields)
+    names = {field: field_name(field) for field in known}
+    if None in known and ANSWER in known:
+        names[None] = WHOLE_ANSWER
+    return names
 
 
 # ---- answers -----------------------------------------------------------------------------------
@@ -173,8 +185,14 @@ def _listed(branch: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _is_object(branch: Mapping[str, Any]) -> bool:
-    kind = branch.get("type", "object" if "properties" in branch else None)
-    return bool(kind == "object")
+    """Whether what fits is an object, and nothing else."""
+    return _kinds(branch) == ["object"]
+
+
+def _kinds(branch: Mapping[str, Any]) -> list[Any]:
+    """The types that a schema names."""
+    kinds = branch.get("type", "object" if "properties" in branch else [])
+    return kinds if isinstance(kinds, list) else [kinds]
 
 
 def _reached(
@@ -187,7 +205,7 @@ def _reached(
             continue
         properties = branch.get("properties")
         if not isinstance(properties, Mapping) or not properties:
-            if _is_object(branch):  # of any properties
+            if "object" in _kinds(branch):  # of any properties
                 yield {}
             continue
         for name, below in properties.items():

@@ -10,7 +10,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.types import StreamInferenceResult
 
-from .fields import answer_fields, field_name, field_value, is_answer, may_have
+from .fields import answer_fields, field_names, field_value, is_answer, may_have
 from .labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
@@ -184,12 +184,13 @@ def tidy(judged: Iterable[Judgement], names: Sequence[str] = ("column",)) -> pd.
     from overshoot_nb.columns import TEXT
 
     rows = list(judged)
+    called = field_names(each.field for each in rows)
     keys: list[Any] = [each.column if len(names) > 1 else (each.column,) for each in rows]
     return pd.DataFrame(
         {
             **{name: [key[i] for key in keys] for i, name in enumerate(names)},
             "sample": pd.Series([each.sample for each in rows], dtype="int64"),
-            "field": pd.Series([field_name(each.field) for each in rows], dtype=TEXT),
+            "field": pd.Series([called[each.field] for each in rows], dtype=TEXT),
             "expected": pd.Series(
                 [math.nan if each.expected is MISSING else each.expected for each in rows],
                 dtype=object,

@@ -62,7 +62,15 @@ def json_value(value: Any) -> Any:
     Raises:
         ValidationError: it is none.
     """
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValidationError(
+                f"{cut(value)} is no value that an answer can have: it has a lone surrogate"
+            ) from None
+        return value
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from overshoot_nb.errors import ValidationError
 
-from .fields import answer_fields, comparable, field_name, field_value, is_answer
+from .fields import comparable, field_name
 from .label_values import check_field, check_sample, cut, expected_fields, json_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.types import StreamInferenceResult
-
-    from .run import Run
-
-__all__ = ["MISSING", "Label", "Labels", "label_answer"]
+__all__ = ["MISSING", "Label", "Labels"]
 
 
 class _Missing:
@@ -82,7 +78,8 @@ class Labels:
     # ---- writing ----
 
     def set(self, sample: int, field: str | None, expected: Any) -> None:
-        """Say what is right. Forgets what was found wrong before.
+        """Say what is right. Forgets what was found wrong before, but for structured answers that
+        were wrong as a whole: what is right of a free text says nothing about those.
 
         Args:
             sample: index of the sample.
@@ -101,12 +98,7 @@ class Labels:
             ValidationError: a parameter cannot be used; none was labelled.
         """
         sample, now = check_sample(sample), datetime.now(UTC)
-        self._put(
-            [
-                Label(sample, check_field(f), json_value(value), (), now)
-                for f, value in expected.items()
-            ]
-        )
+        self._put([self._right(sample, check_field(f), v, now) for f, v in expected.items()])
 
     def reject(self, sample: int, field: str | None, value: Any) -> None:
         """Say that a value is wrong. What was expected stays so, unless it is just this.
@@ -124,6 +116,24 @@ class Labels:
                 rejected = (*rejected, value)
             label = Label(sample, field, expected, rejected, datetime.now(UTC))
             self._labels[sample][field] = label
+            self.changes += 1
+        self._changed()
+
+    def accept(self, sample: int, field: str | None, value: Any) -> None:
+        """Take back that a value is wrong. Nothing where it was not said to be."""
+        with self._lock:
+            known = self._labels.get(sample, {}).get(field)
+            if known is None or not known.rejects(value):
+                return
+            same = comparable(value)
+            rejected = tuple(wrong for wrong in known.rejected if comparable(wrong) != same)
+            if rejected or known.expected is not MISSING:
+                label = Label(sample, field, known.expected, rejected, datetime.now(UTC))
+                self._labels[sample][field] = label
+            else:
+                del self._labels[sample][field]
+                if not self._labels[sample]:
+                    del self._labels[sample]
             self.changes += 1
         self._changed()
 
@@ -147,7 +157,7 @@ class Labels:
         now = datetime.now(UTC)
         self._put(
             [
-                Label(check_sample(sample), field, value, (), now)
+                self._right(check_sample(sample), field, value, now)
                 for sample, answer in expected.items()
                 for field, value in expected_fields(answer, None).items()
             ]
@@ -174,6 +184,12 @@ class Labels:
             self._labels.clear()
             self.changes += 1
         self._changed()
+
+    def _right(self, sample: int, field: str | None, expected: Any, now: datetime) -> Label:
+        value = json_value(expected)
+        known = self.get(sample, None) if field is None and not isinstance(value, dict) else None
+        wrong = tuple(w for w in known.rejected if isinstance(w, dict)) if known else ()
+        return Label(sample, field, value, wrong, now)
 
     def _put(self, labels: list[Label]) -> None:
         with self._lock:
@@ -289,102 +305,3 @@ class Labels:
         labels._put(read)
         labels._changed = changed
         return labels
-
-
-def label_answer(
-    run: Run,
-    sample: int,
-    expected: Any = MISSING,
-    *,
-    field: str | None = None,
-    right: bool | None = None,
-    version: int | None = None,
-) -> None:
-    """Label a sample of a run; see :meth:`overshoot_nb.tuning.tunable.Tunable.label`.
-
-    With ``right=False`` and no field, a structured answer of several fields is wrong as a whole:
-    which of them is wrong is not known, so it judges answers that say the same in all of them.
-
-    Raises:
-        ValidationError: a parameter cannot be used, or there is no answer that could be right.
-        LookupError: there is no such sample or version.
-    """
-    sample, field, labels = check_sample(sample), check_field(field), run.journal.labels
-    if sample >= len(run.journal.log):
-        raise LookupError(f"no sample {sample}: there are {len(run.journal.log)}, from 0 on")
-    if (expected is MISSING) == (right is None):
-        raise ValidationError(
-            "give what is expected, or right=True or right=False for the answer that was given"
-            + (": not both" if right is not None else "")
-        )
-    if right is None:
-        if version is not None:
-            raise ValidationError(
-                "version= goes with right=: what is expected is so of every version"
-            )
-        labels.set_fields(sample, expected_fields(expected, field))
-        return
-    if not isinstance(right, bool):
-        raise ValidationError(f"right={right!r} is not valid: it must be True or False")
-    answer = _answer_to_judge(run, sample, version)
-    said = answer_fields(answer)
-    if field is not None:
-        if field not in said:
-            names = ", ".join(map(field_name, said))
-            raise ValidationError(
-                f"the answer about sample {sample} has no field {field!r}: {names}"
-            )
-        said = {field: said[field]}
-    if right:
-        labels.set_fields(sample, said)
-        if field is None and None not in said:
-            labels.remove(sample, None)  # that it is wrong as a whole, if that was said before
-    elif field is not None or (len(said) == 1 and _has_one_field(run, answer)):
-        for name, value in said.items():
-            labels.reject(sample, name, value)
-    else:
-        _reject_whole(labels, sample, answer, said)
-
-
-def _has_one_field(run: Run, answer: StreamInferenceResult) -> bool:
-    """Whether no other field could be the wrong one: one that the answer left out."""
-    schema = run.prompts[answer.prompt_version].output_schema
-    if schema is None or not isinstance(answer.output, dict):
-        return True
-    from overshoot_nb.output_columns import output_columns  # imports pandas, which is slow
-
-    return len(output_columns(schema)) == 1
-
-
-def _reject_whole(
-    labels: Labels, sample: int, answer: StreamInferenceResult, said: dict[str | None, Any]
-) -> None:
-    known = labels.of(sample)
-    if all(
-        name in known and comparable(known[name].expected) == comparable(value)
-        for name, value in said.items()
-    ):  # all of it was called right before: that was a mistake, somewhere
-        for name in said:
-            labels.remove(sample, name)
-    labels.reject(sample, None, field_value(answer, None))
-
-
-def _answer_to_judge(run: Run, sample: int, version: int | None) -> StreamInferenceResult:
-    """The answer that was called right or wrong, of a version or as the row has it."""
-    journal = run.journal
-    if version is None:
-        row = journal.log[sample].row
-        answer, whose = (None if row is None else journal.table[row]), ""
-    else:
-        answer, whose = journal.answer(sample, run.prompts[version].version), f" of v{version}"
-    if answer is None or not is_answer(answer):
-        raise ValidationError(
-            f"there is no answer{whose} about sample {sample} that could be right or wrong: "
-            "say what is expected"
-        )
-    if not answer.ok:
-        raise ValidationError(
-            f"the answer{whose} about sample {sample} cannot be used ({answer.error}), so it "
-            "counts as wrong already: say what is expected"
-        )
-    return answer

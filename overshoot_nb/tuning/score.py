@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
 
-from .fields import closed_values, comparable, field_name, shown
+from .fields import closed_values, comparable, field_name, field_names, shown
 from .judging import DECIDED, Answers, Judgement, Outcome, Schemas, overall, tidy
 from .labels import MISSING
 from .statistics import wilson_interval
@@ -126,6 +126,7 @@ class Score:
     ) -> None:
         self.names, self.confidence = tuple(names), confidence
         self._judged, self._schemas = list(judged), schemas or {}
+        called = field_names(each.field for each in self._judged if not each.whole)
         by_answer: dict[Hashable, dict[int, list[Judgement]]] = {column: {} for column in answers}
         by_field: dict[tuple[Hashable, str], list[Outcome]] = {}
         fields: dict[str | None, None] = {}
@@ -136,10 +137,10 @@ class Score:
                 whole = whole or each.outcome == "wrong"
                 continue
             fields[each.field] = None
-            by_field.setdefault((each.column, field_name(each.field)), []).append(each.outcome)
-        self._keys = {field_name(field): field for field in fields}
+            by_field.setdefault((each.column, called[each.field]), []).append(each.outcome)
+        self._keys = {called[field]: field for field in fields}
         self.fields = list(self._keys)
-        self.has_total = whole or len(self.fields) > 1
+        self.has_total = whole or len(self.fields) != 1
         self.totals: Mapping[Hashable, Tally] = {
             column: Tally.of(map(overall, samples.values()), confidence)
             for column, samples in by_answer.items()
@@ -149,6 +150,10 @@ class Score:
         }
         self.costs: Mapping[Hashable, Costs] = {
             column: Costs.of(answers[column][sample] for sample in samples)
+            for column, samples in by_answer.items()
+        }
+        self._decided: Mapping[Hashable, frozenset[int]] = {
+            column: frozenset(s for s, fields in samples.items() if overall(fields) in DECIDED)
             for column, samples in by_answer.items()
         }
 
@@ -185,9 +190,17 @@ class Score:
         low, high               its Wilson interval
         no_answer               requests that failed; not in ``n``
         unknown                 answers of which it is not known; not in ``n``
-        latency_p50_ms          median inference latency of the answers about labelled samples
+        latency_p50_ms          median inference latency of the answers about labelled samples;
+                                compare it only where they were asked alike (see below)
         tokens, cost_cents      of such an answer, on average; NaN where the server does not say
         ======================  ===============================================================
+
+        The latency of an answer is the time from the request to the whole answer, with further
+        tries and with what it waited for a server that was busy with the others in flight. So it
+        is longer where more requests were under way at once: a stream's own rows and those of a
+        backfill are not measured alike unless ``max_in_flight`` was the same and nothing else was
+        asked meanwhile. Answers from the cache have the latency of when they were first asked
+        for; rows of a v0.2 stream that of the model alone, as the server reports it.
         """
         import pandas as pd
 
@@ -214,6 +227,36 @@ class Score:
                 }
             )
         return pd.DataFrame(rows).astype({"field": TEXT})
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before the figures are compared, in sentences; mostly none.
+
+        That versions were judged on different samples, and labels that judge no answer.
+        """
+        notes = []
+        judged = {column: samples for column, samples in self._decided.items() if samples}
+        if len(set(judged.values())) > 1:
+            counts = [f"{self.name(c)} on {len(samples)}" for c, samples in judged.items()]
+            both = frozenset.intersection(*judged.values())
+            more = ", …" if len(counts) > 5 else ""
+            notes.append(
+                f"Not judged on the same samples: {', '.join(counts[:5])}{more}, of which "
+                f"{len(both)} the same. A backfill of the others makes them comparable."
+            )
+        outcomes: dict[str | None, set[Outcome]] = {}
+        for each in self._judged:
+            outcomes.setdefault(each.field, set()).add(each.outcome)
+        idle = [field for field, found in outcomes.items() if found == {"not asked"}]
+        if named := [repr(field) for field in idle if field is not None]:
+            notes.append(f"Labelled, but no field of these answers: {', '.join(named)}.")
+        if None in idle and any(
+            each.field is None and each.expected is not MISSING for each in self._judged
+        ):
+            notes.append(
+                "Labels of whole answers judge none of these, which have fields: label those."
+            )
+        return notes
 
     @property
     def judged(self) -> pd.DataFrame:
@@ -253,6 +296,8 @@ class Score:
         ]
         expected = {comparable(e): e for e, _, _ in pairs}
         answered = {comparable(a): a for _, outcome, a in pairs if outcome != "unusable"}
+        # Values that say the same may look different: [1] and [1.0].
+        looks = {key: shown(value) for key, value in (answered | expected).items()}
         values = _in_order(closed_values(self._schemas.get(version), key), expected, answered)
         if values is None:
             raise ValidationError(
@@ -264,8 +309,8 @@ class Score:
         column_of = {value: i for i, value in enumerate(columns)}
         counts = np.zeros((len(values), len(columns)), np.int64)
         for wanted, outcome, given in pairs:
-            said = UNUSABLE if outcome == "unusable" else shown(given)
-            counts[row_of[shown(wanted)], column_of[said]] += 1
+            said = UNUSABLE if outcome == "unusable" else looks[comparable(given)]
+            counts[row_of[looks[comparable(wanted)]], column_of[said]] += 1
         return pd.DataFrame(
             counts,
             index=pd.Index(values, name="expected", dtype=object),
@@ -329,7 +374,7 @@ def _in_order(
     closed: list[Any] | None, expected: dict[Hashable, Any], answered: dict[Hashable, Any]
 ) -> list[str] | None:
     """The values of a confusion table as text, None where there are too many."""
-    found = expected | answered
+    found = answered | expected
     if closed is None:
         if len(found) > MOST_VALUES:
             return None

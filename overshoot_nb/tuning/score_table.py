@@ -34,7 +34,7 @@ def text(score: Score) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (head, *body)
     ]
-    return "\n".join([*lines, _best(score)])
+    return "\n".join([*lines, _best(score), *score.notes])
 
 
 def to_html(score: Score) -> str:
@@ -47,13 +47,14 @@ def to_html(score: Score) -> str:
         marked = [_td(cell, strong=strong and i == at) for i, cell in enumerate(cells)]
         marked.insert(at + 1, f"<td>{_bar(tally)}</td>")
         rows.append(f"<tr>{''.join(marked)}</tr>")
+    notes = "".join(f"<div><small>{html.escape(note)}</small></div>" for note in score.notes)
     names = [_th(name) for name in head]
     names.insert(at + 1, "<th></th>")
     return (
         '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
         f"<div><strong>{html.escape(_best(score))}</strong></div>"
         f"<table><thead><tr>{''.join(names)}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        f"{_confusions(score)}</div>"
+        f"{notes}{_confusions(score)}</div>"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.judges import Judges
 
-from .fields import field_name
+from .fields import field_names
 from .judging import DECIDED, Answers, Judgement, Schemas, judge_each, overall, tidy
 from .labels import MISSING, Labels
 from .score import Score
@@ -125,9 +125,8 @@ def pair_answers(
             f"there is no labelled sample about which it is known whether {old_name} and "
             f"{new_name} are right: backfill one of them, or label samples that both answered"
         )
-    name = field_name(field) if field is not None else ""
     return PairedTest(
-        old_name, new_name, counts[3], counts[2], counts[1], counts[0], confidence, name
+        old_name, new_name, counts[3], counts[2], counts[1], counts[0], confidence, field or ""
     )
 
 
@@ -196,13 +195,14 @@ def flips(
         if None not in (before.right, after.right) and before.right != after.right
     ]
     times = [timedelta(seconds=log[before.sample].media_time) for before, _ in rows]
+    called = field_names(labels.fields)
     expected = [float("nan") if b.expected is MISSING else b.expected for b, _ in rows]
     change = ["better" if after.right else "worse" for _, after in rows]
     return pd.DataFrame(
         {
             "sample": pd.Series([before.sample for before, _ in rows], dtype="int64"),
             "media_time": pd.Series(times, dtype="timedelta64[us]"),
-            "field": pd.Series([field_name(before.field) for before, _ in rows], dtype=TEXT),
+            "field": pd.Series([called[before.field] for before, _ in rows], dtype=TEXT),
             "expected": pd.Series(expected, dtype=object),
             f"v{old}": pd.Series([before.answer for before, _ in rows], dtype=object),
             f"v{new}": pd.Series([after.answer for _, after in rows], dtype=object),
@@ -251,13 +251,16 @@ def chosen_versions(run: Run, versions: Iterable[int] | None) -> list[int]:
     if versions is None:
         return [version.version for version in run.prompts]
     try:
-        return list(dict.fromkeys(run.prompts[version].version for version in versions))
+        chosen = list(dict.fromkeys(run.prompts[version].version for version in versions))
     except LookupError as error:
         raise ValidationError(str(error)) from None
     except TypeError:
         raise ValidationError(
             f"versions={versions!r} is not valid: it must be a list of version numbers"
         ) from None
+    if not chosen:
+        raise ValidationError("versions names no version: give at least one, or leave it out")
+    return chosen
 
 
 # ---- pairs -------------------------------------------------------------------------------------
@@ -278,12 +281,12 @@ def _of_field(
     """Those of a field; None is all fields."""
     if field is None:
         return judged
-    names = {field_name(known) for known in labels.fields}
-    if field not in names:
+    field_of = {name: known for known, name in field_names(labels.fields).items()}
+    if field not in field_of:
         raise ValidationError(
-            f"no field {field!r} was labelled: labelled are {', '.join(sorted(names))}"
+            f"no field {field!r} was labelled: labelled are {', '.join(sorted(field_of))}"
         )
-    return [each for each in judged if field_name(each.field) == field]
+    return [each for each in judged if each.field == field_of[field]]
 
 
 def _paired(

@@ -66,10 +66,18 @@ def stability(run: Run, *, versions: Iterable[int] | None = None, window: int = 
         version = run.prompts[number]
         samples = sorted(answers)
         runs = _codes([answers[sample][0] for sample in samples])
-        said = [answers[sample][1] for sample in samples]
-        for field in dict.fromkeys(field for fields in said for field in fields):
-            # An answer without the field says null there.
-            values = _codes([comparable(fields.get(field)) for fields in said])
+        places: dict[str | None, list[int]] = {}
+        said: dict[str | None, list[Hashable]] = {}
+        for place, sample in enumerate(samples):
+            for field, value in answers[sample][1].items():
+                places.setdefault(field, []).append(place)
+                said.setdefault(field, []).append(comparable(value))
+        for field in said:
+            # An answer without the field says null there. Models may make up fields without end,
+            # so that most answers have few of them all.
+            null, *codes = _codes([comparable(None), *said[field]])
+            values = np.full(len(samples), null)
+            values[places[field]] = codes
             rows.append(
                 {
                     "version": number,

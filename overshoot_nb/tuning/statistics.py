@@ -13,6 +13,10 @@ __all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "percent", "wilson
 
 #: The share of cases in which so many labels more would tell a difference as large as this one.
 POWER = 0.8
+_INDEPENDENT = (
+    "McNemar's exact test takes samples as independent; those that show the same moment are not: "
+    "label moments that are apart."
+)
 #: Shares of right answers are shown with one decimal.
 _PERCENT = ".1%"
 
@@ -24,7 +28,8 @@ def check_confidence(confidence: object) -> float:
         ValidationError: it is something else.
     """
     number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
-    if not number or not 0 < confidence < 1:  # type: ignore[operator]
+    # So near to 1 that its quantile is out of what floats can say, it is no level either.
+    if not number or not 0 < confidence < 1 or (1 + confidence) / 2 == 1:  # type: ignore[operator]
         raise ValidationError(
             f"confidence={confidence!r} is not valid: it must be a number, 0 < x < 1, such as 0.95"
         )
@@ -58,18 +63,40 @@ def mcnemar_exact(only_old: int, only_new: int) -> float:
     """McNemar's test of paired shares, exact and two-sided: a p-value, 0..1.
 
     Under the null hypothesis each pair that differs is as likely to differ one way as the other:
-    twice the smaller tail of the binomial distribution of 1/2.
+    twice the smaller tail of the binomial distribution of 1/2. It takes the pairs as independent
+    of each other.
+
+    Q. McNemar, Note on the sampling error of the difference between correlated proportions or
+    percentages, Psychometrika 12 (1947) 153-157.
 
     Args:
         only_old, only_new: pairs of which one alone is right.
     """
     n, fewer = only_old + only_new, min(only_old, only_new)
+    if n > _WHOLE_NUMBERS:
+        return _tail(n, fewer)
     term = tail = 1
     for k in range(fewer):
         term = term * (n - k) // (k + 1)
         tail += term
     p_value: float = 2 * tail / 2**n
     return min(1.0, p_value)
+
+
+#: With more pairs than these, whole numbers of so many digits take long.
+_WHOLE_NUMBERS = 2_000
+
+
+def _tail(n: int, fewer: int) -> float:
+    """Twice the tail of the binomial distribution of 1/2, in floats, from its largest term on."""
+    of_all = math.lgamma(n + 1) - math.lgamma(fewer + 1) - math.lgamma(n - fewer + 1)
+    term = total = 1.0  # shares of the largest
+    for k in range(fewer, 0, -1):
+        term *= k / (n - k + 1)
+        total += term
+        if term < 1e-17 * total:
+            break
+    return min(1.0, 2 * total * math.exp(of_all - n * math.log(2)))
 
 
 def _quantile(confidence: float) -> float:
@@ -79,6 +106,10 @@ def _quantile(confidence: float) -> float:
 @dataclass(frozen=True, slots=True)
 class PairedTest:
     """Two versions, judged on the same samples: whether their difference means anything yet.
+
+    The test and the intervals take the samples as independent of each other. Samples that show the
+    same moment are not: ten frames of one scene say little more than one of them, and the p-value
+    comes out too small. Label moments that are apart.
 
     Attributes:
         old, new: which are compared.
@@ -220,7 +251,7 @@ class PairedTest:
             f"<table><thead><tr><th></th><th>{new} right</th><th>{new} wrong</th></tr></thead>"
             f"<tbody><tr><th>{old} right</th><td>{self.both_right}</td><td>{self.only_old}</td>"
             f"</tr><tr><th>{old} wrong</th><td>{self.only_new}</td><td>{self.both_wrong}</td></tr>"
-            "</tbody></table></div>"
+            f"</tbody></table><div><small>{_INDEPENDENT}</small></div></div>"
         )
 
 

@@ -144,7 +144,7 @@ class Tunable:
                 or no such field of it, that could be right.
             LookupError: there is no sample of this index.
         """
-        from .labels import label_answer
+        from .labelling import label_answer
 
         label_answer(self._run, sample, expected, field=field, right=right, version=version)
 
@@ -200,7 +200,9 @@ class Tunable:
     ) -> PairedTest:
         """Whether the difference of two versions means anything yet (McNemar's exact test).
 
-        A sample counts as right where all its labelled fields are, or ``field`` is.
+        A sample counts as right where all its labelled fields are, or ``field`` is. The test takes
+        the samples as independent of each other, and such as show the same moment are not: label
+        moments that are apart, or the p-value comes out too small.
 
         Raises:
             LookupError: there is no version of that number.

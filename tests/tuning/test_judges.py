@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
 import unicodedata
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,8 +70,19 @@ def test_exact_takes_whole_floats_for_integers(number):
         (False, 0),
         (None, False),
         (None, ""),
-        ("3", 3),
-        ("true", True),
+        ("3 people", 3),
+        ("13", 3),
+        ("007", 7),
+        ("+3", 3),
+        ("1,000", 1000),
+        ("", 0),
+        ("1", True),
+        ("yes", True),
+        ("null", None),
+        ("[1]", [1]),
+        ("1e999999999999999999999", 1),
+        (["3"], [3]),
+        ("3.0", "3"),
         ("Hawks", "hawks"),
         ("a  b", "a b"),
         ([1, 2], [2, 1]),
@@ -79,6 +93,33 @@ def test_exact_takes_whole_floats_for_integers(number):
 )
 def test_exact_tells_apart(answer, expected):
     assert not judges.exact(answer, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        (" 3\n", 3),
+        ("3.0", 3),
+        ("3e0", 3.0),
+        ("-0.10", -0.1),
+        ("0", 0),
+        ("12345678901234567890123", 12345678901234567890123),
+        ("true", True),
+        ("False", False),
+    ],
+)
+def test_text_that_is_nothing_but_a_number_or_truth_value_says_it(text, value):
+    assert judges.exact(text, value)
+    assert judges.exact(value, text)
+    assert not judges.exact(text + "1", value)
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_its_own_json(number):
+    assert judges.exact(orjson.dumps(number).decode() if abs(number) < 2**53 else "0", number) == (
+        abs(number) < 2**53
+    )
 
 
 def test_exact_does_not_care_about_the_order_of_keys():
@@ -107,7 +148,18 @@ def test_contains_says_no_where_it_is_not(text, wanted):
         ("STRASSE", "straße", True),
         ("cafe\u0301", "CAFÉ", True),
         ("HAWKS 84", 84, True),
-        (84, "8", True),
+        (84, "8", False),
+        (84, "84", True),
+        (84.0, 84, True),
+        (13, 3, False),
+        ("there are 13", 3, False),
+        ("there are 3, or 13", 3, True),
+        ("1,200 people", 1200, True),
+        ("10:42", "10", True),
+        ([13, 3], 3, True),
+        ([13], 3, False),
+        (None, 0, False),
+        (True, 1, False),
         (["red car", "van"], "car", True),
         (["red car", "van"], "bus", False),
         (["red car", "van"], ["van", "red"], True),
@@ -146,6 +198,59 @@ def test_regex_takes_flags_and_json():
     assert judges.regex(re.IGNORECASE)("HAWKS", "hawks")
     assert judges.regex()(84, r"^\d+$")
     assert judges.regex()(None, "^$")
+
+
+@pytest.mark.parametrize("text", ["What? (3)", "a+b", "[open", "3 (of"])
+def test_regex_takes_an_answer_that_was_called_right_for_what_it_is(text):
+    assert judges.regex()(text, text)
+
+
+#: It asks in how many ways the letters can be parted.
+EXPLOSIVE = r"(a|aa)+$"
+
+
+@pytest.mark.parametrize("flags", [0, re.IGNORECASE, re.IGNORECASE | re.DOTALL | re.MULTILINE])
+def test_regex_with_a_limit_finds_the_same(flags):
+    limited, free = judges.regex(flags, timeout=60), judges.regex(flags)
+    for answer, pattern in [
+        ("Hawks 84", r"^hawks \d+$"),
+        ("x\nHAWKS", "^hawks$"),
+        ("a\nb", "a.b"),
+        (84, r"^\d\d$"),
+        (None, "^$"),
+    ]:
+        assert limited(answer, pattern) == free(answer, pattern)
+
+
+def test_regex_with_a_limit_gives_up_and_lets_others_run():
+    ticks, done = [], threading.Event()
+
+    def tick() -> None:
+        while not done.wait(0.001):
+            ticks.append(1)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        with pytest.raises(ValidationError, match=r"judge regex failed .*longer than 0\.2 s"):
+            FieldJudges(judges.regex(timeout=0.2)).judge(None, 0, "a" * 200 + "b", EXPLOSIVE)
+    finally:
+        done.set()
+        thread.join()
+    assert ticks
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, "1", float("inf"), float("nan")])
+def test_regex_refuses_what_is_no_time(bad):
+    with pytest.raises(ValidationError, match="timeout="):
+        judges.regex(timeout=bad)
+
+
+def test_regex_says_which_package_a_limit_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "regex", None)
+    with pytest.raises(ValidationError, match="pip install regex"):
+        judges.regex(timeout=1)
+    assert judges.regex()("abc", "b")
 
 
 def test_a_pattern_that_is_none_is_said():
@@ -254,10 +359,23 @@ def test_set_overlap_is_jaccards_index(one, other, at_least):
         ([1, 2.0], [2, 1], True),
         ([True], [1], False),
         (3, [3], True),
+        ("1, 2", [2, 1], True),
+        ("3", 3, True),
+        ("New York", ["new york"], True),
+        ("New York", ["York", "New"], True),
+        (["New York"], "New York", True),
+        ("New York, Paris", ["Paris", "New York"], True),
+        (["New York"], "York", False),
+        ([{"a": 1}], [{"a": 1.0}], True),
     ],
 )
 def test_set_overlap(answer, expected, right):
     assert judges.set_overlap()(answer, expected) is right
+
+
+def test_set_overlap_takes_several_words_for_one_item_where_the_other_side_does():
+    assert judges.set_overlap(0.5)("New York", "Paris, New York")
+    assert not judges.set_overlap(0.51)("New York", "Paris, New York")
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "1", True, float("nan")])

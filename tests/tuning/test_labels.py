@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.labels import MISSING, Labels, label_answer
+from overshoot_nb.tuning.labelling import label_answer
+from overshoot_nb.tuning.labels import MISSING, Labels
 
 from judged_run import JudgedRun, answer, failed, unusable
 
@@ -84,6 +85,24 @@ def test_rejections_are_kept_once_and_undo_only_what_they_contradict():
     labels.reject(0, "people", 5)
     assert labels.get(0, "people").expected is MISSING
     assert labels.get(0, "people").rejected == (6, 5)
+
+
+def test_what_was_wrong_can_be_taken_back():
+    changes = Calls()
+    labels = Labels(changes)
+    labels.accept(0, None, "x")
+    labels.reject(0, None, "x")
+    labels.reject(0, None, "y")
+    labels.accept(0, None, "z")
+    labels.accept(0, None, " x ")
+    assert labels.get(0).rejected == ("y",)
+    labels.accept(0, None, "y")
+    assert not labels
+    labels.set(1, "people", 3)
+    labels.reject(1, "people", 4)
+    labels.accept(1, "people", 4.0)
+    assert (labels.get(1, "people").expected, labels.get(1, "people").rejected) == (3, ())
+    assert changes.count == labels.changes == 7
 
 
 def test_update_takes_all_or_nothing():
@@ -333,6 +352,55 @@ def test_wrong_as_a_whole_takes_back_right_as_a_whole_and_the_other_way_round(ru
     assert labels.get(0, "people").expected == 3
 
 
+def test_what_is_expected_takes_back_that_it_was_wrong_as_a_whole(run):
+    labels = run.journal.labels
+    label_answer(run, 0, right=False)
+    label_answer(run, 0, {"people": 3})
+    assert labels.get(0).rejected == ({"people": 3, "open": True},)  # "open" may be wrong
+    label_answer(run, 0, True, field="open")
+    assert labels.get(0) is None
+    label_answer(run, 0, right=False)
+    label_answer(run, 0, {"people": 3, "open": False})
+    assert labels.get(0).rejected == ({"people": 3, "open": True},)
+
+
+def test_labels_of_free_text_and_of_structured_answers_leave_each_other_alone(run):
+    labels = run.journal.labels
+    label_answer(run, 0, right=True, version=2)
+    label_answer(run, 0, right=False)
+    assert (labels.get(0).expected, labels.get(0).rejected) == (
+        "three",
+        ({"people": 3, "open": True},),
+    )
+    label_answer(run, 0, right=True)
+    assert (labels.get(0).expected, labels.get(0).rejected) == ("three", ())
+    label_answer(run, 0, right=False)
+    label_answer(run, 0, "3 people")
+    labels.update({0: "3 people!"})
+    assert labels.get(0).expected == "3 people!"
+    assert labels.get(0).rejected == ({"people": 3, "open": True},)
+
+
+def test_answers_that_all_have_fields_are_labelled_by_field():
+    run = JudgedRun(SCHEMA)
+    run.sampled(answer(0, {"people": 3, "open": True}))
+    with pytest.raises(ValidationError, match=r'answers have fields.*is 3: label\(0, \{"name"'):
+        label_answer(run, 0, 3)
+    assert len(run.journal.labels) == 0
+    run.prompts.version_of(output_schema=None)
+    label_answer(run, 0, 3)
+    assert run.journal.labels.get(0).expected == 3
+
+
+def test_an_answer_without_a_field_cannot_be_called_right():
+    run = JudgedRun({"type": "object"})
+    run.sampled(answer(0, {}))
+    with pytest.raises(ValidationError, match="object without fields"):
+        label_answer(run, 0, right=True)
+    label_answer(run, 0, right=False)
+    assert run.journal.labels.get(0).rejected == ({},)
+
+
 @pytest.mark.parametrize(
     ("sample", "options", "message"),
     [
@@ -341,7 +409,7 @@ def test_wrong_as_a_whole_takes_back_right_as_a_whole_and_the_other_way_round(ru
         (0, {"expected": "x", "version": 1}, "version= goes with right="),
         (0, {"expected": {}}, "names no field"),
         (0, {"right": 1}, "right=1 is not valid"),
-        (0, {"right": True, "field": "peple"}, "no field 'peple': people, open"),
+        (0, {"right": True, "field": "peple"}, "no field 'peple': it has people, open"),
         (1, {"right": True}, "cannot be used .cut off., so it counts as wrong already"),
         (1, {"right": False}, "cannot be used"),
         (2, {"right": True}, "no answer about sample 2"),

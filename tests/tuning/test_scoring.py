@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 
 from overshoot_nb import judges
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.labels import Labels, label_answer
+from overshoot_nb.tuning.labelling import label_answer
+from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.tuning.scoring import (
     flips,
     judge_answers,
@@ -430,17 +430,145 @@ def test_judged_and_its_dtypes():
     assert len(frame) == 10 + 11
 
 
-def test_a_hundred_thousand_rows_and_five_hundred_labels_are_quick():
+class CountedRows:
+    """A table whose rows are counted as they are looked at; all of them at once are refused."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.seen: list[int] = []
+
+    def __getitem__(self, row: int) -> Any:
+        self.seen.append(row)
+        return self._table[row]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
+def test_only_the_rows_of_labelled_samples_are_looked_at():
     run = JudgedRun(None, None)
-    rows = 100_000
-    run.sampled(*(answer(i, "x") for i in range(rows)))
-    run.journal.labels.update({i * 200: "x" if i % 2 else "y" for i in range(500)})
-    run.later(*(answer(i * 200, "y", version=2) for i in range(500)))
-    started = time.perf_counter()
-    assert score(run).totals[1].right == 250
-    assert paired_test(run, 1, 2).only_new == 250
-    assert len(flips(run, 1, 2)) == 500
-    assert time.perf_counter() - started < 1.0  # by labels, and not by rows
+    run.sampled(*(answer(i, "x") for i in range(2_000)))
+    run.journal.labels.update({i * 200: "x" if i % 2 else "y" for i in range(10)})
+    run.later(*(answer(i * 200, "y", version=2) for i in range(10)))
+    for judged in (
+        lambda: score(run).totals[1].right == 5,
+        lambda: paired_test(run, 1, 2).only_new == 5,
+        lambda: len(flips(run, 1, 2)) == 10,
+    ):
+        table = run.journal.table
+        counted = run.journal.table = CountedRows(table)
+        assert judged()
+        run.journal.table = table
+        assert set(counted.seen) == {i * 200 for i in range(10)}
+        assert len(counted.seen) <= 4 * 10  # a few looks at each, of either version
+
+
+# ---- what would mislead ------------------------------------------------------------------------
+
+
+def test_values_that_say_the_same_and_look_different_are_one_in_the_confusion():
+    run = JudgedRun({"type": "object", "properties": {"boxes": {"type": "array"}}})
+    run.sampled(
+        answer(0, {"boxes": [1.0]}),
+        answer(1, {"boxes": [{"a": 1, "b": 2}]}),
+        answer(2, {"boxes": [1]}),
+    )
+    run.journal.labels.update(
+        {0: {"boxes": [1]}, 1: {"boxes": [{"b": 2, "a": 1}]}, 2: {"boxes": [2]}}
+    )
+    found = score(run)
+    table = found.confusion(1)
+    assert table.loc["[1]"].tolist() == [1, 0, 0]
+    assert table.to_numpy().trace() == found.tallies[1, "boxes"].right == 2
+    assert table.to_numpy().sum() == 3
+    assert "[2]" in found._repr_html_()
+
+
+def test_a_number_stands_for_the_free_text_that_says_it():
+    run = JudgedRun(None)
+    run.sampled(answer(0, "3"), answer(1, "3 people"))
+    label_answer(run, 0, 3)
+    label_answer(run, 1, 3)
+    assert score(run).totals[1].right == 1
+    assert score(run, "number_within").totals[1].right == 2
+    assert score(run).confusion(1).loc["3"].to_dict() == {"3": 1, "3 people": 1}
+
+
+def test_versions_that_were_judged_on_different_samples_are_said_to_be():
+    run = JudgedRun(None, None)
+    run.sampled(*(answer(i, "x") for i in range(4)))
+    run.journal.labels.update({0: "y", 1: "x", 2: "x", 3: "x"})
+    run.later(answer(1, "x", version=2))
+    found = score(run)
+    assert found.best == 2
+    [note] = found.notes
+    assert note.startswith("Not judged on the same samples: v1 on 4, v2 on 1, of which 1 the same.")
+    assert repr(found).endswith(note)
+    assert note in Shown(found._repr_html_()).texts
+    run.later(*(answer(i, "x", version=2) for i in range(4)))
+    assert score(run).notes == []
+    assert score(run, versions=[1]).notes == []
+
+
+def test_labels_that_judge_no_answer_are_said():
+    run = JudgedRun(SCHEMA)
+    run.sampled(answer(0, {"people": 3}), answer(1, {"people": 3}))
+    run.journal.labels.update({0: {"peple": 3}})
+    found = score(run)
+    assert found.notes == ["Labelled, but no field of these answers: 'peple'."]
+    assert row(found, 1, "peple")["n"] == 0
+    run.journal.labels.clear()
+    run.journal.labels.update({0: "3", 1: "3"})
+    found = score(run)
+    assert found.notes == [
+        "Labels of whole answers judge none of these, which have fields: label those."
+    ]
+    assert row(found, 1, "all")["n"] == 0
+    assert found.notes[0] in repr(found)
+    # That an answer is wrong as a whole is no such label.
+    run.journal.labels.update({0: {"people": 3}})
+    run.journal.labels.remove(0, None)
+    run.journal.labels.remove(1)
+    label_answer(run, 1, right=False)
+    assert score(run).notes == []
+
+
+def test_a_field_that_is_called_answer_is_not_the_whole_answer():
+    schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
+    run = JudgedRun(None, schema)
+    run.sampled(answer(0, "yes"), answer(1, "yes"))
+    run.later(*(answer(i, {"answer": "no"}, version=2) for i in range(2)))
+    run.journal.labels.update({0: "yes", 1: "yes"})
+    run.journal.labels.update({0: {"answer": "yes"}, 1: {"answer": "no"}})
+    found = score(run)
+    assert row(found, 1, "(whole answer)")["right"] == 2
+    assert row(found, 2, "answer")["n"] == 2
+    assert row(found, 1, "answer")["n"] == 0
+    assert set(found.judged["field"]) == {"answer", "(whole answer)"}
+    assert found.confusion(2, "answer").loc["yes", "no"] == 1
+    with pytest.raises(ValidationError, match="no labelled sample about which it is known"):
+        paired_test(run, 1, 2, field="answer")
+
+
+def test_a_field_called_answer_is_not_wrong_for_what_is_wrong_as_a_whole():
+    schema = {"type": "object", "properties": {"answer": {"type": "string"}, "n": {}}}
+    run = JudgedRun(schema, schema)
+    run.sampled(answer(0, {"answer": "yes", "n": 1}))
+    run.later(answer(0, {"answer": "yes", "n": 2}, version=2))
+    label_answer(run, 0, right=False)
+    label_answer(run, 0, "yes", field="answer")
+    assert paired_test(run, 1, 2, field="answer").both_right == 1
+    assert paired_test(run, 1, 2).only_new == 1
+
+
+def test_no_versions_and_versions_by_something_else_are_said():
+    run = free_text_run()
+    with pytest.raises(ValidationError, match="versions names no version"):
+        score(run, versions=[])
+    with pytest.raises(LookupError, match=r"by a PromptVersion: give its \.version"):
+        flips(run, run.prompts[1], run.prompts[2])
+    with pytest.raises(LookupError, match="by their number, such as 1, not by a slice"):
+        run.prompts[1:]
 
 
 # ---- how it reads ------------------------------------------------------------------------------

@@ -257,6 +257,28 @@ def test_the_verdict_names_the_field():
     assert "v2 alone is right about people 9 times" in paired(20, 1, 9, 10, field="people").verdict
 
 
+@given(st.integers(0, 3_000), st.integers(1, 3_000))
+def test_many_pairs_are_those_of_scipy_too(only_old, only_new):
+    expected = stats.binomtest(only_new, only_old + only_new).pvalue
+    assert mcnemar_exact(only_old, only_new) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize("counts", [(50_000, 50_100), (50_000, 50_000), (0, 100_000)])
+def test_very_many_pairs(counts):
+    expected = stats.binomtest(counts[1], sum(counts)).pvalue
+    assert mcnemar_exact(*counts) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_confidence_whose_quantile_is_infinite_is_none():
+    with pytest.raises(ValidationError, match="confidence="):
+        check_confidence(0.9999999999999999)
+    assert check_confidence(0.999999999999)
+
+
+def test_html_says_what_the_test_takes_for_granted():
+    assert "label moments that are apart" in PairedTest("a", "b", 3, 1, 2, 1)._repr_html_()
+
+
 def test_html_is_escaped_and_has_no_colours_of_its_own():
     test = PairedTest("<b>old</b>", "a & b", 20, 1, 9, 10, field="<i>")
     shown = test._repr_html_()
