@@ -2,7 +2,9 @@
 
 The labelled samples are split in two. Of the one part, the language model is shown what was
 answered and what is right, and writes prompts; the other part, of which it was shown nothing, says
-how good these are. None of them is asked by the stream until somebody applies it.
+how good these are. Samples that show the same moment may come to both sides: where labels are of
+moments that are apart, the figures say what they seem to. None of the prompts is asked by the
+stream until somebody applies it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import ChatService, Service
 from overshoot_nb.validation import check_temperature, check_text, check_whole
 
+from .budget import Budget, check_budget
 from .run import Run
 from .suggestion_request import SUGGESTED, ideas_in, request_text
 from .suggestion_trial import Trial, split
@@ -49,6 +52,7 @@ async def suggest(
     max_in_flight: int | None = None,
     cache: bool = True,
     progress: bool = True,
+    budget: Budget | None = None,
     temperature: float | None = None,
     seed: int = 0,
 ) -> Suggestions:
@@ -66,12 +70,16 @@ async def suggest(
         version: number of the version to improve. Default: the one in force.
         n: how many prompts to ask for, 1..20. There may come fewer.
         holdout: share of the labelled samples to score on, 0..1, and at least 3 of them. Each
-            suggestion is asked about each of these.
+            suggestion is asked about each of these, and the current prompt about all labelled
+            samples that it has not answered.
         judge: when an answer is right, as in ``stream.score``.
         max_in_flight: requests about samples under way at once. Default 4; of the embedded
             engine 1.
         cache: take the answers about samples from the cache where they are known.
         progress: show a progress bar (tqdm).
+        budget: when to stop asking about samples, of all prompts together; what was not asked by
+            then is no answer. Default: never. The one request to the language model is not part
+            of it.
         temperature: of the language model, 0..2; None leaves it to its server.
         seed: which samples are held out.
 
@@ -89,13 +97,16 @@ async def suggest(
         raise ValidationError(f"holdout={holdout!r} is not valid: it must be a number, 0 < x < 1")
     if temperature is not None:
         check_temperature(temperature)
+    check_budget(budget)
     if max_in_flight is None:
         # The embedded engine answers one at a time: more would only stand in the stream's way.
         max_in_flight = 1 if run.service.endpoint.is_local else config.MAX_IN_FLIGHT_BATCH
     check_whole("max_in_flight", max_in_flight, 1, 256)
     current = run.prompts.current if version is None else run.prompts[version]
     async with _language_model(run.service, client, api_key, base_url) as service:
-        trial = Trial(run, current, judge, max_in_flight, cache=cache, progress=progress)
+        trial = Trial(
+            run, current, judge, max_in_flight, budget=budget, cache=cache, progress=progress
+        )
         judged = await trial.judged()
         part = split(judged, holdout, random.Random(seed))
         text = request_text(current, run.settings.mode, part.training, n)

@@ -20,9 +20,9 @@ from overshoot_nb.types import StreamInferenceResult
 from .answer_cache import answer_cache
 from .asking import asker_of
 from .backfill_plan import is_closed
-from .budget import Account
+from .budget import Account, Budget
 from .comparison_asking import ComparisonWork
-from .fields import field_value, is_answer
+from .fields import field_value, is_answer, may_have
 from .judging import DECIDED, Judgement, judge_each, overall
 from .labels import MISSING, Label, Labels
 from .pictures import subject_of
@@ -101,7 +101,7 @@ def split(judged: Sequence[Judged], holdout: float, chance: random.Random) -> Sp
     usable_right = _shuffled([j for j in right if j.can_score], chance)
     # One failure stays to be learned from.
     most_wrong = min(len(usable_wrong), len(wrong) - 1)
-    taken_wrong = min(round(holdout * len(wrong)), most_wrong)
+    taken_wrong = min(round(holdout * len(wrong)), most_wrong, wanted)
     taken_wrong = max(taken_wrong, min(wanted - len(usable_right), most_wrong))
     held = [*usable_wrong[:taken_wrong], *usable_right[: wanted - taken_wrong]]
     if len(held) < FEWEST:
@@ -128,6 +128,7 @@ class Trial:
         current: the version to compare with.
         judge: when an answer is right.
         max_in_flight: requests under way at once.
+        budget: what may be spent on answers about samples, of all prompts together; None for any.
         cache: whether answers that are known to the cache are taken from there.
         progress: whether to show a progress bar.
 
@@ -143,6 +144,7 @@ class Trial:
         judge: Judges,
         max_in_flight: int,
         *,
+        budget: Budget | None,
         cache: bool,
         progress: bool,
     ) -> None:
@@ -156,6 +158,7 @@ class Trial:
         self._current = current
         self._judge = judge
         self._max_in_flight = max_in_flight
+        self._account = Account(budget)
         self._progress = progress
         self._labels = Labels()
         self._labels.update(run.journal.labels)
@@ -190,14 +193,20 @@ class Trial:
             [answers] = await self._ask([self._current], asked_about, "current prompt")
             self._answers.update(answers)
         right = self._right([self._answers])[0]
+        schema = self._current.output_schema
+        asked = {field for field in self._labels.fields if may_have(schema, field)}
         can_ask = {sample.index for sample in self._subject.samples}
-        return [
-            Judged(
-                _example(sample, self._labels.of(sample), self._answers[sample], is_right),
-                sample in can_ask and _is_known(self._labels.of(sample)),
-            )
-            for sample, is_right in right.items()
-        ]
+        judged = []
+        for sample, is_right in right.items():
+            # What no answer of this prompt can say is nothing to learn from.
+            labels = {
+                field: label
+                for field, label in self._labels.of(sample).items()
+                if field in asked or field is None
+            }
+            example = _example(sample, labels, self._answers[sample], is_right)
+            judged.append(Judged(example, sample in can_ask and _is_known(labels)))
+        return judged
 
     async def scored(self, ideas: Sequence[Idea], held_out: Sequence[int]) -> list[ScoredPrompt]:
         """The current prompt, and behind it the ideas, best first, on the held-out samples.
@@ -224,8 +233,9 @@ class Trial:
             _Tried(version, right, len(held_out) - sum(map(is_answer, answers.values())))
             for version, answers, right in zip(versions, columns, verdicts, strict=True)
         ]
+        # By what is sure: one that was right about the only sample it answered is not the best.
         # Equally good ones as they were suggested, those without an answer last.
-        best_first = sorted(tried[1:], key=lambda each: each.accuracy, reverse=True)
+        best_first = sorted(tried[1:], key=lambda each: each.sure, reverse=True)
         return [
             tried[0].scored(None),
             *(
@@ -244,7 +254,7 @@ class Trial:
         service = self._run.service
         work = ComparisonWork(subject, versions, 1, self._asker, lambda: is_closed(service))
         shown = label if self._progress else None
-        await get_runtime().call(_with_bar(work, self._max_in_flight, shown))
+        await get_runtime().call(_with_bar(work, self._account, self._max_in_flight, shown))
         found: list[dict[int, StreamInferenceResult]] = [{} for _ in versions]
         place = {version.version: answers for version, answers in zip(versions, found, strict=True)}
         for (number, sample, _), given in work.answers.items():
@@ -265,7 +275,9 @@ class Trial:
         return list(verdicts.values())
 
 
-async def _with_bar(work: ComparisonWork, max_in_flight: int, label: str | None) -> None:
+async def _with_bar(
+    work: ComparisonWork, account: Account, max_in_flight: int, label: str | None
+) -> None:
     """Ask, on the runtime's loop, and draw a bar of that name meanwhile."""
     bar = None if label is None else ProgressBar(label, work.total)
 
@@ -276,7 +288,7 @@ async def _with_bar(work: ComparisonWork, max_in_flight: int, label: str | None)
 
     drawing = None if bar is None else asyncio.create_task(draw(bar))
     try:
-        for reason in await work.carry_out(Account(), max_in_flight, known=False):
+        for reason in await work.carry_out(account, max_in_flight, known=False):
             logger.warning("not every prompt was asked about every sample: %s", reason)
     finally:
         if bar is not None and drawing is not None:
@@ -294,7 +306,8 @@ def _example(
     sample: int, labels: Mapping[str | None, Label], result: StreamInferenceResult, right: bool
 ) -> Example:
     if None in labels or not result.ok:
-        # Also what could not be used, and was wrong for that.
+        # Also what could not be used, and was wrong for that. Of a structured answer that is wrong
+        # as a whole, the fields say what would be right, where that is known.
         answer = field_value(result, None) if result.ok else result.result or result.error
         return Example(sample, answer, _expected(labels), right)
     said = {field or "": field_value(result, field) for field in labels}
@@ -306,7 +319,8 @@ def _expected(labels: Mapping[str | None, Label]) -> Any:
         field: SOMETHING_ELSE if label.expected is MISSING else label.expected
         for field, label in labels.items()
     }
-    return values.get(None, values)
+    whole = values.pop(None, SOMETHING_ELSE)
+    return values if values and whole == SOMETHING_ELSE else whole
 
 
 class _Tried(NamedTuple):
@@ -321,8 +335,9 @@ class _Tried(NamedTuple):
         return sum(self.verdicts.values())
 
     @property
-    def accuracy(self) -> float:
-        return self.right / len(self.verdicts) if self.verdicts else -1.0
+    def sure(self) -> float:
+        """The lower end of the accuracy's interval, which grows with it and with the answers."""
+        return wilson_interval(self.right, len(self.verdicts))[0] if self.verdicts else -1.0
 
     def scored(self, test: PairedTest | None) -> ScoredPrompt:
         low, high = wilson_interval(self.right, len(self.verdicts))

@@ -71,9 +71,11 @@ class ScoredPrompt:
 
 
 class Suggestions(Sequence[ScoredPrompt]):
-    """Suggested prompts, the most accurate first; made by ``stream.prompts.suggest(...)``.
+    """Suggested prompts, the best first; made by ``stream.prompts.suggest(...)``.
 
     ``suggestions[0].prompt`` is the best one, ``suggestions.df`` has the figures of all.
+    First is whose accuracy is surely the highest: that with the highest lower end of the interval,
+    so that answers about few samples do not count as much as answers about all.
     None of them is asked by the stream until somebody applies it. The best of several looks
     better than it is: that it won is partly luck, which the p-values do not count.
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import overshoot_nb
@@ -538,6 +538,71 @@ def test_what_was_only_found_wrong_is_learned_from_but_not_scored_on(stream, ser
     assert '{"answer": "wrong 13", "expected": "something else"}' in told
 
 
+def test_a_budget_bounds_what_is_asked_about_samples(stream, servers, caplog):
+    _, models = servers
+    found = run(stream, budget=overshoot_nb.Budget(requests=5))
+    assert len(models.asked) == 5
+    assert [s.n + s.no_answer for s in found] == [6, 6]
+    assert sum(s.n for s in found) == 5
+    assert "budget of 5 requests is spent" in caplog.text
+    with pytest.raises(ValidationError, match="budget="):
+        run(stream, budget=5)
+
+
+def test_what_was_right_about_the_only_sample_it_answered_is_not_the_best(stream, servers):
+    _, models = servers
+    models.text = ideas("Lucky.", CAREFUL)
+    answer = models.__class__.__call__
+
+    def lucky(self, request):
+        if request.jpegs and request.prompt == "Lucky.":
+            number = number_in(request.jpegs[0])
+            self.asked.append((request.prompt, number))
+            if self.answered:
+                raise Hang
+            self.answered = True
+            return f"N{number:03d}"
+        return answer(self, request)
+
+    models.answered = False
+    models.__class__.__call__ = lucky
+    try:
+        found = run(stream, max_in_flight=1)
+    finally:
+        models.__class__.__call__ = answer
+    assert [(s.prompt, s.right, s.n) for s in found] == [(CAREFUL, 6, 6), ("Lucky.", 1, 1)]
+
+
+def test_what_an_answer_was_wrong_about_is_told_beside_that_it_was_wrong(servers, video):
+    schema = {
+        "type": "object",
+        "properties": {"number": {"type": "integer"}, "clock": {"type": "string"}},
+    }
+    said = []
+
+    def answer(request: Request) -> str:
+        if not request.jpegs:
+            said.append(request.prompt)
+            return ideas("Better.")
+        return json.dumps({"number": -number_in(request.jpegs[0]), "clock": "12:34"})
+
+    async def go(server):
+        async with overshoot_nb.Overshoot(base_url=server.url) as client:
+            stream = await watched(client, video, "Read.", output_schema=schema)
+            for index in range(COUNT):
+                stream.label(index, right=False)  # some of it is wrong,
+                stream.label(index, {"number": index + 100})  # namely this
+                stream.labels.set(index, "lamp", "on")  # what another version may say
+            await suggest(stream._run, "text", progress=False, cache=False)
+
+    with ChatServer(answer) as server:
+        asyncio.run(go(server))
+    [told] = said
+    assert '"expected": {"number": 107}' in told or '"expected": {"number": 105}' in told
+    assert "something else" not in told
+    assert "lamp" not in told
+
+
 def test_pictures_that_are_gone_cannot_be_scored_on(servers, video):
     server, models = servers
     models.__init__()
@@ -589,6 +654,8 @@ def test_versions_of_no_run_have_no_labels():
     st.floats(0.01, 0.99),
     st.integers(0, 9),
 )
+@example([(False, False)] * 2 + [(False, True)] * 4, 0.75, 0)  # failures alone, most to score on
+@example([(False, True)] * 7 + [(True, True)] * 3, 0.9, 0)
 def test_a_split_has_failures_to_learn_from_and_samples_to_score_on(kinds, holdout, seed):
     judged = [
         Judged(Example(index, "a", "b", right), can_score)
