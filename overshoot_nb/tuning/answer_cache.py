@@ -14,9 +14,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from types import NoneType
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from overshoot_nb import config
 from overshoot_nb.api.chat import ChatAnswer
@@ -75,8 +78,8 @@ class AnswerCache:
         self._enabled = os.environ.get(config.ENV_ANSWER_CACHE, "").strip() != "0"
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
         self._complained = False
+        _caches.add(self)
 
     # ---- for whoever asks ----
 
@@ -121,10 +124,10 @@ class AnswerCache:
     @property
     def nbytes(self) -> int:
         """Bytes of the file that answers take."""
-        return self._use(_nbytes, 0) if self.path.exists() else 0
+        return self._use(_nbytes, 0) if self._is_there() else 0
 
     def __len__(self) -> int:
-        return self._use(_count, 0) if self.path.exists() else 0
+        return self._use(_count, 0) if self._is_there() else 0
 
     def __bool__(self) -> bool:
         return True  # an empty cache is one too
@@ -137,6 +140,12 @@ class AnswerCache:
         )
 
     # ---- the file ----
+
+    def _is_there(self) -> bool:
+        try:
+            return self.path.exists()
+        except OSError:  # in a folder that nobody may look into
+            return False
 
     def _keep(self, database: sqlite3.Connection, key: str, text: str) -> None:
         database.execute("REPLACE INTO answers VALUES (?, ?, ?)", (key, text, time.time()))
@@ -171,15 +180,12 @@ class AnswerCache:
             return step(database)
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid != os.getpid():
-            # A forked child must not touch its parent's connection, not even to close it.
-            self._connection = None
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # What was asked about is nobody else's business; SQLite's journal gets the same mode.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             database = sqlite3.connect(self.path, LOCKED_SECONDS, check_same_thread=False)
-            self._connection, self._pid = database, os.getpid()
+            self._connection = database
             # No write-ahead log, whose shared memory fails on network folders; and no waiting for
             # the disk: what a power cut damages is set aside.
             database.execute("PRAGMA synchronous = OFF")
@@ -188,8 +194,15 @@ class AnswerCache:
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None and self._pid == os.getpid():
+        if connection is not None:
             connection.close()
+
+    def _begin_anew(self) -> None:
+        """In a forked child, where another thread may have been using it."""
+        self._lock = threading.Lock()
+        if self._connection is not None:
+            _parents.append(self._connection)
+            self._connection = None
 
     def _set_aside(self) -> None:
         aside = self.path.with_name(self.path.name + ASIDE)
@@ -210,19 +223,44 @@ def _find(database: sqlite3.Connection, key: str) -> ChatAnswer | None:
         return None
     text, used = found
     now = time.time()
-    if abs(now - used) > USE_SECONDS:
-        database.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
+    if not isinstance(used, float) or abs(now - used) > USE_SECONDS:
+        with suppress(sqlite3.OperationalError):  # another kernel writes: the answer is known
+            database.execute("UPDATE answers SET used = ? WHERE key = ?", (now, key))
     return _read(text)
 
 
 def _read(text: str) -> ChatAnswer | None:
+    """The answer in a row; None where something else wrote it."""
     try:
         fields = json.loads(text)
         if fields["usage"] is not None:
             fields["usage"] = Usage(**fields["usage"])
-        return ChatAnswer(**fields)
-    except (ValueError, TypeError, KeyError):
-        return None  # written by something else
+        answer = ChatAnswer(**fields)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return answer if _is_typed(answer) and _is_typed(answer.usage) else None
+
+
+def _is_typed(kept: ChatAnswer | Usage | None) -> bool:
+    if kept is None:
+        return True
+    wanted = _TYPES[type(kept)]
+    return all(isinstance(getattr(kept, name), types) for name, types in wanted.items())
+
+
+_TYPES: dict[type, dict[str, Any]] = {
+    ChatAnswer: {
+        **dict.fromkeys(("id", "model", "content"), str),
+        "ok": bool,
+        **dict.fromkeys(("error", "finish_reason"), (str, NoneType)),
+        "latency_ms": (int, float),
+        "attempts": int,
+    },
+    Usage: {
+        **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), int),
+        "cost_cents": (int, float, NoneType),
+    },
+}
 
 
 def _empty(database: sqlite3.Connection) -> None:
@@ -245,6 +283,21 @@ def _count(database: sqlite3.Connection) -> int:
 
 _cache: AnswerCache | None = None
 _cache_lock = threading.Lock()
+_caches: WeakSet[AnswerCache] = WeakSet()
+#: Connections of a forked child's parent: to close one, also as garbage, would undo on disk what
+#: the parent is just writing.
+_parents: list[sqlite3.Connection] = []
+
+
+def _forked() -> None:
+    global _cache_lock
+    _cache_lock = threading.Lock()
+    for cache in list(_caches):
+        cache._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def answer_cache() -> AnswerCache:
