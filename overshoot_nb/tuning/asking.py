@@ -31,7 +31,16 @@ from overshoot_nb.validation import check_output_schema
 
 from .answer_cache import AnswerCache
 
-__all__ = ["Asked", "Asker", "ChatAsker", "Question", "ReinferAsker", "asker_of", "result_of"]
+__all__ = [
+    "Asked",
+    "Asker",
+    "ChatAsker",
+    "Question",
+    "ReinferAsker",
+    "asked_as_text",
+    "asker_of",
+    "result_of",
+]
 
 #: Waits until a request may be made.
 Turn = Callable[[], Awaitable[object]]
@@ -235,9 +244,20 @@ class ReinferAsker:
     def _key(self, version: PromptVersion, sample: Sample, result_id: str, repeat: int) -> str:
         # The time too: a server that numbers its results begins anew some day.
         picture = [result_id, sample.captured_at.isoformat()]
-        asked = [_who(self._api.endpoint), picture, version.parameters, repeat]
-        text = json.dumps(asked, sort_keys=True, default=dict)
+        text = json.dumps([_who(self._api.endpoint), picture, asked_as_text(version), repeat])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def asked_as_text(version: PromptVersion) -> str:
+    """All that a version asks: what differs in it is answered differently.
+
+    The order of a schema's properties is that of the answer's, so it counts; and 1 is not true.
+    """
+    asked = version.parameters
+    if isinstance(version.temperature, int):
+        asked["temperature"] = float(version.temperature)
+    # What no schema can hold is refused where it is prepared, which says where.
+    return json.dumps(asked, default=lambda x: dict(x) if isinstance(x, Mapping) else repr(x))
 
 
 def _who(endpoint: Endpoint) -> str:

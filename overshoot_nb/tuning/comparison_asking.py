@@ -22,6 +22,7 @@ from .asking import Asked, Asker, Question, result_of
 from .asking_many import ask_many
 from .backfill_work import HOLD_SECONDS, LOST_AFTER, MAX_HOLD_SECONDS
 from .budget import Account
+from .fields import is_answer
 from .gaps import Gaps
 from .pictures import Subject
 
@@ -49,10 +50,12 @@ class _Standing:
 
     answers: int = 0
     failures: int = 0  # in a row
+    last: Exception | None = None
     error: Exception | None = None  # asking on would be in vain
 
     def failed(self, error: Exception) -> None:
         self.failures += 1
+        self.last = error
         limit = LOST_AFTER if self.answers else HOPELESS_AFTER
         if isinstance(error, FATAL) or self.failures >= limit:
             self.error = error
@@ -70,6 +73,7 @@ class ComparisonWork:
         closed: whether the server's client was closed.
         gaps: told how long answers take, where ``asker`` waits for them; else None.
         answers: by number of the version, sample and repeat.
+        errors: how many of these cannot be used, or did not come.
         missing: samples that nobody can be asked about, and why.
     """
 
@@ -80,6 +84,7 @@ class ComparisonWork:
     closed: Callable[[], bool]
     gaps: Gaps | None = None
     answers: dict[tuple[int, int, int], Given] = field(default_factory=dict)
+    errors: int = 0
     missing: dict[int, str] = field(default_factory=dict)
     _standing: dict[int, _Standing] = field(default_factory=dict)
 
@@ -91,11 +96,6 @@ class ComparisonWork:
     def total(self) -> int:
         """Answers that are wanted."""
         return len(self.subject.samples) * len(self.versions) * self.repeats
-
-    @property
-    def errors(self) -> int:
-        """Those that cannot be used, or did not come."""
-        return sum(not given.result.ok for given in list(self.answers.values()))
 
     async def carry_out(
         self, account: Account, max_in_flight: int, *, known: bool
@@ -113,25 +113,31 @@ class ComparisonWork:
             OvershootError: nothing was answered at all.
         """
         questions = {v.version: await self.asker.prepare(v) for v in self.versions}
-        if known:
-            self._take_known()
-        # Comparing many pictures takes a while, which streams on this loop need not wait for.
-        jobs = await asyncio.to_thread(self._jobs)
+        # With many pictures it takes a while, which streams on this loop need not wait for.
+        jobs = await asyncio.to_thread(self._open_jobs, known)
         stopped = await ask_many(
             jobs, lambda job: self._ask(job, questions, account), account, max_in_flight
         )
         given_up = [s.error for s in self._standing.values() if s.error is not None]
-        if given_up and not any(given.result.ok for given in self.answers.values()):
-            raise given_up[0]
+        failures = [s.last for s in self._standing.values() if s.last is not None]
+        if failures and not any(is_answer(given.result) for given in self.answers.values()):
+            raise (given_up or failures)[0]
         return tuple(dict.fromkeys([*([stopped] if stopped else []), *map(str, given_up)]))
+
+    def _open_jobs(self, known: bool) -> list[_Job]:
+        if known:
+            self._take_known()
+        return self._jobs()
 
     def _take_known(self) -> None:
         run = self.subject.run
         if run is None:
             return
-        numbers = {version.version for version in run.prompts}
+        # Not by their numbers: the run may have given that of a version that is asked here alone
+        # to another one since.
+        own = set(map(id, run.prompts))
         for version in self.versions:
-            if version.version in numbers:
+            if id(version) in own:
                 for sample in self.subject.samples:
                     result = run.journal.answer(sample.index, version.version)
                     if result is not None and result.ok:
@@ -199,6 +205,7 @@ class ComparisonWork:
             result = result_of(questions[number], sample, self._stream_id, outcome)
             cached = isinstance(outcome, Asked) and (k > 0 or outcome.cached)
             self.answers[number, sample.index, job.repeat] = Given(result, cached)
+            self.errors += not result.ok
         return None
 
     @property

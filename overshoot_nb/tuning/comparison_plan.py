@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.prompts import ASKED, PromptVersion
 from overshoot_nb.validation import check_max_output_tokens, check_temperature, check_text
 
+from .asking import asked_as_text
 from .run import Run
 
 __all__ = ["Candidate", "Prompt", "candidates_of", "named_prompts"]
@@ -116,11 +118,17 @@ def named_prompts(prompts: object) -> list[tuple[str, Prompt]]:
             check_text("prompts" if given is None else f"prompts[{given!r}]", prompt)
         own = given or (prompt if isinstance(prompt, str) else f"v{prompt.version}")
         name, number = own, 1
-        while name in named and named[name] != prompt:
+        while name in named and not _same(named[name], prompt):
             number += 1
             name = f"{own} ({number})"
         named[name] = prompt
     return list(named.items())
+
+
+def _same(one: Prompt, other: Prompt) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return asked_as_text(one) == asked_as_text(other)
 
 
 def _models(models: object) -> tuple[str, ...]:
@@ -148,13 +156,16 @@ def _check_changes(changes: Mapping[str, Any]) -> None:
 
 def _numbering(run: Run | None) -> Callable[[PromptVersion], PromptVersion]:
     """Gives a version the number of the known one that asks the same, or the next free one."""
-    known = list(run.prompts) if run is not None else []
+    versions = list(run.prompts) if run is not None else []
+    known: dict[str, PromptVersion] = {}
+    for version in versions:
+        known.setdefault(asked_as_text(version), version)
+    free = itertools.count(len(versions) + 1)
 
     def numbered(version: PromptVersion) -> PromptVersion:
-        for other in known:
-            if all(getattr(other, name) == getattr(version, name) for name in ASKED):
-                return other
-        known.append(replace(version, version=len(known) + 1))
-        return known[-1]
+        asked = asked_as_text(version)
+        if asked not in known:
+            known[asked] = replace(version, version=next(free))
+        return known[asked]
 
     return numbered

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -196,6 +195,12 @@ def test_its_answers_are_kept_by_result_and_question(server, cache):
     for options in ({"result_id": "r-2"}, {"repeat": 1}):
         assert not reinfer(server, version, sample, cache, **options).cached
     assert not reinfer(server, PromptVersion(2, "count!", "m"), sample, cache).cached
+    # The order of a schema's properties is that of the answer's; and 1 is not true.
+    for properties in ({"x": {}, "y": {}}, {"y": {}, "x": {}}, {"x": {"const": 1}, "y": {}},
+                       {"x": {"const": True}, "y": {}}):  # fmt: skip
+        server.queue(found(content='{"x": 1, "y": 2}'))
+        asked = PromptVersion(2, "count", "m", {"type": "object", "properties": properties})
+        assert not reinfer(server, asked, sample, cache).cached
     later = a_sample(age=-60)  # the same id, of another day
     assert not reinfer(server, version, later, cache).cached
 
@@ -205,10 +210,8 @@ def test_a_fresh_result_is_waited_for_and_an_old_one_is_not(server):
     server.queue(GONE, found())
     assert reinfer(server, version, a_sample(age=1)).answer.ok
     server.queue(GONE)
-    started = time.monotonic()
     with pytest.raises(NotFoundError, match="no clip is stored"):
         reinfer(server, version, a_sample(age=60))
-    assert time.monotonic() - started < 1
     assert len(server.received) == 1
 
 
@@ -318,9 +321,8 @@ def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(
             # What the server forgot is listed; nobody waits for it, sample by sample.
             gateway.registry.clips.clear()
             monkeypatch.setattr("overshoot_nb.tuning.asking.STORED_SECONDS", 0.0)
-            started = time.monotonic()
+            monkeypatch.setattr("overshoot_nb.tuning.asking.reinfer_when_stored", None)
             job = await stream.backfill("Read it again", progress=False)
-            assert time.monotonic() - started < 2
             assert sorted(job.missing) == df["sample"].tolist()
             assert "no clip is stored" in next(iter(job.missing.values()))
             job = stream.backfill("Read", model="local/none", progress=False)
