@@ -24,13 +24,16 @@ from .backfill_plan import (
     asked_otherwise,
     check_column,
     check_service,
+    column_of,
     require_open,
     samples_meant,
+    service_of,
 )
 from .backfill_work import BackfillWork, let_go_of_locals, work_for
 from .budget import Account, Budget, check_budget
 from .run import Run
 from .tally import Tally
+from .waiting import wait_in_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +93,7 @@ class Backfill:
         self._task: asyncio.Task[str] | None = None
         self._over = asyncio.Event()
         self._waiters = 0
-        self._start()
+        self._start(self._bar())
 
     # ---- what it is, and how far ----
 
@@ -189,16 +192,12 @@ class Backfill:
 
     async def _wait(self) -> Backfill:
         self._waiters += 1
-        over = asyncio.ensure_future(self._runtime.call(self._over.wait()))
         try:
-            # A kernel cancels an interrupted cell, but its loop sees that only when it wakes.
-            while not over.done():
-                await asyncio.wait([over], timeout=TICK_SECONDS)
+            await wait_in_cell(self._over.wait())
         except BaseException:
             self.cancel("interrupted")
             raise
         finally:
-            over.cancel()
             self._waiters -= 1
         if self.error is not None:
             raise self.error
@@ -216,7 +215,8 @@ class Backfill:
             if self._state != "running":
                 return
             self._leave_running("cancelled", reason)
-        self._runtime.loop.call_soon_threadsafe(self._cancel_task)
+            # Within the lock: what a resume() of another thread begins must not be hit.
+            self._runtime.loop.call_soon_threadsafe(self._cancel_task)
 
     def resume(self, budget: Budget | None = None) -> Backfill:
         """Ask about the rest, and again where a request failed. Nothing while it runs.
@@ -233,16 +233,19 @@ class Backfill:
         with self._lock:
             if self._state == "running":
                 return self
+            bar = self._bar()  # first: making one may fail
             self._state, self._note, self.error = "running", "", None
             self._accounts.append(Account(budget or self._accounts[-1].budget))
-        self._start()
+            self._start(bar)
         return self
 
     # ---- beginning and end: on the runtime's loop, but for `_start` ----
 
-    def _start(self) -> None:
+    def _bar(self) -> ProgressBar | None:
+        return ProgressBar(self.column, self.total) if self._progress else None
+
+    def _start(self, bar: ProgressBar | None) -> None:
         self._started_at = time.monotonic()
-        bar = ProgressBar(self.column, self.total) if self._progress else None
         # In a copy of the caller's context: what the bar prints belongs to the cell that runs now.
         self._runtime.loop.call_soon_threadsafe(self._begin, bar)
 
@@ -369,7 +372,7 @@ def start_backfill(
     if column is not None:
         check_column(run, column)
     check_budget(budget)
-    service = run.service if client is None else client._service
+    service = run.service if client is None else service_of(client)
     check_service(run, service)
     if max_in_flight is None:
         # The embedded engine answers one at a time: more would only stand in the stream's way.
@@ -377,11 +380,11 @@ def start_backfill(
     check_whole("max_in_flight", max_in_flight, 1, 256)
     answers = answer_cache() if cache else None
     version = run.prompts.version_of(note=note, **asked)
-    column = column if column is not None else f"v{version.version}"
+    column = column if column is not None else column_of(run, version)
     tally = Tally(meant)
     work = work_for(run, version, tally, service, max_in_flight=max_in_flight, cache=answers)
-    run.journal.later.show(column, version)
     job = Backfill(run, version, column, tally, service, work, budget=budget, progress=progress)
+    run.journal.later.show(column, version)
     run.journal.backfills.append(job)
     run.journal.touch()
     return job

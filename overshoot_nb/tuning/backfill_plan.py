@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import chain, count, takewhile
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,9 +25,11 @@ __all__ = [
     "asked_otherwise",
     "check_column",
     "check_service",
+    "column_of",
     "is_closed",
     "require_open",
     "samples_meant",
+    "service_of",
 ]
 
 
@@ -107,14 +110,18 @@ def _recent(run: Run, last: float) -> list[int]:
         raise ValidationError("no sample has a row yet: wait for the first answer")
     # A restart counts media time from 0 again, under another stream_id.
     newest_run = rows[-1].stream_id
+    own = list(takewhile(lambda row: row.stream_id == newest_run, reversed(rows)))
     log = run.journal.log
-    newest = log[len(log) - 1].media_time
-    meant = []
-    for row in reversed(rows):
-        if row.stream_id != newest_run:
-            break
-        if row.media_time >= newest - last:
-            meant.append(row.sample)
+    newest_row = max(own, key=lambda row: row.sample)
+    newest = newest_row.media_time
+    for index in range(newest_row.sample + 1, len(log)):
+        if log[index].media_time < newest:
+            raise ValidationError(
+                "last= counts from the newest sample, and since the restart no sample has a row "
+                "yet: wait for the first answer, or give samples="
+            )
+        newest = log[index].media_time
+    meant = [row.sample for row in own if row.media_time >= newest - last]
     if not meant:
         raise ValidationError(
             f"last={last:g}: no sample of the last {last:g} s has a row; the newest that has one "
@@ -133,10 +140,47 @@ def check_column(run: Run, column: str) -> None:
     if column in ResultTable().df.columns or column == "out" or column.startswith("out."):
         raise ValidationError(f"column={column!r} is a column of the rows themselves")
     for other in run.journal.later.columns:
-        if column.startswith(f"{other}.") or other.startswith(f"{column}."):
+        if _share_parts(column, other):
             raise ValidationError(
                 f"column={column!r} would be mixed up with the parts of column {other!r}"
             )
+
+
+def column_of(run: Run, version: PromptVersion) -> str:
+    """The column for a version where none was named: the one that shows it already, else "v2".
+
+    What shows another version, because somebody called it so, is left alone.
+    """
+    shown = run.journal.later.columns
+    for column, known in shown.items():
+        if known.version == version.version:
+            return column
+    plain = f"v{version.version}"
+    names = chain([plain], (f"{plain} ({number})" for number in count(2)))
+    return next(
+        name
+        for name in names
+        if name not in shown and not any(_share_parts(name, other) for other in shown)
+    )
+
+
+def _share_parts(column: str, other: str) -> bool:
+    return column.startswith(f"{other}.") or other.startswith(f"{column}.")
+
+
+def service_of(client: object) -> Service:
+    """Whom a client asks; it is closed at exit if nobody closes it.
+
+    Raises:
+        ValidationError: it is no client.
+        StreamClosedError: it was closed.
+    """
+    from overshoot_nb.client import Overshoot  # which imports streams, which are tunable
+
+    if not isinstance(client, Overshoot):
+        raise ValidationError(f"client={client!r} is not valid: give a client, Overshoot(...)")
+    client._require_open()
+    return client._service
 
 
 def is_closed(service: Service) -> bool:
