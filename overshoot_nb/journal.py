@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from .frames import FrameStore
 from .sample_log import SampleLog
@@ -43,7 +44,9 @@ class Journal:
         self.counters = Counters()
         self.later = LaterAnswers()
         self.backfills: list[Backfill] = []
-        self.labels = Labels(self.touch)
+        # Whoever keeps the labels (a comparison does) keeps no rows and pictures along with them.
+        touch = WeakMethod(self.touch)
+        self.labels = Labels(lambda: (tell := touch()) and tell())
         self._watchers: list[Callable[[], object]] = []
 
     def watch(self, watcher: Callable[[], object]) -> None:

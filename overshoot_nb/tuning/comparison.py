@@ -14,13 +14,12 @@ from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import GatewayService, Service
 from overshoot_nb.validation import check_whole
 
 from .answer_cache import answer_cache
 from .asking import asker_of
-from .backfill_plan import check_service, is_closed
+from .backfill_plan import check_service, is_closed, service_of
 from .budget import Account, Budget, check_budget
 from .comparison_asking import ComparisonWork
 from .comparison_plan import Candidate, candidates_of, named_prompts
@@ -29,6 +28,7 @@ from .gaps import Gaps
 from .labels import MISSING, Labels
 from .pictures import run_behind, subject_of
 from .run import Run
+from .waiting import wait_in_cell
 
 __all__ = ["Candidate", "Comparison", "compare"]
 
@@ -141,7 +141,7 @@ async def compare(
         known = cache and run is not None and _same_server(run, service)
         bar = ProgressBar("compare", work.total) if progress else None
         asking = _carry_out(work, Account(budget), max_in_flight, known, bar)
-        stopped = await get_runtime().call(asking)
+        stopped = await wait_in_cell(asking)
     # Making pictures small takes a while, too.
     return await asyncio.to_thread(Comparison, candidates, work, known_labels, judge, stopped)
 
@@ -188,7 +188,7 @@ async def _asked(
     if client is not None:
         if api_key is not None or base_url is not None:
             raise ValidationError("give client=, or api_key= and base_url=: not both")
-        yield client._service, client
+        yield service_of(client), client
     elif run is not None and api_key is None and base_url is None:
         yield run.service, None
     else:

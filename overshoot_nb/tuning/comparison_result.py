@@ -80,7 +80,8 @@ class Comparison:
         self.shown = rows_shown(self.samples, self.differing)
         #: The samples that are shown, and small pictures of them: no others are held.
         frames = {sample.index: sample.frames for sample in kept}
-        self.pictures = {i: thumbnail(frames[i]) for i in self.shown if frames[i]}
+        small = {i: thumbnail(frames[i]) for i in self.shown}
+        self.pictures = {i: picture for i, picture in small.items() if picture is not None}
         self._lock = threading.Lock()
         self._judged: _Judged | None = None
 

@@ -29,6 +29,14 @@ VALUE_CUT = 280
 PROMPT_CUT = 220
 ERROR_CUT = 160
 EXPECTED_CUT = 80
+NAME_CUT = 80
+NOTE_CUT = 2000
+#: Bytes of HTML, of a cell's fields and of the rows without their pictures, beyond which no more
+#: are begun: answers may be of any size, and a notebook is saved with what it shows.
+CELL_BYTES = 8_000
+ROWS_BYTES = 2_000_000
+#: Columns that are shown; nobody reads more of them side by side.
+COLUMNS = 48
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -125,6 +133,16 @@ def grid_html(
         title: what it is, in a line.
         notes: what else must be said, each a line.
     """
+    notes = list(notes)
+    if len(columns) > COLUMNS:
+        notes.append(
+            f"{COLUMNS} of {len(columns):,} columns are shown; .df, .scores and .grid() have all."
+        )
+        columns = columns[:COLUMNS]
+    body, begun = _body(rows)
+    if begun < len(rows):
+        notes.append(f"The answers are long: {begun} of {len(rows)} samples are shown.")
+        rows = rows[:begun]
     box = f"ovs{uuid.uuid4().hex[:12]}"
     # Without the style sheet the box would do nothing, so it is hidden then.
     only = (
@@ -133,13 +151,13 @@ def grid_html(
         if len({row.differs for row in rows}) == 2
         else ""
     )
-    said = "".join(f'<div class="ovs-note">{_escaped(note)}</div>' for note in notes)
+    said = "".join(f'<div class="ovs-note">{_short(note, NOTE_CUT)}</div>' for note in notes)
     return (
         f'<div class="ovs-compare"><style>{_style()}</style>'
         f'<div class="ovs-title"><b>{_escaped(title)}</b></div>{only}'
         f'<div class="ovs-legend"><small>{_legend(columns, rows)}</small></div>'
         f'<div class="ovs-scroll" tabindex="0"><table class="ovs-grid"><thead>{_head(columns)}'
-        f"</thead><tbody>{''.join(map(_row, rows))}</tbody></table></div>{said}</div>"
+        f"</thead><tbody>{body}</tbody></table></div>{said}</div>"
     )
 
 
@@ -233,6 +251,18 @@ def _percent(share: float) -> str:
 # ---- the rows ----------------------------------------------------------------------------------
 
 
+def _body(rows: Sequence[GridRow]) -> tuple[str, int]:
+    """The rows that are not too much, and how many these are."""
+    said: list[str] = []
+    size = 0
+    for row in rows:
+        if size > ROWS_BYTES:
+            break
+        said.append(_row(row))
+        size += len(said[-1])
+    return "".join(said), len(said)
+
+
 def _row(row: GridRow) -> str:
     expected = (
         f'<div class="ovs-expected">expected: {_short(row.expected, EXPECTED_CUT)}</div>'
@@ -243,7 +273,7 @@ def _row(row: GridRow) -> str:
         f'<tr class="{"ovs-differ" if row.differs else "ovs-same"}">'
         f'<th class="ovs-frame" scope="row">{_picture(row)}'
         f'<div class="ovs-when">#{row.sample} · {clock(row.media_time)}</div>{expected}</th>'
-        f"{''.join(map(_cell, row.cells))}</tr>"
+        f"{''.join(map(_cell, row.cells[:COLUMNS]))}</tr>"
     )
 
 
@@ -262,7 +292,7 @@ def _picture(row: GridRow) -> str:
 def _cell(cell: GridCell) -> str:
     if not cell.fields and not cell.problem:
         return '<td class="ovs-cell"><span class="ovs-faint">not asked</span></td>'
-    lines = [_field(field) for field in cell.fields]
+    lines = _lines(cell.fields)
     if cell.problem:
         lines.append(f'<span class="ovs-problem">⚠ {_short(cell.problem, ERROR_CUT)}</span>')
     if cell.note:
@@ -279,9 +309,25 @@ _VERDICTS = {
 }
 
 
+def _lines(fields: Sequence[GridField]) -> list[str]:
+    lines: list[str] = []
+    size = 0
+    for place, field in enumerate(fields):
+        if size > CELL_BYTES:
+            rest = fields[place:]
+            differ = f", {differing} ≠" if (differing := sum(f.differs for f in rest)) else ""
+            lines.append(f'<span class="ovs-faint">and {len(rest):,} fields more{differ}</span>')
+            break
+        lines.append(_field(field))
+        size += len(lines[-1])
+    return lines
+
+
 def _field(field: GridField) -> str:
     value = _short(field.value, VALUE_CUT) or '<span class="ovs-faint">(empty)</span>'
-    name = f'<span class="ovs-faint">{_escaped(field.name)}:</span> ' if field.name else ""
+    name = ""
+    if field.name:
+        name = f'<span class="ovs-faint">{_short(field.name, NAME_CUT)}:</span> '
     should = f" ✗{NBSP}should be {_short(field.should, EXPECTED_CUT)}" if field.should else ""
     return name + (f"<mark>≠ {value}</mark>" if field.differs else value) + should
 

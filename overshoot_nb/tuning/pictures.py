@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -92,7 +92,7 @@ def subject_of(
     _check_last(last, wanted)
     run = run_behind(what)
     if run is not None:
-        rows = _indices(what["sample"]) if _is_frame(what) else None
+        rows = _samples_of_rows(what) if _is_frame(what) else None
         subject = _of_run(run, rows, last, wanted, by_result)
     else:
         store = what if isinstance(what, Mapping) else getattr(what, "frames", None)
@@ -162,6 +162,8 @@ def _run_of_rows(rows: pd.DataFrame) -> Run:
         raise ValidationError(
             f"the DataFrame has no column {' and no column '.join(missing)}: give rows of stream.df"
         )
+    if rows["stream_id"].ndim > 1 or rows["sample"].ndim > 1:
+        raise ValidationError("the DataFrame has its columns several times: give each column once")
     ids = [str(name) for name in rows["stream_id"].dropna().unique()]
     if not ids:
         raise ValidationError("the DataFrame has no rows of a stream")
@@ -179,6 +181,14 @@ def _run_of_rows(rows: pd.DataFrame) -> Run:
             f'those of one, such as df[df["stream_id"] == {ids[0]!r}]'
         )
     return cast(Run, runs[ids[0]])
+
+
+def _samples_of_rows(rows: pd.DataFrame) -> list[int] | None:
+    """The samples of rows of a stream, which may have been merged with other rows."""
+    samples = rows["sample"][rows["stream_id"].notna()]
+    if samples.dtype.kind == "f" and (samples % 1 == 0).all():  # for the rows that had none
+        samples = samples.astype("int64")
+    return _indices(samples)
 
 
 def _of_run(
@@ -239,7 +249,7 @@ def _as_the_server_has_it(row: StreamInferenceResult, kept: Sample | None) -> Sa
 
 def _of_store(store: Mapping[int, Any], last: float | None, wanted: list[int] | None) -> Subject:
     if wanted is None or not isinstance(store, FrameStore):
-        return _chosen([_sample_in(store[index]) for index in store], last, wanted)
+        return _chosen(list(_all_in(store)), last, wanted)
     samples: list[Sample] = []
     missing: dict[int, str] = {}
     for index in wanted:
@@ -248,6 +258,12 @@ def _of_store(store: Mapping[int, Any], last: float | None, wanted: list[int] | 
         except SampleNotKeptError as error:
             missing[index] = str(error)
     return Subject(tuple(samples), missing)
+
+
+def _all_in(store: Mapping[int, Any]) -> Iterator[Sample]:
+    for index in store:
+        with suppress(SampleNotKeptError):  # a stream that goes on may have dropped it just now
+            yield _sample_in(store[index])
 
 
 def _sample_in(item: Any) -> Sample:
@@ -281,6 +297,6 @@ def _from_pictures(what: Any) -> list[Sample]:
 
 def _is_one_picture(what: Any) -> bool:
     if isinstance(what, np.ndarray):
-        return what.ndim == 2 or (what.ndim == 3 and what.shape[2] in (1, 3, 4))
+        return what.ndim in (0, 2) or (what.ndim == 3 and what.shape[2] in (1, 3, 4))
     single = (str, bytes, bytearray, memoryview, os.PathLike, Sample, StoredSample, EncodedFrame)
     return isinstance(what, single) or is_pillow_image(what)

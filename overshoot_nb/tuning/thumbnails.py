@@ -27,12 +27,18 @@ _CLIP_FRAMES = 4
 _CLIP_COLUMNS = 2
 
 
-def thumbnail(frames: tuple[EncodedFrame, ...]) -> EncodedFrame:
+def thumbnail(frames: tuple[EncodedFrame, ...]) -> EncodedFrame | None:
     """A frame, or the first, last and some frames between them of a clip, as one small JPEG.
 
-    Args:
-        frames: at least one.
+    None where there is none, or none that can be read: what was answered is shown all the same.
     """
+    try:
+        return _sheet(frames) if frames else None
+    except (ValueError, ZeroDivisionError):  # what somebody gave as JPEG bytes may be anything
+        return None
+
+
+def _sheet(frames: tuple[EncodedFrame, ...]) -> EncodedFrame:
     count = min(len(frames), _CLIP_FRAMES)
     step = (len(frames) - 1) / max(count - 1, 1)
     chosen = [frames[round(k * step)] for k in range(count)]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import math
+import os
+import subprocess
 import sys
+import threading
+import time
+import weakref
 from datetime import timedelta
 
 import pandas as pd
 import pytest
+import simplejpeg
 
 from overshoot_nb import FileSource, Overshoot
 from overshoot_nb.errors import (
@@ -22,13 +29,19 @@ from overshoot_nb.errors import (
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning import answer_cache
-from overshoot_nb.tuning.budget import Budget
+from overshoot_nb.tuning.asking import asker_of
+from overshoot_nb.tuning.budget import Account, Budget
 from overshoot_nb.tuning.comparison import Comparison, compare
+from overshoot_nb.tuning.comparison_asking import ComparisonWork
 from overshoot_nb.tuning.comparison_grid import ROWS
+from overshoot_nb.tuning.comparison_plan import candidates_of
 from overshoot_nb.tuning.labels import Labels
+from overshoot_nb.tuning.pictures import subject_of
+from overshoot_nb.types import EncodedFrame
 
 from chatserver import ChatServer, Reply, completion
 from gatewayserver import KEY, GatewayServer
+from kernels import Kernel
 from publishing import text_video
 from videos import barcode, make_video, number_in
 
@@ -82,6 +95,7 @@ def run(what, prompts, models="model-a", *, answer=answers, delay=0.0, **paramet
 
 
 PICTURES = [barcode(n) for n in range(6)]
+PICTURES_AS_JPEG = [simplejpeg.encode_jpeg(picture, 90) for picture in PICTURES[:2]]
 
 
 # ---- what is asked -----------------------------------------------------------------------------
@@ -124,6 +138,22 @@ def test_what_asks_the_same_is_asked_once():
     assert list(comparison.df["answer"]) == ["3", "3", "3", "3", "4", "4"]
     same, server = run(PICTURES[:1], ["which number?", "which number?"])
     assert len(same.candidates) == len(server.requests) == 1
+
+
+def test_versions_that_differ_in_a_schemas_order_or_types_are_asked_by_themselves():
+    properties = ({"x": {}, "y": {}}, {"y": {}, "x": {}}, {"x": {"const": 1}, "y": {}},
+                  {"x": {"const": True}, "y": {}})  # fmt: skip
+    versions = [
+        PromptVersion(1, "?", "m", {"type": "object", "properties": asked}) for asked in properties
+    ]
+    comparison, server = run(
+        PICTURES[:1], versions, None, answer=lambda request: '{"x": 1, "y": 2}'
+    )
+    assert len(server.requests) == 4
+    assert [c.prompt for c in comparison.candidates] == ["v1", "v1 (2)", "v1 (3)", "v1 (4)"]
+    assert [c.version.output_schema for c in comparison.candidates] == [
+        version.output_schema for version in versions
+    ]
 
 
 def test_answers_are_kept_and_can_be_asked_for_anew(own_cache):
@@ -253,6 +283,38 @@ def test_bad_parameters_are_refused_before_anything_is_asked(parameters, said):
         assert not server.requests
 
 
+def test_a_client_is_a_client_and_open():
+    async def ask() -> None:
+        with pytest.raises(ValidationError, match="client='local' is not valid"):
+            await compare(PICTURES, "?", client="local")
+        client = Overshoot(base_url="local")
+        await client.close()
+        with pytest.raises(StreamClosedError, match="make a new Overshoot"):
+            await compare(PICTURES, "?", client=client)
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_nobody_closes_is_closed_at_exit(tmp_path):
+    code = """
+import asyncio, sys
+from overshoot_nb import Overshoot, compare
+async def main():
+    client = Overshoot("key", base_url=sys.argv[1])
+    comparison = await compare(sys.argv[2], "?", "m", client=client, progress=False)
+    print(len(comparison.df))
+asyncio.run(main())
+"""
+    (tmp_path / "picture.jpg").write_bytes(PICTURES_AS_JPEG[0])
+    with ChatServer(lambda request: "yes") as server:
+        child = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, server.url, tmp_path / "picture.jpg"],
+            capture_output=True, text=True, timeout=60, check=False,
+            env={"OVERSHOOT_CACHE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+    assert (child.returncode, child.stdout.strip(), child.stderr) == (0, "1", "")
+
+
 def test_a_client_and_a_url_are_not_both_given():
     async def ask(url: str) -> None:
         async with Overshoot(base_url=url) as client:
@@ -299,8 +361,9 @@ def test_nothing_at_all_answered_is_an_error():
     with pytest.raises(AuthenticationError, match="bad key"):
         run(PICTURES, "?", answer=lambda request: refused)
     broken = Reply("{}", 500, headers={"x-should-retry": "false"})
-    with pytest.raises(ServerError):
-        run(PICTURES[:4], "?", answer=lambda request: broken)
+    for pictures in (PICTURES[:4], PICTURES[:1]):
+        with pytest.raises(ServerError):
+            run(pictures, "?", answer=lambda request: broken)
 
 
 def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost(monkeypatch):
@@ -374,6 +437,33 @@ def test_what_was_answered_before_an_interrupt_is_not_asked_again():
         assert kept < 6
         # Those under way when it was interrupted were asked in vain, at most four.
         assert len(server.requests) <= 6 + 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="interrupts by signal")
+def test_interrupting_a_cell_ends_it_without_waiting_for_an_answer(tmp_path):
+    kernel = Kernel(str(tmp_path))
+    (tmp_path / "picture.jpg").write_bytes(PICTURES_AS_JPEG[0])
+
+    def interrupt_once_asked() -> None:
+        while not server.requests:
+            time.sleep(0.01)
+        kernel.interrupt()
+
+    try:
+        # The answer never comes: only the interrupt ends the cell.
+        with ChatServer(lambda request: "yes", delay=600) as server:
+            kernel.run("import overshoot_nb")
+            interrupt = threading.Thread(target=interrupt_once_asked)
+            interrupt.start()
+            shown = kernel.run(
+                "await overshoot_nb.compare('picture.jpg', '?', 'm', progress=False, cache=False,\n"
+                f"    base_url={server.url!r}, api_key='key')"
+            )
+            interrupt.join()
+            assert "Cancelled" in shown or "Interrupt" in shown
+            assert len(server.requests) == 1
+    finally:
+        kernel.close()
 
 
 def test_requests_under_way_are_bounded_and_the_bar_is_drawn(capsys):
@@ -494,6 +584,17 @@ def test_of_many_samples_some_are_shown_and_only_small_pictures_are_held():
     assert len(html) < 400_000
 
 
+def test_what_is_no_picture_costs_no_answer():
+    frames = [
+        EncodedFrame(0.0, b"no JPEG", 10, 10),
+        EncodedFrame(0.0, PICTURES_AS_JPEG[1], 160, 96),
+    ]
+    comparison, _ = run(frames, "?", answer=lambda request: "yes")
+    assert list(comparison.df["answer"]) == ["yes", "yes"]
+    assert list(comparison.pictures) == [1]
+    assert "no picture" in comparison._repr_mimebundle_()["text/html"]
+
+
 # ---- of streams --------------------------------------------------------------------------------
 
 
@@ -551,6 +652,41 @@ def test_a_stream_is_not_asked_again_what_it_asked(tmp_path):
         assert frames.df["cached"].sum() == 9  # three were asked as rows, six as the last ones
 
     watched(tmp_path, check)
+
+
+def test_a_number_that_the_stream_gives_to_another_prompt_meanwhile_is_not_mixed_up(tmp_path):
+    def said(request):
+        if request.prompt == "meanwhile":
+            return "of the backfill"
+        return "compared" if request.prompt == "compared" else answers(request)
+
+    async def check(stream, server):
+        # Version 2 of the stream is another prompt than the one that is numbered 2 here.
+        plan = candidates_of([("compared", "compared")], None, {}, model="model-a", run=stream._run)
+        await stream.backfill("meanwhile", progress=False)
+        assert plan[0].version.version == stream.prompts[2].version == 2
+        work = ComparisonWork(
+            subject_of(stream), [plan[0].version], 1, asker_of(stream._run.service), lambda: False
+        )
+        await stream._runtime.call(work.carry_out(Account(), 4, known=True))
+        assert {given.result.result for given in work.answers.values()} == {"compared"}
+
+    watched(tmp_path, check, answer=said)
+
+
+def test_whoever_keeps_a_comparison_keeps_no_stream(tmp_path):
+    async def check(stream, server):
+        stream.label(1, "odd")
+        comparison = await compare(stream, "which number?", progress=False)
+        job = await stream.backfill("which number?", progress=False)
+        assert job.done == 12
+        return comparison, [weakref.ref(kept) for kept in (stream._run, stream.frames)]
+
+    comparison, gone = watched(tmp_path, check)
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    comparison.labels.set(0, None, "even")
+    assert len(comparison.labels) == 2
 
 
 def test_a_stream_asks_a_text_as_it_asks_its_own(tmp_path):

@@ -37,6 +37,34 @@ def answer(value, *, ok: bool = True, error: str | None = None, sample: int = 0)
     )
 
 
+# ---- how large it grows --------------------------------------------------------------------------
+
+
+def test_answers_of_any_size_make_a_page_that_can_be_saved():
+    fields = tuple(GridField(f"<k{n}>" * 300, "<&>" * 500, n == 399) for n in range(400))
+    rows = [
+        GridRow(n, float(n), None, "", (GridCell(fields), GridCell(fields)), n % 2 == 0)
+        for n in range(ROWS)
+    ]
+    columns = [GridColumn("a", "a", "m"), GridColumn("b", "b", "m")]
+    page = grid_html(columns, rows, "title", ["<note>" * 10_000])
+    assert len(page) < 3_000_000
+    assert "fields more, 1 ≠" in page
+    assert "<k" not in page
+    wide = [GridColumn(f"prompt {n}", "?", "m") for n in range(1000)]
+    cells = tuple(GridCell((GridField("", "yes " * 70),)) for _ in wide)
+    many = [GridRow(n, float(n), None, "", cells, False) for n in range(ROWS)]
+    page = grid_html(wide, many, "title", [])
+    assert len(page) < 3_000_000
+    assert "48 of 1,000 columns are shown" in page
+    assert page.count("<td") == 48 * page.count("<tr class=")
+    # Long answers: the rows that there is room for, and how many these are is said.
+    cell = GridCell(tuple(GridField(str(n), "y" * 279) for n in range(30)))
+    many = [GridRow(n, float(n), None, "", (cell,) * 20, False) for n in range(ROWS)]
+    page = grid_html(wide[:20], many, "title", [])
+    assert f"The answers are long: {page.count('<tr class=')} of {ROWS} samples" in page
+
+
 # ---- which answers differ ----------------------------------------------------------------------
 
 

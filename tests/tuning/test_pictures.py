@@ -147,6 +147,22 @@ def test_the_last_seconds_and_chosen_ones():
         assert [s.index for s in subject_of(what, samples=[4, 1, 4]).samples] == [4, 1]
 
 
+def test_samples_that_a_stream_drops_meanwhile_are_left_out():
+    class Dropping(FrameStore):
+        """One that a stream goes on filling while it is looked at."""
+
+        def __getitem__(self, index):
+            if index == 0:
+                self.put(sample(self.latest.index + 1))
+            return super().__getitem__(index)
+
+    store = Dropping(sum(sample(number).nbytes for number in range(4)))
+    for number in range(4):
+        store.put(sample(number))
+    assert 0 not in [s.index for s in subject_of(store).samples]
+    assert 0 not in store
+
+
 def test_what_left_a_store_is_listed():
     size = sample(0).nbytes
     store = store_of(*map(sample, range(6)), max_bytes=2 * size + size // 2)
@@ -201,6 +217,20 @@ def test_a_stream_its_frames_and_its_rows_are_the_same_samples(tmp_path):
                 subject_of(stream, samples=[99])
             with pytest.raises(LookupError, match="no sample 3"):
                 subject_of(df.head(2), samples=[3])
+
+            # Rows that were merged with others: samples that are floats, rows of no stream.
+            notes = pd.DataFrame({"sample": [3, 4, 99], "note": list("abc")})
+            merged = df.merge(notes, on="sample", how="outer")
+            assert [s.index for s in subject_of(merged).samples] == list(range(12))
+            merged["sample"] = merged["sample"].where(merged["stream_id"].notna())
+            assert merged["sample"].dtype == "float64"
+            assert [s.index for s in subject_of(merged).samples] == list(range(12))
+            twice = subject_of(pd.concat([df.head(2), df.head(3)]))
+            assert [s.index for s in twice.samples] == [0, 1, 2]
+            with pytest.raises(ValidationError, match="each column once"):
+                subject_of(pd.concat([df, df], axis=1))
+            with pytest.raises(LookupError, match="no sample 99"):
+                subject_of(df.assign(sample=99))
 
             await stream.restart()
             await stream.wait()
