@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -62,22 +63,23 @@ def stability(run: Run, *, versions: Iterable[int] | None = None, window: int = 
 
     check_whole("window", window, 1, MOST_NEIGHBOURS)
     rows: list[dict[str, Any]] = []
-    for number, answers in _usable(run, chosen_versions(run, versions)).items():
+    usable, run_of = _usable(run, chosen_versions(run, versions))
+    for number, answers in usable.items():
         version = run.prompts[number]
         samples = sorted(answers)
-        runs = _codes([answers[sample][0] for sample in samples])
-        places: dict[str | None, list[int]] = {}
-        said: dict[str | None, list[Hashable]] = {}
+        # What was asked later was perhaps asked in another run than that of the sample.
+        runs = _codes([run_of.get(sample, answers[sample].stream_id) for sample in samples])
+        places: dict[str | None, list[int]] = defaultdict(list)
+        said: dict[str | None, list[Any]] = defaultdict(list)
         for place, sample in enumerate(samples):
-            for field, value in answers[sample][1].items():
-                places.setdefault(field, []).append(place)
-                said.setdefault(field, []).append(comparable(value))
-        for field in said:
+            for field, value in answer_fields(answers[sample]).items():
+                places[field].append(place)
+                said[field].append(value)
+        for field, given in said.items():
             # An answer without the field says null there. Models may make up fields without end,
             # so that most answers have few of them all.
-            null, *codes = _codes([comparable(None), *said[field]])
-            values = np.full(len(samples), null)
-            values[places[field]] = codes
+            values = np.zeros(len(samples), np.int64)
+            values[places[field]] = _codes(given, {comparable(None): 0})
             rows.append(
                 {
                     "version": number,
@@ -138,16 +140,29 @@ def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> float:
     return int(part.sum()) / total if total else math.nan
 
 
-def _codes(values: list[Any]) -> _Integers:
-    """A number for each value; the same for equal ones."""
-    code_of: dict[Hashable, int] = {}
-    return np.array([code_of.setdefault(value, len(code_of)) for value in values], np.int64)
+def _codes(values: list[Any], code_of: dict[Hashable, int] | None = None) -> _Integers:
+    """A number for each value; the same for those that say the same.
+
+    Args:
+        values: of any kind.
+        code_of: numbers that are taken, by what :func:`comparable` makes of values.
+    """
+    code_of = {} if code_of is None else code_of
+    try:
+        # Most values came before just as they are: these need no comparing.
+        looks = dict.fromkeys(zip(map(type, values), values, strict=True), 0)
+    except TypeError:  # lists
+        return np.array([code_of.setdefault(comparable(v), len(code_of)) for v in values], np.int64)
+    for look in looks:
+        looks[look] = code_of.setdefault(comparable(look[1]), len(code_of))
+    found = map(looks.__getitem__, zip(map(type, values), values, strict=True))
+    return np.fromiter(found, np.int64, len(values))
 
 
 def _usable(
     run: Run, versions: list[int]
-) -> dict[int, dict[int, tuple[str, dict[str | None, Any]]]]:
-    """Run and fields of every usable answer, by version and sample."""
+) -> tuple[dict[int, dict[int, StreamInferenceResult]], dict[int, str]]:
+    """Every usable answer, by version and sample; and the run of each sample that has a row."""
     found: dict[int, dict[int, StreamInferenceResult]] = {version: {} for version in versions}
     run_of: dict[int, str] = {}
     for row in run.journal.table:
@@ -158,12 +173,4 @@ def _usable(
         for sample, later in run.journal.later.of(version).items():
             if later.ok:
                 answers.setdefault(sample, later)
-    # What was asked later was perhaps asked in another run than that of the sample.
-    return {
-        version: {
-            sample: (run_of.get(sample, answer.stream_id), answer_fields(answer))
-            for sample, answer in answers.items()
-        }
-        for version, answers in found.items()
-        if answers
-    }
+    return {version: answers for version, answers in found.items() if answers}, run_of

@@ -161,7 +161,7 @@ def test_what_are_no_versions_is_said(versions):
         stability(JudgedRun(None), versions=versions)
 
 
-def test_each_value_is_looked_at_once_however_many_fields_a_model_makes_up(monkeypatch):
+def test_values_are_compared_once_however_many_fields_a_model_makes_up(monkeypatch):
     seen = []
 
     def counted(value):
@@ -175,7 +175,14 @@ def test_each_value_is_looked_at_once_however_many_fields_a_model_makes_up(monke
     assert found[1, "open"]["flicker_rate"] == 1
     assert found[1, "box 7"]["flickers"] == 1  # null before and after
     assert len(found) == 201
-    assert len(seen) == 400 + 201  # and null for each field
+    # What is new in each field, null, and the run.
+    assert len(seen) == 200 + 2 + 201 + 1
+
+
+def test_lists_are_compared_as_they_are():
+    run = JudgedRun(None)
+    run.sampled(*(answer(i, {"boxes": boxes}) for i, boxes in enumerate([[1], [1.0], [], None])))
+    assert rows(run)[1, "boxes"]["flip_rate"] == 2 / 3
 
 
 def test_null_and_what_was_left_out_are_the_same():
