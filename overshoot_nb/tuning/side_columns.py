@@ -98,7 +98,9 @@ def add_side_columns(frame: pd.DataFrame, later: LaterAnswers) -> None:
 def _add(frame: pd.DataFrame, sides: list[_Side]) -> None:
     samples = frame["sample"].to_numpy()
     for side in sides:
-        places = _places(samples, side.samples)
+        # All that have a row were asked about in their order, as most often: nothing is looked up.
+        alike = np.array_equal(samples, side.samples)
+        places = None if alike else _places(samples, side.samples)
         for name, values in side.arrays.items():
             frame[name] = _taken(values, places, frame.index)
 
@@ -113,8 +115,10 @@ def _places(
     return places[samples]
 
 
-def _taken(values: Any, places: npt.NDArray[np.intp], index: pd.Index) -> Any:
-    """The values at ``places``, missing at -1."""
+def _taken(values: Any, places: npt.NDArray[np.intp] | None, index: pd.Index) -> Any:
+    """The values at ``places``, missing at -1; all where there are none. The caller's own."""
+    if places is None:
+        return values.set_axis(index).copy() if isinstance(values, pd.Series) else values.copy()
     if isinstance(values, pd.Series):  # of objects, whose missing value is None as in the table
         cells = np.full(len(places), None, object)
         there = places >= 0

@@ -143,6 +143,26 @@ def test_what_changes_later_is_seen_next_time_and_an_edit_nowhere_else():
     assert "v2" not in three
 
 
+@pytest.mark.parametrize("samples", [(0, 1, 2), (2, 0, 1), (0, 2, 7)])
+def test_columns_belong_to_the_frame_whatever_their_type(samples):
+    later = LaterAnswers()
+    later.show("v2", PromptVersion(2, "p", "m", SCHEMA))
+    for sample in range(3):
+        later.put(a_result(sample, version=2, output={**FULL, "n": sample}))
+    edited, kept = rows(*samples), rows(*samples)
+    edited.index = kept.index = pd.Index(list("abc"))  # rows may have names of their own
+    add_side_columns(edited, later)
+    for name in edited.columns[edited.columns.str.startswith("v2")]:
+        edited[name].array[0] = edited[name].array[1]
+        edited.loc["a", name] = edited.loc["b", name]
+    add_side_columns(kept, later)
+    assert kept["v2.out.n"].dropna().tolist() == [sample for sample in samples if sample < 3]
+    assert kept["v2.out.tags"]["a"] == ["a", "b"]
+    fresh = rows(*samples)
+    add_side_columns(fresh, later)
+    pd.testing.assert_frame_equal(kept.reset_index(drop=True), fresh)
+
+
 def test_a_hundred_columns_are_no_warning():
     later = LaterAnswers()
     for number in range(2, 15):
