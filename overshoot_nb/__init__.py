@@ -91,12 +91,13 @@ if TYPE_CHECKING:
     from .tuning.backfill import Backfill
     from .tuning.budget import Budget
     from .tuning.comparison import compare
+    from .tuning.comparison_plan import Candidate
     from .tuning.comparison_result import Comparison
     from .tuning.labels import Label, Labels
     from .tuning.prompt_diff import PromptDiff
     from .tuning.score import Score
     from .tuning.statistics import PairedTest
-    from .tuning.suggestions import Suggestions
+    from .tuning.suggestions import ScoredPrompt, Suggestions
 
 #: Where the names live that are imported when first used.
 _LAZY = {
@@ -106,6 +107,7 @@ _LAZY = {
     "Backfill": "tuning.backfill",
     "Budget": "tuning.budget",
     "CameraSource": "sources",
+    "Candidate": "tuning.comparison_plan",
     "ChatClient": "api.chat",
     "Comparison": "tuning.comparison_result",
     "FileSource": "sources",
@@ -123,6 +125,7 @@ _LAZY = {
     "RTSPSource": "sources",
     "SampleLog": "sample_log",
     "Score": "tuning.score",
+    "ScoredPrompt": "tuning.suggestions",
     "SourceConfig": "sources",
     "Stream": "stream",
     "StreamStats": "stats",
@@ -144,6 +147,7 @@ __all__ = [
     "Backfill",
     "Budget",
     "CameraSource",
+    "Candidate",
     "ChatClient",
     "ClipProcessingConfig",
     "Comparison",
@@ -180,6 +184,7 @@ __all__ = [
     "SampleLog",
     "SampleNotKeptError",
     "Score",
+    "ScoredPrompt",
     "ServerError",
     "SourceConfig",
     "SourceEndedError",
