@@ -53,8 +53,11 @@ AT_EXIT = "the interpreter exits"
 class Backfill:
     """A prompt version being asked about stored samples; made by ``stream.backfill(...)``.
 
-    Awaiting it waits for the end and gives the backfill itself; a cancelled await cancels it.
-    Answers are kept as they come, whatever becomes of it. Any thread may use it.
+    Awaiting it waits for the end and gives the backfill itself, from any event loop and as often as
+    one likes; a cancelled await (an interrupted cell) cancels it. It fails where asking on would be
+    in vain: the key, the credits or the model are refused, no answer ever came in three tries, ten
+    requests in a row failed, or the client was closed. Answers are kept as they come, whatever
+    becomes of it. Any thread may use it.
 
     Attributes:
         version: what is asked.
@@ -186,7 +189,8 @@ class Backfill:
         """Wait for the end.
 
         Raises:
-            OvershootError: what made it fail; what was answered is kept.
+            StreamClosedError: the client that was asked was closed meanwhile.
+            OvershootError: what else made it fail; what was answered is kept, and resume() goes on.
         """
         return self._wait().__await__()
 
@@ -226,7 +230,8 @@ class Backfill:
 
         Raises:
             ValidationError: ``budget`` is no Budget.
-            StreamClosedError: the client that was asked is closed.
+            StreamClosedError: the client that was asked is closed; backfill(client=...) asks with
+                another one.
         """
         check_budget(budget)
         require_open(self._service)

@@ -63,11 +63,12 @@ async def compare(
     that a stream has kept, whether it goes on or is over; its own answers are not asked for again.
     What asks the same (text, model, schema, limits, pictures) is asked once; answers are kept in
     the user's cache, so that asking again, after an interrupt too, only asks for the rest.
+    An interrupted cell ends it at once. Samples whose pictures are gone are listed.
 
     Args:
-        what: a stream, its ``frames``, rows of its ``df``, or an iterable of samples, JPEG bytes,
-            Pillow images, uint8 RGB arrays or paths of image files. A v0.2 server is asked about
-            the pictures that it keeps of a stream's results.
+        what: a stream, its ``frames``, rows of its ``df`` (also merged with others), or an iterable
+            of samples, JPEG bytes, Pillow images, uint8 RGB arrays or paths of image files. A v0.2
+            server is asked about the pictures that it keeps of a stream's results.
         prompts: texts, versions such as ``stream.prompts[1]``, or a dict of these by name.
         models: names of models, each asked every prompt. Default: a version's own; for texts
             that of the stream, else ``Overshoot.default_model``.
@@ -77,13 +78,16 @@ async def compare(
         labels: what the answers should be, as in ``stream.labels`` or a dict by sample index.
             Default: the stream's, also those that are made later.
         judge: when an answer counts as right; as in ``stream.score``.
-        last: only samples of the last so many seconds of the video.
+        last: only samples of the last so many seconds of the video; of a stream since its last
+            restart.
         samples: only samples of these indices.
         repeats: how often each question is asked, 1 to 100. The first answer is the one that is
             scored; the others say how steady it is.
-        max_in_flight: requests under way at once. Default 4; of the embedded engine 1.
+        max_in_flight: requests under way at once, 1 to 256. Default 4; of the embedded engine 1.
         budget: when to stop asking. Default: never.
-        cache: take answers that are known, of the stream and of the cache.
+        cache: take answers that are known, of the stream and of the cache, and keep those that
+            come. Their ``latency_ms`` is what it was when they were asked for, which tells nothing
+            beside that of answers asked for under another load.
         progress: show a progress bar (tqdm).
         client: whose server to ask. Default: the stream's own, or one made from ``api_key`` and
             ``base_url`` as :class:`overshoot_nb.Overshoot` takes them.
@@ -91,6 +95,7 @@ async def compare(
     Raises:
         ValidationError: a parameter cannot be used, or there is nothing to ask about.
         LookupError: there is no sample of an index.
+        OSError: an image file cannot be read.
         StreamClosedError: the client that is asked was closed.
         OvershootError: nothing was answered. A model that fails beside others is shown as such.
     """

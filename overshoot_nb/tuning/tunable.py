@@ -53,28 +53,34 @@ class Tunable:
         ``await stream.backfill("Read the clock", last=60, column="v2")`` adds the answers to
         ``stream.df``, row by row on the same sample: ``v2`` (the answer's text), ``v2.ok``,
         ``v2.error``, and with a schema ``v2.out.<name>``. What it asks is a version in
-        :attr:`prompts` (and none in force). It starts at once; awaiting it waits for the end, and
-        a cancelled await (an interrupted cell) cancels it. What was answered is kept, and
-        :meth:`Backfill.resume` asks about the rest.
+        :attr:`prompts` (and none in force). It starts at once; awaiting it waits for the end and
+        raises what made it fail, and a cancelled await (an interrupted cell) cancels it. What was
+        answered is kept, and :meth:`Backfill.resume` asks about the rest. What the version was
+        answered before, by this stream or as the cache knows it, is not asked for again. Pictures
+        that left :attr:`frames` are listed in :attr:`Backfill.missing`.
 
         Args:
             prompt: what to ask, or a version. None asks the prompt in force, of another model.
-            last: only samples of the last so many seconds of the video. Default: all that have
-                a row.
+            last: only samples with a row of the last so many seconds of the video, since the last
+                restart. Default: all that have a row.
             samples: sample indices, in place of ``last``; also such as have no row.
-            column: name of the column. Default "v<number of the version>".
+            column: name of the column; one that shows another version shows this one instead.
+                Default: that which shows the version already, else "v<number of the version>"
+                ("v2 (2)" where that name shows another).
             model, output_schema, max_output_tokens, temperature: what to ask otherwise than the
                 version in force does, as in ``client.streams.create``.
-            max_in_flight: requests under way at once. Default 4; of the embedded engine 1.
+            max_in_flight: requests under way at once, 1 to 256. Default 4; of the embedded engine
+                1, which answers one at a time and the stream's own samples first.
             budget: when to stop asking. Default: never.
-            cache: take the answers of identical requests from the cache.
+            cache: take the answers of identical requests from the cache, and keep them there.
             progress: show a progress bar (tqdm).
-            note: kept with the version.
+            note: kept with the version, if it is new.
             client: whose server to ask. Default: the stream's own.
 
         Raises:
             ValidationError: a parameter cannot be used, or no sample is meant.
             LookupError: there is no sample of an index.
+            StreamClosedError: the client that would be asked is closed.
         """
         from .backfill import start_backfill
 
