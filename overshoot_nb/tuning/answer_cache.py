@@ -73,7 +73,7 @@ class AnswerCache:
     ) -> None:
         if max_bytes <= 0:
             raise ValueError(f"max_bytes={max_bytes} is not positive; disable() keeps no answers")
-        self.path = Path(path) if path is not None else config.cache_dir() / FILE_NAME
+        self.path = Path(path) if path is not None else _users_file()
         self.max_bytes = max_bytes
         self._enabled = os.environ.get(config.ENV_ANSWER_CACHE, "").strip() != "0"
         self._lock = threading.Lock()
@@ -215,6 +215,13 @@ class AnswerCache:
         self._complained = True
         logger.log(level, "answers are not kept: %s: %s", self.path, error)
         return otherwise
+
+
+def _users_file() -> Path:
+    try:
+        return config.cache_dir() / FILE_NAME
+    except RuntimeError:  # a user without a home, as in containers: nothing can be kept
+        return Path(os.devnull) / FILE_NAME
 
 
 def _find(database: sqlite3.Connection, key: str) -> ChatAnswer | None:

@@ -21,7 +21,7 @@ class Budget:
     answer says what one takes, one request is made at a time.
 
     Attributes:
-        requests: answers asked for.
+        requests: answers asked for; one that takes several tries counts once.
         tokens: tokens of prompts and answers together.
         cents: US cents, as the server reports them.
 

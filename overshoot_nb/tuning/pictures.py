@@ -267,11 +267,18 @@ def _all_in(store: Mapping[int, Any]) -> Iterator[Sample]:
 
 
 def _sample_in(item: Any) -> Sample:
-    if isinstance(item, StoredSample):
-        return item.sample
-    if isinstance(item, Sample):
-        return item
-    raise ValidationError(f"{type(item).__name__} is no sample; give {_ACCEPTED}")
+    sample = item.sample if isinstance(item, StoredSample) else item
+    if not isinstance(sample, Sample):
+        raise ValidationError(f"{type(item).__name__} is no sample; give {_ACCEPTED}")
+    if not sample.frames:
+        raise ValidationError(f"sample {sample.index} has no pictures")
+    _check_time(sample.media_time, f"sample {sample.index}")
+    return sample
+
+
+def _check_time(seconds: float, name: str) -> None:
+    if not math.isfinite(seconds):
+        raise ValidationError(f"{name} has media_time={seconds}: it must be seconds")
 
 
 def _from_pictures(what: Any) -> list[Sample]:
@@ -287,6 +294,7 @@ def _from_pictures(what: Any) -> list[Sample]:
             continue
         given = isinstance(picture, EncodedFrame)
         frame = picture if given else encoder.frame(picture, f"picture {number}")
+        _check_time(frame.media_time, f"picture {number}")
         samples.append(Sample(number, "frame", frame.media_time, now, (frame,)))
     indices = {sample.index for sample in samples}
     if len(indices) < len(samples):

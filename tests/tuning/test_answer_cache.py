@@ -325,6 +325,19 @@ def test_the_users_own_is_in_the_cache_folder_and_can_be_disabled_for_good(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_user_without_a_home_has_no_cache_and_no_error(monkeypatch):
+    def nowhere() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("OVERSHOOT_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", nowhere)
+    cache = AnswerCache()
+    cache.put("k", an_answer())
+    assert cache.get("k") is None
+    assert len(cache) == 0
+
+
 def test_a_bound_that_makes_no_sense_is_refused(tmp_path):
     with pytest.raises(ValueError, match="max_bytes=0"):
         AnswerCache(tmp_path / "x", max_bytes=0)

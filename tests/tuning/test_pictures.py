@@ -147,6 +147,19 @@ def test_the_last_seconds_and_chosen_ones():
         assert [s.index for s in subject_of(what, samples=[4, 1, 4]).samples] == [4, 1]
 
 
+def test_samples_that_cannot_be_asked_about_are_refused():
+    never = EncodedFrame(float("nan"), jpeg(barcode(1)), 160, 96)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for what, said in (
+        ([never], "picture 0 has media_time=nan"),
+        ([Sample(3, "frame", float("inf"), at, (never,))], "sample 3 has media_time=inf"),
+        ([Sample(3, "frame", 0.0, at, ())], "sample 3 has no pictures"),
+        (np.array(3, np.uint8), r"picture 0 is an array of shape \(\)"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            subject_of(what)
+
+
 def test_samples_that_a_stream_drops_meanwhile_are_left_out():
     class Dropping(FrameStore):
         """One that a stream goes on filling while it is looked at."""
