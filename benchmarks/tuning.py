@@ -38,6 +38,7 @@ from overshoot_nb.tuning.stability import stability
 from overshoot_nb.types import Sample, StreamInferenceResult, Usage
 
 LABELS = 500
+FEWEST_ROWS = 100_000
 ROWS_BAR = 0.9  # of going through all rows
 MORE_ROWS_BAR = 1.5  # of the labelled samples alone
 STABILITY_BAR = 2.5  # of pandas
@@ -278,8 +279,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--total", type=int, default=100_000, help="rows (default 100000)")
     options = parser.parse_args()
-    if options.total < 10 * LABELS:
-        parser.error(f"--total must be at least {10 * LABELS}")
+    if options.total < FEWEST_ROWS:
+        parser.error(f"--total must be at least {FEWEST_ROWS}: of fewer rows the bars say nothing")
     print(f"Python {platform.python_version()}, pandas {pd.__version__}, numpy {np.__version__}")
     held = [judging(options.total, options.rounds), diffs(max(1, options.rounds // 2))]
     print("all bars hold" if all(held) else "A BAR DOES NOT HOLD")
