@@ -204,7 +204,8 @@ class Backfill:
         finally:
             self._waiters -= 1
         if self.error is not None:
-            raise self.error
+            # It would grow by the frames of everybody who awaits, with all that is in them.
+            raise self.error.with_traceback(None)
         return self
 
     # ---- steering ----

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -87,6 +88,7 @@ class ComparisonWork:
     errors: int = 0
     missing: dict[int, str] = field(default_factory=dict)
     _standing: dict[int, _Standing] = field(default_factory=dict)
+    _paused_until: float = 0.0  # monotonic
 
     def __post_init__(self) -> None:
         self.missing.update(self.subject.missing)
@@ -188,11 +190,12 @@ class ComparisonWork:
             if self.asker.by_result and isinstance(error, NotFoundError):
                 self.missing[first.index] = str(error)
                 return None
-            standing.failed(error)
-            if isinstance(error, RateLimitError) and standing.error is None:
-                # The limit is that of a live stream, too, which may need what is left of it.
-                pause = error.retry_after or HOLD_SECONDS * 2.0 ** (standing.failures - 1)
-                return min(pause, MAX_HOLD_SECONDS)
+            if isinstance(error, RateLimitError):
+                pause = self._pause(standing, error)
+                if standing.error is None:
+                    return pause
+            else:
+                standing.failed(error)
             outcome = error
         else:
             standing.failures = 0
@@ -207,6 +210,15 @@ class ComparisonWork:
             self.answers[number, sample.index, job.repeat] = Given(result, cached)
             self.errors += not result.ok
         return None
+
+    def _pause(self, standing: _Standing, error: RateLimitError) -> float:
+        """Seconds for which nothing is asked: the limit is that of a live stream, too."""
+        now = time.monotonic()
+        if now >= self._paused_until:  # else those under way were refused along with it
+            standing.failed(error)
+            pause = error.retry_after or HOLD_SECONDS * 2.0 ** (standing.failures - 1)
+            self._paused_until = now + min(pause, MAX_HOLD_SECONDS)
+        return self._paused_until - now
 
     @property
     def _stream_id(self) -> str:

@@ -793,8 +793,13 @@ def test_it_holds_no_pictures_once_it_is_over(clip):
             done = await stream.backfill("new", progress=False)
             server.answer = lambda _: Reply('{"error": "no"}', status=501)
             failed = stream.backfill("broken", progress=False)
-            with pytest.raises(ServerError):
-                await failed
+            depths = set()
+            for _ in range(3):
+                with pytest.raises(ServerError) as caught:
+                    await failed
+                depths.add(len(caught.traceback))
+            assert len(depths) == 1  # nor the frames of those who await it
+            del caught
             await asyncio.sleep(0.05)
             # What a loop or a pool remembers of the last call is not the backfill's.
             after = [sys.getrefcount(data) for data in pictures]

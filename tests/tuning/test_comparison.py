@@ -22,6 +22,7 @@ import simplejpeg
 from overshoot_nb import FileSource, Overshoot
 from overshoot_nb.errors import (
     AuthenticationError,
+    RateLimitError,
     ServerError,
     StreamClosedError,
     ValidationError,
@@ -387,6 +388,26 @@ def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost(monkeypatc
     times = [request.at for request in server.requests]
     assert len(times) == 8
     assert sum(later - sooner > 0.29 for sooner, later in itertools.pairwise(times)) == 2
+
+
+def test_requests_that_are_refused_together_are_one_refusal(monkeypatch):
+    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.1)
+
+    def busy(request):
+        if len(server.requests) <= 4:
+            return Reply('{"error": "no"}', 429, headers={"retry-after": "40"}, delay=0.05)
+        return answers(request)
+
+    async def ask() -> Comparison:
+        return await compare(PICTURES, "which number?", "m", base_url=server.url, progress=False)
+
+    with ChatServer(busy) as server:
+        comparison = asyncio.run(ask())
+        assert list(comparison.df["answer"]) == [str(n) for n in range(6)]
+        assert len(server.requests) == 10
+    never = Reply('{"error": "no"}', 429, headers={"retry-after": "40"})
+    with pytest.raises(RateLimitError):
+        run(PICTURES, ["?", "??"], answer=lambda request: never)
 
 
 def test_an_answer_that_cannot_be_used_is_kept_as_it_is():
