@@ -31,8 +31,8 @@ export interface ApplyBar {
   render(): void;
   /** Forgets what the last request was refused with: the text is another. */
   edited(): void;
-  /** Applies the draft, or another text. */
-  apply(text?: string): Promise<void>;
+  /** Applies the draft, or another text, and what else comes with it. */
+  apply(text?: string, changes?: Changes): Promise<void>;
   needsRestart(): boolean;
 }
 
@@ -82,12 +82,12 @@ export function applyBar(of: Applied): ApplyBar {
       apply.classList.toggle("ov-primary", !apply.disabled);
       revert.hidden = !draft.edited || busy;
     },
-    apply: async (text = draft.text) => {
+    apply: async (text = draft.text, changes = of.change(text)) => {
       if (busy || !session.connected) return;
       busy = true;
       refused = "";
       bar.render();
-      const outcome = await update(view, of.change(text), bar.needsRestart());
+      const outcome = await update(view, changes, bar.needsRestart());
       busy = false;
       if (signal.aborted) return;
       if (outcome.ok) {

@@ -322,8 +322,9 @@ export type FromPage =
   | WantModels
   | Tune;
 
-/** `output_schema` is JSON text; `null` takes a setting away. */
+/** `version` is all that one asks; `output_schema` is JSON text; `null` takes a setting away. */
 export interface Changes {
+  version?: number;
   prompt?: string;
   mode?: Mode;
   model?: string;

@@ -58,9 +58,7 @@ export const promptEditor: Part = (view) => {
       render();
       area.el.focus();
     },
-    apply: (text) => {
-      void bar.apply(text);
-    },
+    apply: (text, version) => void bar.apply(text, { version }),
   });
   const open = (opened: boolean) => {
     versions.el.hidden = !opened;

@@ -15,7 +15,7 @@ export interface VersionsOf {
   /** A text that was typed and not applied; loading another would lose it. */
   mine(): string | null;
   load(text: string, version: number | null): void;
-  apply(text: string): void;
+  apply(text: string, version: number): void;
 }
 
 export function firstLine(text: string): string {
@@ -50,7 +50,7 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
     return h("li", {}, choose, end);
   };
   const applying = (version: number, text: string) => {
-    const apply = button("Apply", () => of.apply(text), "ov-link");
+    const apply = button("Apply", () => of.apply(text, version), "ov-link");
     setAttr(apply, "aria-label", `Apply v${version}`);
     return apply;
   };

@@ -138,6 +138,38 @@ describe("versions", () => {
   });
 });
 
+describe("the judge", () => {
+  it("of one's own has its own name, also where another follows it", () => {
+    const judge = find<HTMLSelectElement>("[aria-label='When an answer counts as right']");
+    tab.state({ chosen: { ...STATE.chosen, judge: "near" } });
+    expect(judge.value).toBe("near");
+    tab.state({ chosen: { ...STATE.chosen, judge: "by field" } });
+    expect(judge.value).toBe("by field");
+    expect([...judge.options].map(({ value }) => value)).toEqual(["exact", "contains", "by field"]);
+  });
+});
+
+describe("the field", () => {
+  it("is one of those with a name, or all: texts beside structured answers are no third", async () => {
+    const fields = [null, "event", "player"].map((name) => ({
+      name,
+      title: name ?? "answer",
+      choices: [],
+    }));
+    tab.state({ fields });
+    const field = find<HTMLSelectElement>("[aria-label=Field]");
+    const chosen = () => field.options[field.selectedIndex]?.text;
+    expect(chosen()).toBe("All fields");
+    expect([...field.options].map(({ text }) => text)).toEqual(["All fields", "event", "player"]);
+    field.selectedIndex = 2;
+    field.dispatchEvent(new Event("change"));
+    expect(tab.asked("choose").changes).toEqual({ field: "player" });
+    await tab.answer("choose");
+    tab.state({ fields, chosen: { ...STATE.chosen, field: "event" } });
+    expect(chosen()).toBe("event");
+  });
+});
+
 describe("the grid", () => {
   it("has an element for the rows in view alone, and asks for these", () => {
     tab.samples(...Array.from({ length: 5000 }, (_, i) => i));
@@ -213,6 +245,19 @@ describe("the grid", () => {
     ]);
   });
 
+  it("keeps the focus in its head, in a host's shadow root too", () => {
+    const host = document.createElement("div");
+    document.body.append(host);
+    host.attachShadow({ mode: "open" }).append(tab.page.view.root);
+    const head = () => all(".ov-tune-column")[1];
+    head()?.focus();
+    const before = head();
+    tab.state({ labelled: 9, versions: STATE.versions.map((one) => ({ ...one, best: false })) });
+    expect(head()).not.toBe(before);
+    expect(host.shadowRoot?.activeElement).toBe(head());
+    host.remove();
+  });
+
   it("selects the sample and the version that are clicked", () => {
     filled();
     (rows()[3] as HTMLElement).querySelector<HTMLElement>("[data-version='1']")?.click();
@@ -281,7 +326,8 @@ describe("keys", () => {
       { name: "player", title: "player", choices: [] },
     ];
     tab.state({ fields });
-    expect(tab.press("1").defaultPrevented).toBe(false); // all fields: which one?
+    tab.press("1"); // all fields: which one?
+    expect(tab.count("expect")).toBe(0);
     tab.state({ fields, chosen: { ...STATE.chosen, field: "event" } });
     tab.press("2");
     expect(tab.asked("expect")).toMatchObject({ field: "event", value: "null", typed: false });
@@ -329,6 +375,23 @@ describe("keys", () => {
     expect(tab.asked("choose").changes).toEqual({ first: 0, last: 1 });
   });
 
+  it("are not the host's where they mean nothing now: it would edit cells by them", () => {
+    const prevented = (keys: string) => [...keys].filter((key) => tab.press(key).defaultPrevented);
+    expect(prevented("rwuev19")).toEqual([..."rwuev19"]); // one text: no closed values
+    tab.page.session.connection = "silent";
+    expect(prevented("rwuev19")).toEqual([..."rwuev19"]);
+    expect(tab.press("x").defaultPrevented).toBe(false);
+    expect(tab.count("mark")).toBe(2);
+  });
+
+  it("pick once for each press", () => {
+    const fields = [{ name: "event", title: "event", choices: ['"DUNK"'] }];
+    tab.state({ fields, chosen: { ...STATE.chosen, only: ["unlabelled"] } });
+    tab.press("1");
+    tab.press("1", { repeat: true }); // on the sample that came in its place
+    expect(tab.count("expect")).toBe(1);
+  });
+
   it("are the host's while another tab is shown, and where one writes", () => {
     const area = find<HTMLTextAreaElement>("textarea");
     expect(tab.press("r", {}, area).defaultPrevented).toBe(false);
@@ -342,6 +405,9 @@ describe("keys", () => {
   it("hand the selection on where a labelled sample goes from the grid", async () => {
     tab.state({ chosen: { ...STATE.chosen, only: ["unlabelled"] } });
     tab.page.session.select(2);
+    tab.press("r");
+    await tab.answer("mark", "there is no answer");
+    expect(tab.page.session.selected).toBe(2);
     tab.press("r");
     await tab.answer("mark");
     expect(tab.page.session.selected).toBe(3);
@@ -389,6 +455,20 @@ describe("the draft", () => {
     await tab.answer("try");
     expect(area().value).toBe("Any two words");
     expect(button("Try on last").disabled).toBe(false);
+  });
+
+  it("keeps what is typed while it is on its way", async () => {
+    type("Any two words");
+    button("Try on last").click();
+    type("Any two words, in capitals");
+    await tab.answer("try");
+    const tried = { version: 3, text: "Any two words", model: "local/read", at: 3 };
+    const rest = { output_schema: null, max_output_tokens: null };
+    const { prompts } = tab.page.session;
+    tab.page.say({ kind: "prompts", prompts: [...prompts, { ...tried, ...rest }] });
+    tab.state({ version: 3 });
+    expect(area().value).toBe("Any two words, in capitals");
+    expect(line()).toContain("draft");
   });
 
   it("is tried on the selected sample alone", () => {
@@ -449,6 +529,7 @@ describe("the draft", () => {
     tab.state({ backfills: [{ ...backfill, active: false, status }] });
     expect(find("progress").hidden).toBe(true);
     expect(find(".ov-tune-backfills").textContent).toContain("by its user");
+    expect(tab.page.spoken).toEqual([`v2 ${status}`]);
     button("Resume").click();
     expect(tab.asked("resume").number).toBe(3);
   });
@@ -495,6 +576,17 @@ describe("a stretch of the timeline", () => {
     point("pointermove", 52);
     point("pointerup", 52);
     expect(tab.count("choose")).toBe(0);
+  });
+
+  it("of an earlier run is not on the timeline of this one", () => {
+    tab.state({ chosen: { ...STATE.chosen, first: 4, last: 8 } });
+    expect(find(".ov-tune-band").hidden).toBe(false);
+    tab.page.status({ run_start: 10 });
+    tab.page.view.track.moved();
+    expect(find(".ov-tune-band").hidden).toBe(true);
+    tab.state({ chosen: { ...STATE.chosen, first: 4, last: 12 } });
+    expect(find(".ov-tune-band").hidden).toBe(false);
+    expect(find(".ov-tune-band").style.left).toBe("47px"); // from sample 10 on
   });
 
   it("is shown where the timeline is", () => {

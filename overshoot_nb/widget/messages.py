@@ -273,8 +273,9 @@ class Control(TypedDict):
 
 
 class Changes(TypedDict, total=False):
-    """New values; those left out stay."""
+    """New values; those left out stay. ``version`` is all that one asks."""
 
+    version: int
     prompt: str
     mode: Mode
     model: str

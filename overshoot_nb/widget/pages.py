@@ -106,6 +106,12 @@ class Pages:
             self._forget()
             return page in self._pages
 
+    def seen(self, page: str) -> bool:
+        """Whether this page is there and can be seen."""
+        with self._lock:
+            known = self._pages.get(page)
+            return known is not None and known.visible
+
     @property
     def watched(self) -> bool:
         """Whether a page is there that can be seen."""

@@ -15,6 +15,7 @@ from .pages import GONE_SECONDS
 from .rows import fits, row_of
 
 if TYPE_CHECKING:
+    from overshoot_nb.prompts import PromptVersion
     from overshoot_nb.stream import Stream
     from overshoot_nb.types import StreamInferenceResult
 
@@ -62,7 +63,7 @@ class Reporter:
         self._traits_pending = False
         self._watching = False
         self._rows_sent = 0
-        self._prompts_sent = 0
+        self._newest_prompt: PromptVersion | None = None
         self._status_sent: dict[str, Any] = {}
         self._journal.watch(self.touched)
 
@@ -158,8 +159,10 @@ class Reporter:
                 self.send_matches(page, query, found, append=True)
 
     def _send_prompts(self) -> None:
-        if len(self._stream.prompts) != self._prompts_sent:
-            self._prompts_sent = len(self._stream.prompts)
+        newest = list(self._stream.prompts)[-1]
+        # Not by their number: one that was refused leaves its own to the next.
+        if newest is not self._newest_prompt:
+            self._newest_prompt = newest
             self._link.send({"kind": "prompts", "prompts": prompts_of(self._stream)})
 
     def _send_traits(self) -> None:

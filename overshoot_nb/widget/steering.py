@@ -69,6 +69,7 @@ class Steering:
             case "beat":
                 page, visible = str(message["page"]), bool(message["visible"])
                 if pages.beat(page, visible=visible):
+                    self._tuning.beat()
                     reporter.send_status(always=True)
                     reporter.follow()
                 elif visible:  # it slept for so long that it was forgotten
@@ -142,8 +143,10 @@ class Steering:
         await actions[action]()
 
     async def _update(self, given: dict[str, Any], restart: bool) -> None:
+        if (number := given.get("version")) is not None:
+            given = self._asked_by(int(number))
         changes = cast("StreamChanges", dict(given))
-        if (text := given.get("output_schema")) is not None:
+        if isinstance(text := given.get("output_schema"), str):
             changes["output_schema"] = await _schema(text)
         stream = self._stream
         if restart:
@@ -167,6 +170,15 @@ class Steering:
                 "Restart it with the new values: the rows stay.",
             )
         await stream.update(**changes)
+
+    def _asked_by(self, number: int) -> dict[str, Any]:
+        """The settings that a prompt version asks otherwise than the stream does."""
+        settings = self._stream.settings
+        try:
+            asked = self._stream.prompts[number].parameters
+        except LookupError as error:
+            raise ValidationError(str(error)) from None
+        return {name: value for name, value in asked.items() if value != getattr(settings, name)}
 
     async def _check(self, text: str) -> None:
         await _schema(text)

@@ -41,6 +41,8 @@ class TuningChoice:
         self._judge: Judges = None
         #: Grows with every change.
         self.changes = 0
+        #: Grows with every judge: two may look the same, and even be in the same place of memory.
+        self.judges = 0
 
     @property
     def version(self) -> int | None:
@@ -133,6 +135,7 @@ class TuningChoice:
     @judge.setter
     def judge(self, judge: Judges) -> None:
         self._judge = judge
+        self.judges += 1
         self._touch()
 
     def follow_newest(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.tuning.fields import field_name
+from overshoot_nb.tuning.fields import field_names
 from overshoot_nb.tuning.prompt_diff import Kind
 
 from . import tuning_messages as messages
@@ -31,28 +31,31 @@ CHANGE_CUT = 400
 def versions_of(
     stream: Stream, view: TuningView, standing: Standing
 ) -> list[messages.TunedVersion]:
-    """The newest versions and those that are shown, newest first."""
-    known = list(stream.prompts)
+    """The newest versions, those that are shown and the one in force, newest first."""
+    known, current = list(stream.prompts), stream.prompts.current
     return [
         {
             "version": version.version,
             "note": version.note,
             "parent": version.parent,
             "temperature": version.temperature,
-            "in_force": version is stream.prompts.current,
+            "in_force": version is current,
             "answers": view.answers.get(version.version, 0),
             "score": standing.scores.get(version.version),
             "best": version.version in standing.best,
         }
         for version in reversed(known)
-        if version.version > len(known) - VERSIONS or version.version in view.columns
+        if version.version > len(known) - VERSIONS
+        or version.version in view.columns
+        or version is current
     ]
 
 
 def fields_of(view: TuningView) -> list[messages.Field]:
     """The fields that can be chosen."""
+    titles = field_names(view.fields)
     return [
-        {"name": field, "title": field_name(field), "choices": [_json(value) for value in choices]}
+        {"name": field, "title": titles[field], "choices": [_json(value) for value in choices]}
         for field, choices in view.fields.items()
     ]
 

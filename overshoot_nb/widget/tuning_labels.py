@@ -92,6 +92,7 @@ class PageLabels:
         step = self._steps.pop()
         labels = self._stream.labels
         if _meaning(labels.of(step.sample)) != _meaning(step.after):
+            self._stream._life.journal.touch()  # another step is the last now
             raise ValidationError(
                 f"sample {step.sample} was labelled otherwise since, so that stays"
             )

@@ -1,7 +1,7 @@
 """What happens to labels, versions and backfills becomes messages to the Tune tab.
 
 Whatever takes time (scores, above all) is worked out on a thread: it holds up no stream. Nothing is
-worked out while no page shows the tab.
+worked out while no page that can be seen shows the tab.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class TuningReporter:
         self._open: set[tuple[str, str]] = set()  # pages and their views
         self._lock = threading.Lock()
         self._due = False
+        self._unseen = False
         self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._counts = AnswerCounts(stream)
@@ -117,6 +118,11 @@ class TuningReporter:
         """A view shows it no more."""
         self._open.discard((page, view))
 
+    def beat(self) -> None:
+        """A page is still there; one that could not be seen is told what it missed."""
+        if self._unseen:
+            self.touched()
+
     # ---- reports ----
 
     def _arrange(self) -> None:
@@ -131,7 +137,8 @@ class TuningReporter:
         self._due = False  # first: what changes from here on is of the next report
         # Some pages go without a word. One that only slept says hello again.
         self._open = {view for view in self._open if self._pages.known(view[0])}
-        if self._open:
+        self._unseen = not any(self._pages.seen(page) for page, _ in self._open)
+        if not self._unseen:
             self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -180,7 +187,7 @@ class TuningReporter:
             view.baseline,
             view.columns,
             view.field,
-            repr(self._choice.judge),
+            self._choice.judges,
         )
 
     def _send(self, report: _Report) -> None:
@@ -235,12 +242,16 @@ class TuningReporter:
 
     # ---- what pages ask for ----
 
-    def send_rows(self, samples: list[int]) -> None:
+    async def send_rows(self, samples: list[int]) -> None:
         """Rows of the grid, as of the last report."""
-        if (report := self._report) is not None:
-            rows = grid_rows(self._stream, report.view, report.standing, samples)
-            self.say({"kind": "cells", "revision": self._revision, "rows": rows})
+        report, revision = self._report, self._revision
+        if report is not None:
+            # On a thread: answers may be long.
+            rows = await asyncio.to_thread(
+                grid_rows, self._stream, report.view, report.standing, samples
+            )
+            self.say({"kind": "cells", "revision": revision, "rows": rows})
 
-    def say(self, message: messages.FromTuning, *buffers: bytes) -> None:
-        """Send a message to the Tune tab of every page."""
-        self._link.send({"kind": "tuned", "page": "", "message": message}, *buffers)
+    def say(self, message: messages.FromTuning, *buffers: bytes, page: str = "") -> None:
+        """Send a message to the Tune tab of a page; "" is every page."""
+        self._link.send({"kind": "tuned", "page": page, "message": message}, *buffers)

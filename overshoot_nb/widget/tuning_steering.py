@@ -52,6 +52,10 @@ class TuningSteering:
         """Say no more."""
         self._reporter.close()
 
+    def beat(self) -> None:
+        """A page is still there; maybe it can be seen again."""
+        self._reporter.beat()
+
     async def act(self, page: str, message: Message) -> None:
         """Do what a page asks for.
 
@@ -67,13 +71,13 @@ class TuningSteering:
         reporter, labels = self._reporter, self._labels
         match message["kind"]:
             case "want_script":
-                await self._send_script()
+                await self._send_script(page)
             case "open":
                 reporter.opened(page, str(message["view"]))
             case "close":
                 reporter.closed(page, str(message["view"]))
             case "want_cells":
-                reporter.send_rows([int(sample) for sample in message["samples"][:MOST_ROWS]])
+                await reporter.send_rows([int(sample) for sample in message["samples"][:MOST_ROWS]])
             case "want_thumbs":
                 await self._send_thumbs([int(s) for s in message["samples"][:MOST_THUMBS]])
             case "choose":
@@ -105,7 +109,8 @@ class TuningSteering:
             case "want_code":
                 asked = self._stream.prompts[int(message["version"])]
                 code = asked.as_code()
-                reporter.say({"kind": "code", "version": asked.version, "code": code})
+                # To this page alone: the others' clipboards are not ours.
+                reporter.say({"kind": "code", "version": asked.version, "code": code}, page=page)
 
     def _choose(self, changes: Message) -> None:
         choice = self.choice
@@ -150,7 +155,7 @@ class TuningSteering:
             raise ValidationError("no sample has a row yet: wait for the first answer")
         return samples
 
-    async def _send_script(self) -> None:
+    async def _send_script(self, page: str) -> None:
         try:
             script = await asyncio.to_thread(TUNE_TAB.read_bytes)
         except OSError as error:
@@ -158,7 +163,7 @@ class TuningSteering:
                 "the Tune tab's front end was not built: install Node.js 20 or newer, then run "
                 f"`pip install -e .` again ({error})"
             ) from None
-        self._reporter.say({"kind": "script"}, script)
+        self._reporter.say({"kind": "script"}, script, page=page)
 
     async def _send_thumbs(self, samples: list[int]) -> None:
         frames = self._stream.frames

@@ -32,11 +32,14 @@ function line(tuning: Tuning, number: number) {
   const bar = h("progress", { max: 1 });
   const cancel = button("Cancel", () => void tuning.ask({ kind: "cancel", number }), "ov-link");
   const resume = button("Resume", () => void tuning.ask({ kind: "resume", number }), "ov-link");
+  let running = false;
   const el = div({ role: "listitem" }, name, bar, words, cancel, resume);
   return {
     el,
     show(state: BackfillState) {
       const { version, done, total, errors, cached, missing, remaining, active } = state;
+      if (running && !active) tuning.view.announce(`v${version} ${state.status}`);
+      running = active;
       setText(name, `v${version}`);
       bar.max = Math.max(1, total);
       bar.value = done;

@@ -3,6 +3,7 @@
 import { button, div, fill, h, setAttr, setText, span } from "../dom";
 import { copyText } from "../clipboard";
 import { isActive } from "../in_force";
+import { Later } from "../later";
 import { plain } from "./labels";
 import type { Diff, Segment } from "./messages";
 import type { Tuning } from "./tuning";
@@ -40,6 +41,7 @@ export function comparison(tuning: Tuning): HTMLElement {
     if (ok) view.announce(`v${version} is in force`);
     render();
   };
+  const rest = new Later(signal);
   const copied = async () => {
     const version = tuning.state?.version;
     if (version !== undefined) await tuning.ask({ kind: "want_code", version });
@@ -50,10 +52,11 @@ export function comparison(tuning: Tuning): HTMLElement {
         done ? `The code of v${version} was copied` : "This page may not write to the clipboard",
       );
       setText(copy, done ? "Copied" : "Cannot copy");
-      setTimeout(() => setText(copy, "Copy as code"), 1500);
+      rest.set(1500, () => setText(copy, "Copy as code"));
     });
   });
 
+  let offered = "";
   const render = () => {
     const { state } = tuning;
     if (state === null) return;
@@ -77,7 +80,8 @@ export function comparison(tuning: Tuning): HTMLElement {
     const names = state.judges.includes(state.chosen.judge)
       ? state.judges
       : [...state.judges, state.chosen.judge];
-    if (judge.options.length !== names.length) {
+    if (names.join("\n") !== offered) {
+      offered = names.join("\n");
       fill(judge, ...names.map((name) => h("option", { text: words(name), value: name })));
     }
     judge.value = state.chosen.judge;

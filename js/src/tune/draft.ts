@@ -128,12 +128,13 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     render();
     const { chosen } = tuning.state ?? {};
     const known = session.prompts.find(({ version }) => version === from);
-    const warm = draft.temperature.trim();
+    const asked = draft; // one may type on meanwhile
+    const warm = asked.temperature.trim();
     const outcome = await session.tune({
       kind: "try",
-      prompt: draft.text,
-      model: draft.model,
-      output_schema: draft.schema.trim() || null,
+      prompt: asked.text,
+      model: asked.model,
+      output_schema: asked.schema.trim() || null,
       max_output_tokens: known?.max_output_tokens ?? null,
       temperature: warm === "" ? null : Number(warm),
       note: note.value,
@@ -144,7 +145,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
     if (outcome.ok) {
       note.value = "";
       // It is a version now, and will be the chosen one: the draft goes on from there.
-      base = draft;
+      base = asked;
       from = tuning.state?.version ?? 0;
     } else refused = inWords(outcome.problem);
     render();

@@ -3,7 +3,7 @@
  * so that new samples below move nothing.
  */
 
-import { button, div, h, setAttr, setText, span, uniqueId } from "../dom";
+import { button, div, focused, h, setAttr, setText, span, uniqueId } from "../dom";
 import { clamp, clock, plural } from "../format";
 import { Later, onFrame, watched } from "../later";
 import { drawStill } from "../still";
@@ -61,7 +61,7 @@ export function grid(tuning: Tuning): HTMLElement {
     const shown = JSON.stringify([now, state.version, state.baseline]);
     if (shown === headed) return;
     headed = shown;
-    const focus = heads.contains(document.activeElement);
+    const focus = heads.contains(focused(heads));
     heads.replaceChildren(
       headOf("Sample"),
       headOf("Expected"),
@@ -290,17 +290,18 @@ function filters(tuning: Tuning): HTMLElement {
     "Only samples where one of the two versions is right and the other wrong",
   ];
   toggles.forEach(({ el }, i) => (el.title = titles[i] ?? ""));
+  // Where some answers are text and some have fields, the text is shown with all fields.
+  const named = () => tuning.state?.fields.filter(({ name }) => name !== null) ?? [];
   const field = h("select", {
     class: "ov-field",
     "aria-label": "Field",
     on: {
       change: () => {
-        const { fields = [] } = tuning.state ?? {};
-        void tuning.choose({ field: fields[field.selectedIndex - 1]?.name ?? null });
+        void tuning.choose({ field: named()[field.selectedIndex - 1]?.name ?? null });
       },
     },
   });
-  const tally = span({ class: "ov-label ov-tally", role: "status" });
+  const tally = span("ov-label ov-tally");
   let offered = "";
   const render = () => {
     const { state, samples } = tuning;
@@ -308,13 +309,13 @@ function filters(tuning: Tuning): HTMLElement {
     for (const { name, el } of toggles) {
       setAttr(el, "aria-pressed", String(state.chosen.only.includes(name)));
     }
-    const names = state.fields.map(({ title }) => title);
-    field.hidden = names.length < 2;
+    const names = named().map(({ title }) => title);
+    field.hidden = state.fields.length < 2;
     if (names.join("\n") !== offered) {
       offered = names.join("\n");
       field.replaceChildren(...["All fields", ...names].map((text) => h("option", { text })));
     }
-    field.selectedIndex = 1 + state.fields.findIndex(({ name }) => name === state.chosen.field);
+    field.selectedIndex = 1 + named().findIndex(({ name }) => name === state.chosen.field);
     const few = state.chosen.only.length > 0 || state.chosen.first !== null;
     const of = few ? ` of ${plural(state.answered, "sample")}` : "";
     setText(

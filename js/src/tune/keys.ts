@@ -29,11 +29,14 @@ export function listenToLabelKeys(tuning: Tuning, shown: () => boolean, write: (
   );
 }
 
-/** Does what a key means. False: it means nothing here, now. */
+/** Keys that are the tab's, also while they mean nothing: a notebook would edit its cells by them. */
+const OWN = /^[rwuev1-9]$/;
+
+/** Does what a key means. False: it is none of the tab's. */
 function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: () => void): boolean {
   const { view, state } = tuning;
-  if (!view.session.connected || state === null) return false;
   const key = event.key.toLowerCase();
+  if (!view.session.connected || state === null) return OWN.test(key);
   switch (key) {
     case "arrowleft":
     case "arrowup":
@@ -60,9 +63,11 @@ function press(tuning: Tuning, event: KeyboardEvent, undoing: boolean, write: ()
       write();
       return true;
     case "v":
-      return cycle(tuning, event.shiftKey ? -1 : 1);
+      cycle(tuning, event.shiftKey ? -1 : 1);
+      return true;
     default:
-      return /^[1-9]$/.test(key) && pick(tuning, Number(key));
+      if (OWN.test(key) && !event.repeat) pick(tuning, Number(key));
+      return OWN.test(key);
   }
 }
 
@@ -80,10 +85,9 @@ function extend(tuning: Tuning, by: 1 | -1): boolean {
 }
 
 /** Chooses the next version of the grid. */
-function cycle(tuning: Tuning, by: number): boolean {
+function cycle(tuning: Tuning, by: number): void {
   const { columns, version } = tuning.state as TuneState;
-  if (columns.length < 2) return false;
+  if (columns.length < 2) return;
   const place = columns.indexOf(version) + by + columns.length;
   void tuning.choose({ version: columns[place % columns.length] as number });
-  return true;
 }

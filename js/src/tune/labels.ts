@@ -2,6 +2,7 @@
 
 import { clamp } from "../format";
 import { describe, stepSample } from "../samples";
+import type { Outcome } from "../session";
 import type { GridRow } from "./messages";
 import type { Tuning } from "./tuning";
 
@@ -92,12 +93,10 @@ export async function expected(tuning: Tuning, value: string, typed: boolean): P
   return ok;
 }
 
-/** Picks a closed value by its number, from 1. False: there is no such value. */
-export function pick(tuning: Tuning, number: number): boolean {
+/** Picks a closed value by its number, from 1; nothing where there is no such value. */
+export function pick(tuning: Tuning, number: number): void {
   const value = tuning.field?.choices[number - 1];
-  if (value === undefined) return false;
-  void expected(tuning, value, false);
-  return true;
+  if (value !== undefined) void expected(tuning, value, false);
 }
 
 export async function undo(tuning: Tuning): Promise<void> {
@@ -108,13 +107,16 @@ export async function undo(tuning: Tuning): Promise<void> {
 }
 
 /** A sample that goes from the grid by being labelled hands the selection on to the next. */
-async function labelled<T>(tuning: Tuning, sample: number, act: () => Promise<T>): Promise<T> {
+async function labelled(
+  tuning: Tuning,
+  sample: number,
+  act: () => Promise<Outcome>,
+): Promise<Outcome> {
   const { view, samples, state } = tuning;
   const next = samples[placeOf(samples, sample) + 1];
   const outcome = await act();
-  if (state?.chosen.only.includes("unlabelled") && view.session.selected === sample) {
-    if (next !== undefined) view.session.select(next);
-  }
+  const goes = outcome.ok && state?.chosen.only.includes("unlabelled");
+  if (goes && next !== undefined && view.session.selected === sample) view.session.select(next);
   return outcome;
 }
 

@@ -35,10 +35,12 @@ export function stretchOn(tuning: Tuning, shown: () => boolean): { render(): voi
   };
   const render = () => {
     const { first = null, last = null } = tuning.state?.chosen ?? {};
-    const { times } = session.timeline;
+    const { times, runStart } = session.timeline;
     const [from, to] = dragged ?? [first, last];
-    const start = from === null ? undefined : times[from];
-    const end = to === null ? undefined : times[to];
+    // The timeline is of this run alone: each begins at zero.
+    const earlier = to === null || to < runStart;
+    const start = from === null ? undefined : times[Math.max(from, runStart)];
+    const end = earlier ? undefined : times[to];
     band.hidden = !shown() || track.domain === null || start === undefined || end === undefined;
     if (band.hidden || track.domain === null) return;
     const left = timeToX(start as number, track.domain, el.clientWidth);
