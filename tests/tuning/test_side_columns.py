@@ -154,7 +154,8 @@ def test_columns_belong_to_the_frame_whatever_their_type(samples):
     add_side_columns(edited, later)
     for name in edited.columns[edited.columns.str.startswith("v2")]:
         edited[name].array[0] = edited[name].array[1]
-        edited.loc["a", name] = edited.loc["b", name]
+        if name != "v2.out.tags":  # pandas 2 takes a list for several values
+            edited.loc["a", name] = edited.loc["b", name]
     add_side_columns(kept, later)
     assert kept["v2.out.n"].dropna().tolist() == [sample for sample in samples if sample < 3]
     assert kept["v2.out.tags"]["a"] == ["a", "b"]
