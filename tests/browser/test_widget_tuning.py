@@ -272,6 +272,38 @@ def test_a_reload_keeps_all_and_a_notebook_without_a_kernel_says_what_it_needs(l
     expect(panel.bench.get_by_role("button", name="Apply v1")).to_be_disabled()
 
 
+def test_the_focus_stays_where_a_button_goes(lab):
+    """Keys go on to be the tab's when what was pressed is hidden, or cannot be pressed now."""
+    notebook, panel = running(lab)
+    within = "() => document.activeElement.closest('.ov') !== null"
+
+    panel.draft.fill("Read the banner: any two words")
+    panel.root.get_by_role("button", name="Try on last").focus()
+    panel.press("Enter")
+    expect(panel.root.get_by_text(DONE)).to_be_visible(timeout=60_000)
+    assert notebook.js(within)
+    panel.press("ArrowLeft", "r")
+    expect(panel.tally).to_contain_text("1 labelled")
+
+    panel.card.get_by_role("button", name="Forget what is expected").click()
+    expect(panel.tally).to_contain_text("0 labelled")
+    panel.press("r")
+    expect(panel.tally).to_contain_text("1 labelled")
+    for _ in range(3):
+        panel.card.get_by_role("button", name="Undo").click()
+        notebook.page.wait_for_timeout(600)
+    expect(panel.card.get_by_role("button", name="Undo")).to_be_hidden()
+    panel.press("w")
+    expect(panel.tally).to_contain_text("1 labelled")
+
+    panel.bench.get_by_role("button", name="Apply v2").focus()
+    panel.press("Enter")
+    expect(panel.version(2)).to_contain_text("in force")
+    assert notebook.js(within)
+    panel.press("u")
+    expect(panel.tally).to_contain_text("0 labelled")
+
+
 def test_how_it_looks(lab):
     notebook, panel = running(lab)
     panel.root.get_by_label("Temperature").evaluate("el => { el.closest('details').open = true }")
@@ -290,6 +322,15 @@ def test_how_it_looks(lab):
         "el => getComputedStyle(el, '::before').content"
     )
     assert sign == '"- "'  # not told by colour alone
+    # What changed fills the place under few versions.
+    tops = {
+        name: panel.bench.locator(f".ov-tune-{name}").bounding_box()
+        for name in ("versions", "changed", "comparison")
+    }
+    below = tops["versions"]["y"] + tops["versions"]["height"]
+    assert abs(tops["changed"]["y"] - below) <= 1
+    assert tops["changed"]["height"] > 80
+    assert tops["comparison"]["y"] == tops["versions"]["y"]
     for width, height in ((1280, 1500), (1000, 1700), (620, 2300)):
         notebook.page.set_viewport_size({"width": width, "height": height})
         notebook.page.wait_for_timeout(700)

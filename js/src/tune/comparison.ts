@@ -8,17 +8,21 @@ import { plain } from "./labels";
 import type { Diff, Segment } from "./messages";
 import type { Tuning } from "./tuning";
 
-export function comparison(tuning: Tuning): HTMLElement {
+/** Returns what changed, and what that came to. */
+export function comparison(tuning: Tuning): [HTMLElement, HTMLElement] {
   const { view } = tuning;
   const { session, signal } = view;
   const title = h("strong");
   const flips = span("ov-tune-flips");
   const verdict = h("p", { class: "ov-tune-verdict", role: "status" });
-  const diff = div({ class: "ov-tune-diff", dir: "auto", tabindex: 0, role: "group" });
-  setAttr(diff, "aria-label", "What changed");
-  const schema = div({ class: "ov-tune-schema", dir: "ltr", tabindex: 0, role: "group" });
-  setAttr(schema, "aria-label", "What changed in the schema");
+  const diff = div({ class: "ov-tune-diff", dir: "auto" });
+  const schema = div({ class: "ov-tune-schema", dir: "ltr" });
   const changes = h("ul", { class: "ov-tune-changes" });
+  const pair = span("ov-label");
+  const changed = div("ov-tune-changed", pair, diff, changes, schema);
+  setAttr(changed, "role", "group");
+  setAttr(changed, "aria-label", "What changed");
+  changed.tabIndex = 0; // keys scroll it
   const apply = button("", () => void applied(), "ov-button");
   const copy = button("Copy as code", () => void copied());
   const why = span("ov-label");
@@ -87,17 +91,18 @@ export function comparison(tuning: Tuning): HTMLElement {
     judge.value = state.chosen.judge;
   };
   tuning.on("state", render);
-  tuning.on("diff", (news) => showDiff(news, diff, schema, changes));
+  tuning.on("diff", (news) => {
+    setText(pair, news.old === news.new ? `v${news.new}` : `v${news.old} → v${news.new}`);
+    showDiff(news, diff, schema, changes);
+  });
   session.on(["status", "connection"], render, signal);
-  return div(
+  const outcome = div(
     "ov-tune-comparison",
     div("ov-tune-about", title, flips, h("label", "ov-label", "right when ", judge)),
     verdict,
-    diff,
-    changes,
-    schema,
     div("ov-tune-acts", why, copy, apply),
   );
+  return [changed, outcome];
 }
 
 /** "number_within" as words. */

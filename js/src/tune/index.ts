@@ -6,6 +6,7 @@ import type { FillTune } from "../tune_tab";
 import { card } from "./card";
 import { comparison } from "./comparison";
 import { draftEditor } from "./draft";
+import { keepFocus } from "./focus";
 import { grid } from "./grid";
 import { listenToLabelKeys } from "./keys";
 import { stretchOn } from "./stretch";
@@ -21,7 +22,7 @@ const fillTune: FillTune = (view, body, below) => {
   const bench = h(
     "section",
     { class: "ov-tune", "aria-label": "Tune the prompt" },
-    div("ov-tune-top", versionTable(tuning), comparison(tuning)),
+    div("ov-tune-top", versionTable(tuning), ...comparison(tuning)),
     div("ov-tune-work", grid(tuning), label.el),
   );
   const style = h("style", { text: styles });
@@ -30,6 +31,7 @@ const fillTune: FillTune = (view, body, below) => {
   body.append(draftEditor(tuning));
   below.append(bench);
   const stretch = stretchOn(tuning, () => shown);
+  keepFocus(view, () => shown);
   listenToLabelKeys(tuning, () => shown, label.write);
   return (now) => {
     if (now !== shown) tuning.show(now);
