@@ -115,6 +115,7 @@ class PromptHistory:
         self._current = first
         self._run = run
         self._lock = threading.Lock()
+        self._sought: set[int] = set()  # numbers that somebody found rather than made
 
     @property
     def current(self) -> PromptVersion:
@@ -135,6 +136,7 @@ class PromptHistory:
             wanted = replace(self._current, **asked)
             for known in self._versions:
                 if _same_question(known, wanted):
+                    self._sought.add(known.version)
                     return known
             new = replace(
                 wanted,
@@ -153,9 +155,10 @@ class PromptHistory:
             self._current = version
 
     def discard(self, version: PromptVersion) -> None:
-        """Forget the newest version, which was refused; nothing where there is a newer one."""
+        """Forget a version that was refused, where it is the newest and nobody else asks it."""
         with self._lock:
-            if self._versions[-1] is version and version is not self._current:
+            used = version is self._current or version.version in self._sought
+            if self._versions[-1] is version and not used:
                 self._versions.pop()
 
     def diff(self, old: int, new: int) -> PromptDiff:

@@ -24,6 +24,8 @@ logger = logging.getLogger("overshoot_nb")
 
 #: A kernel that shuts down kills its process about 2.5 s after it was asked to.
 EXIT_SECONDS = 1.0
+#: How often a loop is woken that awaits something of the runtime's.
+WAKE_SECONDS = 0.1
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
@@ -87,10 +89,20 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
     async def call(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Await ``coro``, which runs on the runtime's loop, from any loop."""
+        """Await ``coro``, which runs on the runtime's loop, from any loop; cancelled along with it.
+
+        A kernel cancels an interrupted cell from a signal handler, which its loop sees only when
+        it wakes: it is woken now and then.
+        """
         if self.in_loop():
             return await coro
-        return await asyncio.wrap_future(self.submit(coro))
+        outcome = asyncio.wrap_future(self.submit(coro))
+        try:
+            while not outcome.done():
+                await asyncio.wait([outcome], timeout=WAKE_SECONDS)
+        finally:
+            outcome.cancel()
+        return outcome.result()
 
     def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Block until ``coro`` is done, also where a loop is running (a notebook cell).

@@ -75,6 +75,18 @@ def test_interrupting_analyze_keeps_what_came(kernel):
     assert "KeyboardInterrupt" not in shown
 
 
+@pytest.mark.skipif(os.name == "nt", reason="interrupts by signal")
+def test_interrupting_a_cell_that_awaits_a_stream_ends_the_cell_and_not_the_stream(kernel):
+    kernel.run(CREATE)
+    interrupt = threading.Timer(1.0, kernel.interrupt)
+    interrupt.start()
+    shown = kernel.run("await stream.wait()")
+    interrupt.join()
+    assert "Cancelled" in shown or "Interrupt" in shown
+    assert kernel.run("stream.is_active") == "True"
+    kernel.run("await stream.close()")
+
+
 def test_a_stream_shows_itself_as_html_and_its_frames_as_pictures(kernel):
     kernel.run(CREATE)
     kernel.until("len(stream.df) > 0")

@@ -44,6 +44,14 @@ def test_a_refused_version_gives_its_number_back():
     assert prompts.version_of(text="Look").version == 2
 
 
+def test_a_refused_version_that_is_also_asked_about_the_past_stays():
+    prompts = history()
+    tried = prompts.version_of(text="Count")
+    assert prompts.version_of(text="Count") is tried
+    prompts.discard(tried)
+    assert prompts[2] is tried
+
+
 def test_schemas_that_differ_in_order_or_in_kind_of_value_are_two_questions():
     def schema(*names: str, const: object = 1) -> dict:
         return {"type": "object", "properties": {name: {"const": const} for name in names}}

@@ -10,7 +10,6 @@
     answer_cache          identical requests are asked once
     asking_many           many questions, a few at a time
     budget                when to stop asking
-    waiting               a cell that waits for answers, and can be interrupted
     backfill              one version over many samples, while the stream goes on
     backfill_plan         which samples, which column, whom to ask
     backfill_work         asking, until all is answered or nothing more will be

@@ -33,7 +33,6 @@ from .backfill_work import BackfillWork, let_go_of_locals, work_for
 from .budget import Account, Budget, check_budget
 from .run import Run
 from .tally import Tally
-from .waiting import wait_in_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +196,7 @@ class Backfill:
     async def _wait(self) -> Backfill:
         self._waiters += 1
         try:
-            await wait_in_cell(self._over.wait())
+            await self._runtime.call(self._wait_over())
         except BaseException:
             self.cancel("interrupted")
             raise
@@ -207,6 +206,9 @@ class Backfill:
             # It would grow by the frames of everybody who awaits, with all that is in them.
             raise self.error.with_traceback(None)
         return self
+
+    async def _wait_over(self) -> None:
+        await self._over.wait()
 
     # ---- steering ----
 

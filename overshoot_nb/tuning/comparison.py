@@ -14,6 +14,7 @@ from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import GatewayService, Service
 from overshoot_nb.validation import check_whole
 
@@ -28,7 +29,6 @@ from .gaps import Gaps
 from .labels import MISSING, Labels
 from .pictures import run_behind, subject_of
 from .run import Run
-from .waiting import wait_in_cell
 
 __all__ = ["Candidate", "Comparison", "compare"]
 
@@ -146,7 +146,7 @@ async def compare(
         known = cache and run is not None and _same_server(run, service)
         bar = ProgressBar("compare", work.total) if progress else None
         asking = _carry_out(work, Account(budget), max_in_flight, known, bar)
-        stopped = await wait_in_cell(asking)
+        stopped = await get_runtime().call(asking)
     # Making pictures small takes a while, too.
     return await asyncio.to_thread(Comparison, candidates, work, known_labels, judge, stopped)
 
