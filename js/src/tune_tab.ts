@@ -29,9 +29,8 @@ async function load(session: Session): Promise<FillTune> {
   heard.abort();
   if (!outcome.ok) throw outcome.problem;
   const url = URL.createObjectURL(new Blob(script.slice(0, 1), { type: "text/javascript" }));
-  const module = await import(/* webpackIgnore: true */ /* @vite-ignore */ url);
-  URL.revokeObjectURL(url);
-  return module.default as FillTune;
+  const module = import(/* webpackIgnore: true */ /* @vite-ignore */ url);
+  return ((await module.finally(() => URL.revokeObjectURL(url))) as { default: FillTune }).default;
 }
 
 export function tuneTab(view: View, below: HTMLElement, get = load): Tab {

@@ -87,6 +87,19 @@ it("imports what the kernel sends", async () => {
   expect(revoke).toHaveBeenCalled();
 });
 
+it("gives its place in memory back where a host forbids it, and says so", async () => {
+  vi.spyOn(URL, "createObjectURL").mockReturnValue("data:text/javascript,throw Error('forbidden')");
+  const revoke = vi.spyOn(URL, "revokeObjectURL").mockReturnValue();
+  page.welcome();
+  const tab = tuneTab(page.view, below);
+  await open(tab);
+  const { request } = page.last("tune");
+  page.say({ kind: "done", page: page.session.page, request });
+  vi.useRealTimers();
+  await vi.waitFor(() => expect(tab.body.textContent).toBe("forbidden"));
+  expect(revoke).toHaveBeenCalledTimes(1);
+});
+
 it("fills nothing once its view has gone", async () => {
   const fill = vi.fn<FillTune>(() => vi.fn());
   const tab = tuneTab(page.view, below, () => Promise.resolve(fill));

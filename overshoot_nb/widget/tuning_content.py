@@ -12,6 +12,7 @@ from overshoot_nb.tuning.prompt_diff import Kind
 
 from . import tuning_messages as messages
 from .tuning_choice import TuningChoice
+from .tuning_grid import PART_CUT, cut
 from .tuning_standing import Standing, judge_name
 from .tuning_view import TuningView
 
@@ -55,7 +56,11 @@ def fields_of(view: TuningView) -> list[messages.Field]:
     """The fields that can be chosen."""
     titles = field_names(view.fields)
     return [
-        {"name": field, "title": titles[field], "choices": [_json(value) for value in choices]}
+        {
+            "name": field,
+            "title": cut(titles[field], PART_CUT),
+            "choices": [_json(value) for value in choices],
+        }
         for field, choices in view.fields.items()
     ]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .tuning_standing import Standing
 
-__all__ = ["grid_rows", "grid_samples"]
+__all__ = ["PART_CUT", "cut", "grid_rows", "grid_samples"]
 
 #: Samples of a grid: the newest of them, as many as browsers can scroll over.
 MOST = 200_000
@@ -155,11 +155,11 @@ def _overall(right: Mapping[str | None, bool | None], field: str | None) -> bool
 
 def _text(result: StreamInferenceResult, field: str | None) -> str:
     if not result.ok:
-        return _cut(result.error or "failed", CELL_CUT)
+        return cut(result.error or "failed", CELL_CUT)
     if field is not None:
         fields = answer_fields(result)
-        return _cut(shown(fields[field]), CELL_CUT) if field in fields else ""
-    return _cut(result.result, CELL_CUT)
+        return cut(shown(fields[field]), CELL_CUT) if field in fields else ""
+    return cut(result.result, CELL_CUT)
 
 
 def _parts(
@@ -175,8 +175,8 @@ def _parts(
         return []
     return [
         {
-            "name": field_name(name),
-            "text": _cut(shown(value), PART_CUT),
+            "name": cut(field_name(name), PART_CUT),
+            "text": cut(shown(value), PART_CUT),
             "right": right.get(name),
             "differs": before is not None and before.get(name, MISSING) != said[name],
         }
@@ -195,8 +195,9 @@ def _label(label: Label) -> messages.Label:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= LABEL_CUT else json.dumps(_cut(shown(value), LABEL_CUT))
+    return text if len(text) <= LABEL_CUT else json.dumps(cut(shown(value), LABEL_CUT))
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """A text of so many characters at most."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -39,7 +39,6 @@ logger = logging.getLogger("overshoot_nb")
 #: Seconds between two reports at least; and a report that took long waits so many times as long.
 REPORT_SECONDS = 0.2
 RESTS = 3
-NOTHING = np.empty(0, np.uint32)
 
 
 class _Report(NamedTuple):
@@ -87,7 +86,7 @@ class TuningReporter:
         self._revision = 0
         self._shown_key: tuple[Any, ...] = ()
         self._state_sent: dict[str, Any] = {}
-        self._samples_sent = NOTHING
+        self._samples_sent: np.ndarray | None = None
         self._diff_sent: tuple[int | None, int] | None = None
         self._journal.watch(self.touched)
 
@@ -110,8 +109,7 @@ class TuningReporter:
     def opened(self, page: str, view: str) -> None:
         """A view of a page shows the tab, and knows nothing yet."""
         self._open.add((page, view))
-        self._state_sent, self._diff_sent = {}, None
-        self._samples_sent = NOTHING
+        self._state_sent, self._samples_sent, self._diff_sent = {}, None, None
         self.touched()
 
     def closed(self, page: str, view: str) -> None:
@@ -229,12 +227,13 @@ class TuningReporter:
 
     def _send_samples(self, samples: np.ndarray) -> None:
         """Those from the first that is another on."""
-        sent = self._samples_sent
-        common = min(len(sent), len(samples))
-        differing = np.flatnonzero(sent[:common] != samples[:common])
-        start = int(differing[0]) if len(differing) else common
-        if start == len(samples) == len(sent):
-            return
+        start, sent = 0, self._samples_sent
+        if sent is not None:
+            common = min(len(sent), len(samples))
+            differing = np.flatnonzero(sent[:common] != samples[:common])
+            start = int(differing[0]) if len(differing) else common
+            if start == len(samples) == len(sent):
+                return
         self._samples_sent = samples
         self.say(
             {"kind": "samples", "start": start, "total": len(samples)}, samples[start:].tobytes()

@@ -20,8 +20,9 @@ __all__ = ["AnswerCounts", "TuningView", "view_of"]
 COLUMNS = 8
 #: Answers of each version that are looked through for fields.
 FIELDS_FROM = 20
-#: Fields that can be chosen.
+#: Fields that can be chosen, and the characters of a name: a model may make names up.
 FIELDS = 60
+NAME = 200
 #: Closed values that have a key of their own.
 CHOICES = 9
 
@@ -116,5 +117,6 @@ def _fields(stream: Stream, columns: tuple[int, ...]) -> list[str | None]:
         for result in newest
         if result.prompt_version in columns
         for field in answer_fields(result)
+        if field is None or len(field) <= NAME
     )
     return sorted(list(found)[:FIELDS], key=lambda field: field is not None)

@@ -211,3 +211,38 @@ def test_a_closed_client_is_said_and_labels_go_on(clip, page_of):
             stream.widget.close()
 
     asyncio.run(main())
+
+
+def test_a_view_that_comes_back_to_no_samples_shows_none(clip, page_of):
+    async def main(client):
+        stream = await ended(client, clip)
+        tab = await opened(page_of, stream)
+        assert len(tab.samples()) == 20
+        await tab.does("close", view="view")
+        stream.widget.tuning.only = "flipped"
+        await tab.does("open", view="view")
+        await tab.until("samples", lambda m: m["total"] == 0)
+
+    run(main)
+
+
+def test_names_that_a_model_made_up_are_cut_too(clip, page_of):
+    async def main(client):
+        stream = await ended(client, clip)
+        journal = stream._life.journal
+        version = stream.prompts.version_of(output_schema={"type": "object"}).version
+        output = {"n" * 100: 1, "x" * 100_000: 2}
+        first = replace(journal.table[0], prompt_version=version, output=output, result="{}")
+        journal.later.put(first)
+        tab = await opened(page_of, stream)
+        state = await tab.until("state", lambda s: len(s["columns"]) == 2)
+        assert len(json.dumps(state)) < 10_000
+        titles = {field["name"]: field["title"] for field in state["fields"]}
+        row = (await tab.rows(0))[0]
+        parts = row["cells"][1]["parts"]
+        assert len(json.dumps(row)) < 3_000
+        # What is chosen by its title is found by it.
+        assert titles["n" * 100] == parts[0]["name"]
+        assert "x" * 100_000 not in titles
+
+    run(main)
