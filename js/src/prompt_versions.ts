@@ -54,14 +54,17 @@ export function promptVersions(of: VersionsOf): { el: HTMLElement; render(): voi
     setAttr(apply, "aria-label", `Apply v${version}`);
     return apply;
   };
-  const line = ({ version, text, model, at }: PromptVersion) => {
+  const line = ({ version, text, model, output_schema, at }: PromptVersion) => {
     const inForce = version === currentPrompt(session).version;
-    const other = model === currentSettings(session).model ? "" : `${model} · `;
+    const now = currentSettings(session);
+    const others =
+      (model === now.model ? "" : `${model} · `) +
+      (output_schema === now.output_schema ? "" : "other schema · ");
     return entry(
       `v${version}`,
       text,
       version,
-      other + when(at),
+      others + when(at),
       inForce ? h("small", { text: "in force" }) : applying(version, text),
     );
   };

@@ -10,23 +10,24 @@ export interface Tab {
 }
 
 export function tabs(label: string, all: Tab[]): HTMLElement {
-  const parts = all.map(({ name, body }, i) => {
+  const parts = all.map(({ name, body, shown }, i) => {
     const tab = button(name, () => choose(i), "ov-tab");
     const panel = div({ role: "tabpanel", id: uniqueId() }, body);
     setAttr(tab, "role", "tab");
     tab.id = uniqueId();
     setAttr(tab, "aria-controls", panel.id);
     setAttr(panel, "aria-labelledby", tab.id);
-    return { tab, panel };
+    return { tab, panel, shown };
   });
   let chosen = 0;
   const choose = (next: number) => {
     chosen = next;
-    parts.forEach(({ tab, panel }, i) => {
-      setAttr(tab, "aria-selected", String(i === chosen));
-      tab.tabIndex = i === chosen ? 0 : -1;
-      panel.hidden = i !== chosen;
-      all[i]?.shown?.(i === chosen);
+    parts.forEach(({ tab, panel, shown }, i) => {
+      const now = i === next;
+      setAttr(tab, "aria-selected", String(now));
+      tab.tabIndex = now ? 0 : -1;
+      panel.hidden = !now;
+      shown?.(now);
     });
   };
   const list = div(

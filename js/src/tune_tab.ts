@@ -17,18 +17,18 @@ export type FillTune = (
 /** The module, as the kernel has it. Rejects with a `Problem`. */
 async function load(session: Session): Promise<FillTune> {
   const heard = new AbortController();
-  const script: DataView<ArrayBuffer>[] = [];
+  let script: DataView[] = [];
   session.on(
     "tuned",
     ({ message, buffers }) => {
-      if (message.kind === "script") script.push(...(buffers as DataView<ArrayBuffer>[]));
+      if (message.kind === "script") script = buffers;
     },
     heard.signal,
   );
   const outcome = await session.tune({ kind: "want_script" });
   heard.abort();
   if (!outcome.ok) throw outcome.problem;
-  const url = URL.createObjectURL(new Blob(script.slice(0, 1), { type: "text/javascript" }));
+  const url = URL.createObjectURL(new Blob(script as BlobPart[], { type: "text/javascript" }));
   const module = import(/* webpackIgnore: true */ /* @vite-ignore */ url);
   return ((await module.finally(() => URL.revokeObjectURL(url))) as { default: FillTune }).default;
 }
@@ -40,13 +40,9 @@ export function tuneTab(view: View, below: HTMLElement, get = load): Tab {
   let show: ((shown: boolean) => void) | undefined;
   let open = false;
 
-  const tell = () => {
-    setAttr(root, "data-tune", open && show !== undefined);
-    show?.(open);
-  };
   const render = async () => {
     if (open && !show) {
-      setText(note, session.connected ? "Loading…" : "Tuning needs the kernel of the stream.");
+      setText(note, session.connected ? "Loading…" : "Tuning needs the kernel.");
       if (!session.connected) return;
       try {
         const fillTune = await get(session);
@@ -57,7 +53,8 @@ export function tuneTab(view: View, below: HTMLElement, get = load): Tab {
         setText(note, inWords(problem as Problem));
       }
     }
-    tell();
+    setAttr(root, "data-tune", open && !!show);
+    show?.(open);
   };
   session.on("welcome", () => void render(), signal);
   return {

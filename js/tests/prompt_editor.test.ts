@@ -167,6 +167,13 @@ describe("versions", () => {
     expect(el.querySelector("li span b")).toBeNull();
   });
 
+  it("say what they ask otherwise than is asked now", () => {
+    const tried = { ...version(2, "Tried"), model: "local/see", output_schema: "{}" };
+    inForce([version(1, "One"), tried], 1);
+    expect(listed()[0]).toMatch(/^v2Triedlocal\/see · other schema · .*Apply$/);
+    expect(listed()[1]).toMatch(/^v1One(?!other)/);
+  });
+
   it("load into the editor with a click, and an unapplied text stays at hand", () => {
     type("My own");
     el.querySelectorAll<HTMLElement>(".ov-version")[2]?.click();
