@@ -26,7 +26,7 @@ NAMED = 12
 
 def text(comparison: Comparison) -> str:
     """The columns and what became of each, as lines of text."""
-    score, problems = _score(comparison)
+    score, remarks = _score(comparison)
     lines = [f"<Comparison: {_title(comparison)}>"]
     for candidate in comparison.candidates:
         column = _column(comparison, candidate, score)
@@ -44,12 +44,12 @@ def text(comparison: Comparison) -> str:
             parts.append(f"{column.no_answer:,} without an answer")
         badge = f"  <- {column.badge}" if column.badge else ""
         lines.append(f"  {', '.join(parts)}{badge}")
-    return "\n".join([*lines, *_notes(comparison), *problems])
+    return "\n".join([*lines, *_notes(comparison), *remarks])
 
 
 def to_html(comparison: Comparison) -> str:
     """The grid, as an HTML fragment."""
-    score, problems = _score(comparison)
+    score, remarks = _score(comparison)
     candidates = comparison.candidates
     rows = grid_rows(
         comparison.shown,
@@ -70,7 +70,7 @@ def to_html(comparison: Comparison) -> str:
         differing=comparison.differing,
     )
     columns = [_column(comparison, candidate, score) for candidate in candidates]
-    return grid_html(columns, rows, _title(comparison), [*_notes(comparison), *problems])
+    return grid_html(columns, rows, _title(comparison), [*_notes(comparison), *remarks])
 
 
 def _title(comparison: Comparison) -> str:
@@ -107,11 +107,11 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _score(comparison: Comparison) -> tuple[Score | None, list[str]]:
-    """The score, or why there is none although there are labels."""
+    """The score and what must be known of it, or why there is none although there are labels."""
     if not comparison.labels:
         return None, []
     try:
-        return comparison.score, []
+        return comparison.score, comparison.score.notes
     except ValidationError as error:
         return None, [f"No score: {error}"]
 

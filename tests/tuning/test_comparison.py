@@ -357,6 +357,23 @@ def test_a_model_that_fails_is_shown_beside_those_that_answer():
     assert comparison.grid().loc[0, ("which kind?", "model-c")] is None
 
 
+def test_columns_that_were_not_judged_on_the_same_samples_are_said_to_be():
+    def sometimes_fails(request):
+        if request.body["model"] == "model-b" and number(request) < 2:
+            return Reply(json.dumps({"error": {"message": "cannot see it"}}), 422)
+        return answers(request)
+
+    labels = {n: kind(n) for n in range(6)}
+    comparison, _ = run(
+        PICTURES, "which kind?", ["model-a", "model-b"], answer=sometimes_fails, labels=labels
+    )
+    said = "Not judged on the same samples: which kind? · model-a on 6, which kind? · model-b on 4"
+    assert said in repr(comparison)
+    assert said in comparison._repr_mimebundle_()["text/html"]
+    same, _ = run(PICTURES, "which kind?", ["model-a", "model-b"], labels=labels)
+    assert "Not judged" not in repr(same)
+
+
 def test_nothing_at_all_answered_is_an_error():
     refused = Reply(json.dumps({"error": {"message": "bad key"}}), 401)
     with pytest.raises(AuthenticationError, match="bad key"):
