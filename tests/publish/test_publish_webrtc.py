@@ -54,13 +54,14 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def test_a_video_arrives_in_order_at_its_times(tmp_path: Path) -> None:
     async def main(loop) -> None:
         latest = LatestFrame(loop)
-        path = make_video(tmp_path / "v.mp4", 30, fps=15)
+        # Six a second: the newest frame wins, and a busy machine may be late for fifteen.
+        path = make_video(tmp_path / "v.mp4", 20, fps=6)
         async with connected(latest) as (_, receiver):
             with playing(FileSource(path), latest):
-                await receiver.until(lambda: len(receiver.frames) >= 30)
+                await receiver.until(lambda: len(receiver.frames) >= 20)
             # The last one is sent twice: aiortc gives out a frame when the next one comes.
-            assert [number_on(frame) for frame, _ in receiver.frames] == list(range(30))
-            assert receiver.times == pytest.approx([n / 15 for n in range(30)], abs=1e-3)
+            assert [number_on(frame) for frame, _ in receiver.frames] == list(range(20))
+            assert receiver.times == pytest.approx([n / 6 for n in range(20)], abs=1e-3)
             assert {(f.width, f.height) for f, _ in receiver.frames} == {(160, 96)}
 
     run(main)
