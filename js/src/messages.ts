@@ -382,3 +382,8 @@ export function decodeTicks(buffers: readonly DataView[]): {
 export function decodeMatches(buffers: readonly DataView[]): Uint32Array {
   return new Uint32Array(bytes(buffers[0]).buffer);
 }
+
+/** The picture that came with a message. */
+export function jpegOf(buffers: readonly DataView[]): Blob {
+  return new Blob([bytes(buffers[0])], { type: "image/jpeg" });
+}

@@ -9,7 +9,7 @@ import type { AnyModel } from "@anywidget/types";
 import {
   decodeMatches,
   decodeTicks,
-  bytes,
+  jpegOf,
   parse,
   type Changes,
   type CheckSchema,
@@ -321,8 +321,7 @@ export class Session {
         this.#emit("status", message);
         return;
       case "picture":
-        await this.#show(message, buffers);
-        return;
+        return this.#show(message, buffers);
       case "ticks": {
         const { times, fates } = decodeTicks(buffers);
         if (this.timeline.put(message.first, times, fates)) this.#emit("ticks", this.timeline);
@@ -391,10 +390,6 @@ export class Session {
     if (seq - this.#acked >= ACK_EVERY) send();
     else this.#ackTimer = setTimeout(send, ACK_DELAY);
   }
-}
-
-function jpegOf(buffers: DataView[]): Blob {
-  return new Blob([bytes(buffers[0])], { type: "image/jpeg" });
 }
 
 function concat(a: Uint32Array, b: Uint32Array): Uint32Array {
