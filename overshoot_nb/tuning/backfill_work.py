@@ -25,6 +25,7 @@ from .asking import Asked, Asker, Question, asker_of, result_of
 from .asking_many import ask_many
 from .backfill_plan import is_closed
 from .budget import Account
+from .fields import is_answer
 from .gaps import Gaps
 from .run import Run
 from .tally import Outcome, Tally
@@ -100,7 +101,7 @@ class BackfillWork:
         waiting: list[int] = []
         for index in self._tally.remaining:
             known = self._journal.answer(index, self._version.version)
-            if known is not None and _is_answer(known):
+            if known is not None and is_answer(known):
                 self._keep(index, known, known=True)
                 continue
             try:
@@ -191,7 +192,7 @@ class BackfillWork:
 
     def _keep(self, index: int, result: StreamInferenceResult, *, known: bool) -> None:
         self._journal.later.put(result)
-        outcome: Outcome = "unusable" if _is_answer(result) else "failed"
+        outcome: Outcome = "unusable" if is_answer(result) else "failed"
         self._tally.settle(index, "answered" if result.ok else outcome, known=known)
         self._journal.touch()
 
@@ -231,11 +232,6 @@ def work_for(
         closed=lambda: is_closed(service),
         gaps=gaps,
     )
-
-
-def _is_answer(result: StreamInferenceResult) -> bool:
-    """Whether the model said something, be it of use or not."""
-    return result.ok or bool(result.result) or result.finish_reason is not None
 
 
 def let_go_of_locals(error: BaseException) -> None:

@@ -16,6 +16,7 @@ from overshoot_nb.output_columns import output_columns
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.types import StreamInferenceResult
 
+from .fields import is_answer
 from .later_answers import LaterAnswers
 
 __all__ = ["add_side_columns"]
@@ -38,7 +39,7 @@ class _Side:
         results = list(answers.values())
         text, ok, error = TextColumn(), NullableColumn(np.bool_), TextColumn()
         # No answer is no text, where an empty answer is one.
-        text.extend([None if _is_failure(result) else result.result for result in results])
+        text.extend([result.result if is_answer(result) else None for result in results])
         ok.extend([result.ok for result in results])
         error.extend([result.error for result in results])
         columns: dict[str, Column] = {column: text, f"{column}.ok": ok, f"{column}.error": error}
@@ -50,10 +51,6 @@ class _Side:
         arena = Arena(sum(values.nbytes for values in columns.values()))
         self.samples = np.fromiter(answers, np.int64, len(answers))
         self.arrays = {name: values.array(arena) for name, values in columns.items()}
-
-
-def _is_failure(result: StreamInferenceResult) -> bool:
-    return not result.ok and not result.result
 
 
 class _Built:

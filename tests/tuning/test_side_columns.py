@@ -86,6 +86,17 @@ def test_texts_stand_on_the_rows_of_their_samples():
     assert frame["result"].tolist() == ["live"] * 5
 
 
+def test_an_answer_without_a_word_is_an_empty_text_and_no_answer_is_missing():
+    later = LaterAnswers()
+    later.show("new", PromptVersion(2, "p", "m"))
+    cut = {"ok": False, "error": "the answer was cut off", "finish_reason": "length"}
+    later.put(a_result(0, "", version=2, **cut))
+    later.put(a_result(1, "", version=2, ok=False, error="it broke"))
+    frame = rows(0, 1)
+    add_side_columns(frame, later)
+    assert frame["new"].fillna("-").tolist() == ["", "-"]
+
+
 def test_fields_have_the_dtypes_of_the_table():
     later = LaterAnswers()
     later.show("v2", PromptVersion(2, "p", "m", SCHEMA))
