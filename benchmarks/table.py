@@ -104,6 +104,7 @@ def row(r: StreamInferenceResult, structured: bool) -> dict[str, Any]:
         "prompt_tokens": usage and usage.prompt_tokens,
         "completion_tokens": usage and usage.completion_tokens,
         "total_tokens": usage and usage.total_tokens,
+        "cost_cents": usage and usage.cost_cents,
         "stream_id": r.stream_id,
         "id": r.id,
     }

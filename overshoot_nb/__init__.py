@@ -25,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
+from .analysis.registration import register_accessor
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -135,6 +136,8 @@ _LAZY = {
     "as_source": "sources",
     "compare": "tuning.comparison",
     "get_models": "client",
+    "load": "recording.loading",
+    "replay": "recording.replaying",
     "watch": "interactive",
 }
 
@@ -209,8 +212,13 @@ __all__ = [
     "compare",
     "get_models",
     "judges",
+    "load",
+    "replay",
     "watch",
 ]
+
+
+register_accessor()
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakMethod
 
 from .frames import FrameStore
@@ -17,7 +17,27 @@ from .types import Sample, StreamInferenceResult
 if TYPE_CHECKING:
     from .tuning.backfill import Backfill
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Listener"]
+
+
+class Listener(Protocol):
+    """Who is told of each thing that happens, in the order in which it happens.
+
+    Called on the thread on which it happens, the runtime's loop and the one that samples: it must
+    neither block nor raise.
+    """
+
+    def sampled(self, sample: Sample) -> None:
+        """A sample was taken."""
+
+    def missed(self, index: int, media_time: float, reason: str) -> None:
+        """A chosen moment gave no sample."""
+
+    def dropped(self, index: int, reason: str) -> None:
+        """A sample will not be answered."""
+
+    def answered(self, result: StreamInferenceResult) -> None:
+        """A sample has its row."""
 
 
 class Journal:
@@ -48,6 +68,15 @@ class Journal:
         touch = WeakMethod(self.touch)
         self.labels = Labels(lambda: (tell := touch()) and tell())
         self._watchers: list[Callable[[], object]] = []
+        self._listeners: tuple[Listener, ...] = ()
+
+    def listen(self, listener: Listener) -> None:
+        """Tell it of everything from now on; from any thread."""
+        self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell it no more; what is on its way may still come. Idempotent."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""
@@ -67,6 +96,8 @@ class Journal:
         self.log.sampled(sample.index, sample.media_time)
         self.counters.sampled()
         self.frames.put(sample)
+        for listener in self._listeners:
+            listener.sampled(sample)
         self.touch()
 
     def sent(self) -> None:
@@ -91,12 +122,16 @@ class Journal:
         self.log.sampled(index, media_time)
         self.log.dropped(index, reason)
         self.counters.missed(reason)
+        for listener in self._listeners:
+            listener.missed(index, media_time, reason)
         self.touch()
 
     def dropped(self, index: int, reason: str, *, sent: bool) -> None:
         """A sample will not be answered."""
         self.counters.dropped(reason, sent=sent)
         self.log.dropped(index, reason)
+        for listener in self._listeners:
+            listener.dropped(index, reason)
         self.touch()
 
     def answered(self, result: StreamInferenceResult) -> None:
@@ -105,4 +140,6 @@ class Journal:
         self.counters.answered(result)
         self.table.append(result)
         self.log.answered(result.sample, row, ok=result.ok)
+        for listener in self._listeners:
+            listener.answered(result)
         self.touch()

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
+from .analysis.followed import Followed
 from .display import figures, show_stream, stream_html
 from .errors import ValidationError
 from .frames import FrameStore
 from .lifecycle import Lifecycle
 from .prompts import PromptHistory, PromptVersion
+from .recording.recordable import Recordable
 from .runtime import Runtime
 from .sample_log import SampleLog
 from .settings import StreamChanges, StreamSettings
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 
-class Stream(Tunable):
+class Stream(Tunable, Followed, Recordable):
     """A video being watched and asked about; made by ``client.streams.create(...)``.
 
     It runs on a thread of its own, so it goes on while a notebook cell blocks. Its coroutines

@@ -47,6 +47,7 @@ class ResultTable:
     prompt_tokens           Int64                 tokens, missing where the server did not say
     completion_tokens       Int64                 likewise
     total_tokens            Int64                 likewise
+    cost_cents              float64               US cents, missing where the server did not say
     stream_id               category              the stream
     id                      str                   the result's own id
     ======================  ====================  ================================================

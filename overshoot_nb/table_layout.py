@@ -35,12 +35,16 @@ def _integers() -> Column:
     return NumberColumn(np.int64, to_int64, -1)
 
 
-def _milliseconds() -> Column:
+def _floats() -> Column:
     return NumberColumn(np.float64, to_float, np.nan)
 
 
 def _tokens(name: str) -> _Pick:
     return lambda result: getattr(result.usage, name, None)
+
+
+def _cents(result: StreamInferenceResult) -> float | None:
+    return result.usage.cost_cents if result.usage is not None else None
 
 
 class Layout:
@@ -67,11 +71,12 @@ class Layout:
             ("prompt", attrgetter("prompt"), CategoryColumn()),
             ("prompt_version", attrgetter("prompt_version"), _integers()),
             ("finish_reason", attrgetter("finish_reason"), CategoryColumn()),
-            ("inference_latency_ms", attrgetter("inference_latency_ms"), _milliseconds()),
-            ("total_latency_ms", attrgetter("total_latency_ms"), _milliseconds()),
+            ("inference_latency_ms", attrgetter("inference_latency_ms"), _floats()),
+            ("total_latency_ms", attrgetter("total_latency_ms"), _floats()),
             ("prompt_tokens", _tokens("prompt_tokens"), NullableColumn(np.int64)),
             ("completion_tokens", _tokens("completion_tokens"), NullableColumn(np.int64)),
             ("total_tokens", _tokens("total_tokens"), NullableColumn(np.int64)),
+            ("cost_cents", _cents, _floats()),
             ("stream_id", attrgetter("stream_id"), CategoryColumn()),
             ("id", attrgetter("id"), TextColumn()),
         ]

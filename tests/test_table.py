@@ -124,6 +124,7 @@ BASE_DTYPES = {
     "prompt_tokens": "Int64",
     "completion_tokens": "Int64",
     "total_tokens": "Int64",
+    "cost_cents": "float64",
     "stream_id": "category",
     "id": TEXT,
 }
@@ -146,6 +147,11 @@ def test_out_columns_stand_after_the_result() -> None:
     assert [n for n in names if not n.startswith("out.")] == list(BASE_DTYPES)
 
 
+def test_what_an_answer_cost() -> None:
+    table = table_of(result(0, usage=Usage(1, 2, 3, 0.25)), result(1, usage=None))
+    assert table.df["cost_cents"].tolist() == pytest.approx([0.25, float("nan")], nan_ok=True)
+
+
 def test_values_of_an_answer() -> None:
     row = table_of(result(4), schema=SCHEMA).df.iloc[0]
     assert row["sample"] == 4
@@ -157,6 +163,7 @@ def test_values_of_an_answer() -> None:
     assert (row["prompt"], row["prompt_version"], row["finish_reason"]) == ("What?", 1, "stop")
     assert (row["inference_latency_ms"], row["total_latency_ms"]) == (104.5, 204.5)
     assert list(row[["prompt_tokens", "completion_tokens", "total_tokens"]]) == [10, 4, 14]
+    assert pd.isna(row["cost_cents"])  # the server did not say
     assert (row["stream_id"], row["id"]) == ("s1", "r4")
     assert pd.isna(row["error"])
     assert (row["out.count"], row["out.score"], row["out.open"]) == (3, 0.5, True)

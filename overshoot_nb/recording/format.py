@@ -1,0 +1,75 @@
+"""What a recording is: one Parquet file, its columns, and what is said beside them.
+
+One row for each sample of the run, and one for each answer of a backfill, in the order in which
+they came to be. Every row has every column; what does not apply is null:
+
+======================  ==========================  ===========================================
+column                  Parquet / Arrow             value
+======================  ==========================  ===========================================
+kind                    string                      see below
+sample                  int64                       index of the sample
+media_time              double                      seconds since the first frame
+captured_at             timestamp[us, UTC]          when the sample was taken
+answered_at             timestamp[us, UTC]          when its answer was there
+ok                      bool                        False where the inference failed
+result                  string                      the answer's text
+out.*                   by the schema, see below    the structured answer
+error                   string                      what went wrong
+mode                    string                      frame or clip
+model                   string                      the model that answered
+prompt                  string                      what was asked
+prompt_version          int64                       1 for the run's first prompt
+finish_reason           string                      stop, length or content_filter
+inference_latency_ms    double                      milliseconds from request to answer
+total_latency_ms        double                      milliseconds from capture to answer
+prompt_tokens           int64                       tokens, where the server said
+completion_tokens       int64                       likewise
+total_tokens            int64                       likewise
+cost_cents              double                      US cents, where the server said
+stream_id               string                      the stream
+id                      string                      the result's own id
+frame_times             list<double>                times of the frames that were asked about
+output                  string                      the structured answer whole, as JSON
+reason                  string                      why the sample was dropped
+frames                  list<struct<...>>           its pictures: media_time (double, seconds),
+                                                    width, height (int32, pixels), jpeg (binary)
+video                   binary                      the clip as MP4, where one was sent
+======================  ==========================  ===========================================
+
+============  ====================================================================================
+kind          the row is
+============  ====================================================================================
+result        a sample that was answered; these rows, in this order, are ``stream.df``
+drop          a sample that was not, and why
+waiting       a sample that had no outcome yet; another row of the same sample follows it, unless
+              the recording was cut off
+later         another prompt version's answer about a sample; it has no pictures of its own
+============  ====================================================================================
+
+Of several rows of one kind, sample and version the last one counts.
+
+``out.*`` are the columns of the run's table: string, int64, double, bool, timestamp[us, UTC];
+lists, objects and integers beyond 64 bits are JSON text. They are there for other readers: ours
+takes ``output``. Pictures are stored as they are (a JPEG cannot be made smaller); all else is
+compressed with zstd. A row group holds at most :data:`GROUP_BYTES` of pictures and
+:data:`GROUP_ROWS` rows, or one sample that is larger.
+
+The file's own key-value metadata has under :data:`METADATA_KEY` a JSON object: ``format`` (1),
+``settings``, ``prompts``, ``labels``, ``columns``, ``counters`` and what else is known of the run.
+No key, token or password of a URL is anywhere in the file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["FORMAT", "GROUP_BYTES", "GROUP_ROWS", "METADATA_KEY", "RowKind"]
+
+RowKind = Literal["result", "drop", "waiting", "later"]
+
+#: Version of the format: a reader refuses a newer one.
+FORMAT = 1
+METADATA_KEY = "overshoot_nb"
+#: What is read to get at one picture.
+GROUP_BYTES = 8 * 2**20
+GROUP_ROWS = 50_000
