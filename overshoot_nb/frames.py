@@ -1,127 +1,74 @@
-"""``FrameStore``: the sampled pictures of a stream by sample index, bounded in bytes."""
+"""``FrameStore``: the sampled pictures of a stream by sample index, wherever they are kept."""
 
 from __future__ import annotations
 
 import operator
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from . import config
-from .errors import MissingDependencyError, SampleNotKeptError
-from .types import EncodedFrame, Mode, Sample
+from .errors import SampleNotKeptError
+from .picture_bytes import PictureBytes, megabytes
+from .stored_sample import StoredSample
+from .types import Sample
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-__all__ = ["FrameStore", "StoredSample"]
-
-#: A clip is shown as a strip of at most so many of its frames, each about so many pixels high.
-_STRIP_FRAMES = 12
-_STRIP_HEIGHT = 180
-_STRIP_QUALITY = 85
+__all__ = ["FrameArchive", "FrameStore", "StoredSample"]
 
 
-class StoredSample:
-    """A sample and its pictures, shown as a picture where a notebook shows its value.
-
-    Attributes:
-        sample: the sample itself, with all that is known of it.
-    """
-
-    __slots__ = ("sample",)
-
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
-
-    @property
-    def index(self) -> int:
-        """The sample's index: column ``sample`` of the results."""
-        return self.sample.index
-
-    @property
-    def mode(self) -> Mode:
-        """``frame`` or ``clip``."""
-        return self.sample.mode
-
-    @property
-    def media_time(self) -> float:
-        """Time in the video, seconds since its first frame."""
-        return self.sample.media_time
-
-    @property
-    def captured_at(self) -> datetime:
-        """UTC wall clock when the sample was taken."""
-        return self.sample.captured_at
-
-    @property
-    def frames(self) -> tuple[EncodedFrame, ...]:
-        """The frame, or the frames of the clip in time order; ``.data`` is JPEG bytes."""
-        return self.sample.frames
-
-    @property
-    def video(self) -> bytes | None:
-        """The clip as one MP4 where the model was sent one, else None."""
-        return self.sample.video
+class FrameArchive(Protocol):
+    """Samples that are kept elsewhere than in memory, as in a recording. For any thread."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the encoded pictures."""
-        return self.sample.nbytes
+        """Bytes that its pictures take on disk."""
 
-    def image(self, i: int = 0) -> Image:
-        """A frame of the sample as a Pillow image; -1 is the last of a clip.
+    @property
+    def latest(self) -> int | None:
+        """Index of the newest sample that it holds, None where it holds none."""
 
-        Raises:
-            MissingDependencyError: Pillow is not installed.
-            IndexError: the sample has no such frame.
-        """
-        try:
-            from PIL import Image
-        except ImportError as error:
-            raise MissingDependencyError(
-                "image() needs Pillow: pip install pillow (.frames has the JPEG bytes without it)"
-            ) from error
-        if not -len(self.frames) <= i < len(self.frames):
-            raise IndexError(f"sample {self.index} has {len(self.frames)} frames, no frame {i}")
-        return Image.open(BytesIO(self.frames[i].data))
+    def get(self, index: int) -> Sample | None:
+        """The sample with its pictures, None where it is not held (any more). May read a file."""
 
-    def _repr_jpeg_(self) -> bytes | None:
-        if not self.frames:
-            return None
-        return self.frames[0].data if len(self.frames) == 1 else _strip(self.frames)
+    def indices(self) -> list[int]:
+        """The indices of the samples held, a list of the caller's own. Reads no file."""
 
-    def __repr__(self) -> str:
-        size = f", {self.frames[0].width}x{self.frames[0].height}" if self.frames else ""
-        frames = "1 frame" if len(self.frames) == 1 else f"{len(self.frames)} frames"
-        return f"<sample {self.index} at {self.media_time:g} s: {frames}{size}>"
+    def why_not(self, index: int) -> str:
+        """Why there is no sample of that index, in words: "the recording ends at sample 30"."""
+
+    def __contains__(self, index: object) -> bool:
+        """Whether it holds a sample of that index. Reads no file."""
+
+    def close(self) -> None:
+        """Let go of files; it holds nothing from then on. Idempotent."""
 
 
 class FrameStore(Mapping[int, StoredSample]):
     """The newest sampled pictures of a stream: ``store[index]``.
 
     A mapping from sample index (column ``sample`` of the results) to :class:`StoredSample`, in
-    the order the samples were put. When the pictures take more than ``max_bytes``, the oldest
+    the order the samples were taken. When the pictures take more than ``max_bytes``, the oldest
     samples are dropped. The bytes are those of the sample, never copied; a picture that several
     clips share counts once. Any thread may put while others read.
 
     Args:
         max_bytes: bytes of encoded pictures to keep; 0 keeps none. Default 256 MiB.
+        backing: where samples are looked for that were not put.
 
     Raises:
         ValueError: ``max_bytes`` is negative.
     """
 
-    def __init__(self, max_bytes: int = config.KEEP_FRAMES_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = config.KEEP_FRAMES_BYTES, *, backing: FrameArchive | None = None
+    ) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes={max_bytes} is negative; 0 keeps no pictures")
         self.max_bytes = max_bytes
+        self._backing = backing
         self._lock = threading.Lock()
         self._samples: dict[int, Sample] = {}
-        self._holders: dict[int, int] = {}  # id of a picture's bytes -> how many hold it
-        self._nbytes = 0
+        self._held = PictureBytes()
         self._highest = -1
 
     def put(self, sample: Sample) -> None:
@@ -137,24 +84,27 @@ class FrameStore(Mapping[int, StoredSample]):
             if self.max_bytes == 0 or sample.nbytes > self.max_bytes:
                 return
             self._samples[sample.index] = sample
-            for data in _pictures(sample):
-                holders = self._holders.get(id(data), 0)
-                self._holders[id(data)] = holders + 1
-                if holders == 0:
-                    self._nbytes += len(data)
-            while self._nbytes > self.max_bytes:
+            self._held.add(sample)
+            while self._held.total > self.max_bytes:
                 self._drop(next(iter(self._samples)))
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pictures kept."""
-        return self._nbytes
+        """Bytes of the pictures in memory."""
+        return self._held.total
+
+    @property
+    def nbytes_on_disk(self) -> int:
+        """Bytes of the pictures on disk."""
+        return self._backing.nbytes if self._backing is not None else 0
 
     @property
     def latest(self) -> StoredSample | None:
         """The sample put last, None where there is none."""
         with self._lock:
             last = next(reversed(self._samples.values()), None)
+        if last is None and self._backing is not None and self._backing.latest is not None:
+            last = self._backing.get(self._backing.latest)
         return None if last is None else StoredSample(last)
 
     def __getitem__(self, index: int) -> StoredSample:
@@ -163,27 +113,34 @@ class FrameStore(Mapping[int, StoredSample]):
         Raises:
             SampleNotKeptError: it was dropped, or not taken yet (also a KeyError).
         """
-        with self._lock:
-            sample = self._samples.get(index)
-            if sample is None:
-                raise SampleNotKeptError(self._why_not(index))
+        sample = self._samples.get(index)
+        if sample is None and self._backing is not None and index in self._backing:
+            sample = self._backing.get(operator.index(index))
+        if sample is None:
+            raise SampleNotKeptError(self._why_not(index))
         return StoredSample(sample)
 
     def __contains__(self, index: object) -> bool:
-        return index in self._samples
+        return index in self._samples or (self._backing is not None and index in self._backing)
 
     def __iter__(self) -> Iterator[int]:
-        with self._lock:
-            return iter(list(self._samples))
+        return iter(self._indices())
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._indices())
+
+    def _indices(self) -> list[int]:
+        with self._lock:
+            kept = list(self._samples)
+        if self._backing is None:
+            return kept
+        return sorted({*kept, *self._backing.indices()})
 
     def __repr__(self) -> str:
+        kept = self._kept()
         with self._lock:
             return (
-                f"FrameStore({self._kept()}; {_megabytes(self._nbytes)} of "
-                f"{_megabytes(self.max_bytes)})"
+                f"FrameStore({kept}; {megabytes(self._held.total)} of {megabytes(self.max_bytes)})"
             )
 
     # A store is itself, not its content: two of them are never the same.
@@ -191,16 +148,13 @@ class FrameStore(Mapping[int, StoredSample]):
     __hash__ = object.__hash__
 
     def _drop(self, index: int) -> None:
-        for data in _pictures(self._samples.pop(index)):
-            self._holders[id(data)] -= 1
-            if self._holders[id(data)] == 0:
-                del self._holders[id(data)]
-                self._nbytes -= len(data)
+        self._held.remove(self._samples.pop(index))
 
     def _kept(self) -> str:
-        if not self._samples:
+        indices = self._indices()
+        if not indices:
             return "no samples"
-        lowest, highest = min(self._samples), max(self._samples)
+        lowest, highest = min(indices), max(indices)
         return f"sample {lowest}" if lowest == highest else f"samples {lowest}..{highest}"
 
     def _why_not(self, key: object) -> str:
@@ -211,46 +165,17 @@ class FrameStore(Mapping[int, StoredSample]):
         if index < 0:
             return f"no sample {index}: samples count from 0, and .latest is the newest"
         if index > self._highest:
+            if self._backing is not None:
+                return self._backing.why_not(index)
             return f"no sample {index} yet ({self._so_far()})"
         if self.max_bytes == 0:
             return f"sample {index} was not kept: this store keeps no pictures (0 bytes)"
         return (
             f"sample {index} was dropped from the store (it keeps the last "
-            f"{_megabytes(self.max_bytes)}: {self._kept()})"
+            f"{megabytes(self.max_bytes)}: {self._kept()})"
         )
 
     def _so_far(self) -> str:
         if self._highest < 0:
             return "none was taken"
         return f"the newest is {self._highest}"
-
-
-def _pictures(sample: Sample) -> Iterator[bytes]:
-    for frame in sample.frames:
-        yield frame.data
-    if sample.video is not None:
-        yield sample.video
-
-
-def _megabytes(nbytes: int) -> str:
-    """Bytes in binary megabytes, as the store's default is: "256 MB"."""
-    megabytes = nbytes / 1024**2
-    return f"{megabytes:.0f} MB" if megabytes >= 10 or nbytes == 0 else f"{megabytes:.2g} MB"
-
-
-def _strip(frames: tuple[EncodedFrame, ...]) -> bytes:
-    """Frames side by side as one JPEG: a few of them, evenly chosen, made smaller."""
-    import numpy as np
-    import simplejpeg
-
-    count = min(len(frames), _STRIP_FRAMES)
-    step = (len(frames) - 1) / max(count - 1, 1)
-    shown = [frames[round(k * step)] for k in range(count)]
-    # JPEG decodes to an eighth, a quarter... of its size at a fraction of the cost.
-    pictures = [
-        simplejpeg.decode_jpeg(f.data, min_height=min(f.height, _STRIP_HEIGHT)) for f in shown
-    ]
-    height = max(p.shape[0] for p in pictures)
-    strip = np.hstack([np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0))) for p in pictures])
-    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(strip), quality=_STRIP_QUALITY)
-    return data
