@@ -55,21 +55,23 @@ def media_seconds(rows: pd.DataFrame, method: str = "media_seconds") -> NDArray[
 
     require(rows, method, "media_time")
     times = rows["media_time"]
-    if not pd.api.types.is_timedelta64_dtype(times.dtype):
-        if pd.api.types.is_numeric_dtype(times.dtype) and times.dtype.kind in "iuf":
-            return times.to_numpy(np.float64, na_value=np.nan, copy=True)
-        try:  # text of a CSV, or Arrow's durations
-            if pd.api.types.is_bool_dtype(times.dtype):
-                raise TypeError("true and false are no times")
+    kind = times.dtype.kind
+    if kind in "iuf":
+        return times.to_numpy(np.float64, na_value=np.nan, copy=True)
+    try:
+        if kind == "b":
+            raise TypeError("true and false are no times")
+        if kind != "m":  # the text of a CSV: seconds, or what pandas writes for a timedelta
             numbers = pd.to_numeric(times, errors="coerce")
-            if numbers.notna().sum() == times.notna().sum():
+            if numbers.count() == times.count():
                 return numbers.to_numpy(np.float64, na_value=np.nan, copy=True)
-            times = pd.to_timedelta(times)
-        except (ValueError, TypeError) as error:
-            raise ValidationError(
-                f"the column media_time holds {times.dtype}, which {method}() cannot read as "
-                f"times: give timedeltas, or seconds as numbers ({error})"
-            ) from error
+        if not pd.api.types.is_timedelta64_dtype(times.dtype):
+            times = pd.to_timedelta(times.astype(object))  # Arrow's durations too
+    except (ValueError, TypeError) as error:
+        raise ValidationError(
+            f"the column media_time holds {times.dtype}, which {method}() cannot read as times: "
+            f"give timedeltas, or seconds as numbers ({error})"
+        ) from error
     ticks = times.to_numpy("timedelta64[us]")
     seconds: NDArray[np.float64] = ticks.astype(np.int64) / 1e6
     seconds[np.isnat(ticks)] = np.nan
