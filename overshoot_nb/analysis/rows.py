@@ -59,10 +59,10 @@ def media_seconds(rows: pd.DataFrame, method: str = "media_seconds") -> NDArray[
     if kind in "iuf":
         return times.to_numpy(np.float64, na_value=np.nan, copy=True)
     try:
-        if kind == "b":
-            raise TypeError("true and false are no times")
+        if kind in "bM":
+            raise TypeError("these are no times since the first frame")
         if kind != "m":  # the text of a CSV: seconds, or what pandas writes for a timedelta
-            numbers = pd.to_numeric(times, errors="coerce")
+            numbers = pd.to_numeric(times.astype(object), errors="coerce")
             if numbers.count() == times.count():
                 return numbers.to_numpy(np.float64, na_value=np.nan, copy=True)
         if not pd.api.types.is_timedelta64_dtype(times.dtype):
