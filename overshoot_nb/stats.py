@@ -121,6 +121,12 @@ class Counters:
             self._leases = self._leases[0], _Charged(cents, seconds)
             self._credits_cents = credits_cents
 
+    @property
+    def lease_cents(self) -> float | None:
+        """What the leases of all runs cost in US cents, None where the server does not say."""
+        with self._lock:
+            return (self._leases[0] + self._leases[1]).cents
+
     def begin_run(self) -> None:
         """What is charged from now on comes on top."""
         with self._lock:

@@ -97,6 +97,11 @@ class ResultTable:
         if output_schema not in self._schemas:
             self._schemas = [*self._schemas, output_schema]
 
+    @property
+    def schemas(self) -> list[Mapping[str, Any]]:
+        """The schemas that answers fit, oldest first: their properties are the columns."""
+        return list(self._schemas)
+
     def append(self, result: StreamInferenceResult) -> None:
         """Add a result as the last row. O(1), from any thread."""
         self._results.append(result)

@@ -4,4 +4,13 @@
 
     recordable            all of it as a method of a stream
     format                which columns a file has, and what they hold
+    recorder              what a recording is to its user; how one begins
+    ended_run             a run that is over, written in one pass
+    arrow_rows            samples and answers as Arrow tables
+    run_metadata          settings, prompts, labels and counters as JSON
+    run_secrets           which secrets a run knows, and texts without them
+    row_groups            row groups and footers of a Parquet file, as bytes
+    compact_thrift        the encoding of footers
+    parquet_file          where the bytes go
+    placing               a file that takes its place whole
 """

@@ -34,6 +34,7 @@ reason                  string                      why the sample was dropped
 frames                  list<struct<...>>           its pictures: media_time (double, seconds),
                                                     width, height (int32, pixels), jpeg (binary)
 video                   binary                      the clip as MP4, where one was sent
+exact                   binary                      what the other columns cannot hold, see below
 ======================  ==========================  ===========================================
 
 ============  ====================================================================================
@@ -50,13 +51,23 @@ Of several rows of one kind, sample and version the last one counts.
 
 ``out.*`` are the columns of the run's table: string, int64, double, bool, timestamp[us, UTC];
 lists, objects and integers beyond 64 bits are JSON text. They are there for other readers: ours
-takes ``output``. Pictures are stored as they are (a JPEG cannot be made smaller); all else is
-compressed with zstd. A row group holds at most :data:`GROUP_BYTES` of pictures and
-:data:`GROUP_ROWS` rows, or one sample that is larger.
+takes ``output``, whose numbers that JSON has not are written as Python does (NaN, Infinity). While
+a run is being recorded they are those of the schemas that it had when that began; a file that is
+complete has those of all its schemas.
 
-The file's own key-value metadata has under :data:`METADATA_KEY` a JSON object: ``format`` (1),
-``settings``, ``prompts``, ``labels``, ``columns``, ``counters`` and what else is known of the run.
-No key, token or password of a URL is anywhere in the file.
+Python's strings can hold what no encoding of text can: lone surrogates, which JSON's escapes bring.
+In the columns they are question marks, and ``exact`` has the real text; likewise integers beyond
+64 bits. It is null nearly always, else UTF-8 (with ``surrogatepass``) of a JSON object of column to
+value: ``row | json.loads(row["exact"].decode("utf-8", "surrogatepass"))``.
+
+Pictures are stored as they are (a JPEG cannot be made smaller); all else is compressed with zstd.
+``frames`` is null where the run had the pictures no more. A row group holds at most
+:data:`GROUP_BYTES` of pictures and texts and :data:`GROUP_ROWS` rows, or one sample that is larger.
+
+The file's own key-value metadata has under :data:`METADATA_KEY` a JSON object, described at
+:mod:`overshoot_nb.recording.run_metadata`: ``format`` (1), ``settings``, ``prompts``, ``labels``,
+``columns``, ``counters`` and what else is known of the run. No key, token or password of a URL is
+anywhere in the file.
 """
 
 from __future__ import annotations

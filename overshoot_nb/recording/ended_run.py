@@ -1,0 +1,104 @@
+"""A run that is over, written as one file in one pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arrow_rows import Row, RowWriter, in_groups
+from .format import METADATA_KEY, RowKind
+from .parquet_file import SealedFile
+from .placing import explained, placed
+from .row_groups import encode_group
+from .run_metadata import to_json
+from .run_secrets import Secrets
+
+if TYPE_CHECKING:
+    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.types import Sample
+
+__all__ = ["metadata_of", "rows_of", "write_run"]
+
+
+def write_run(run: Run, target: Path, *, overwrite: bool, wrote: Callable[[int], object]) -> int:
+    """Write all that a run has; returns the number of rows.
+
+    Args:
+        run: whose.
+        target: a checked path; what is there stays until the new file is whole.
+        overwrite: whether it may be replaced.
+        wrote: told how many rows are written, now and then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    writer = RowWriter(run.journal.table.schemas, Secrets.of(run))
+    with (
+        explained(target),
+        placed(target, overwrite=overwrite) as path,
+        path.open("xb", buffering=0) as file,
+    ):
+        sealed = SealedFile(file, writer.schema)
+        for group in in_groups(rows_of(run)):
+            sealed.add(encode_group(writer.table(group)))
+            wrote(sealed.rows)
+        sealed.finish(metadata_of(run))
+    return sealed.rows
+
+
+def metadata_of(
+    run: Run,
+    *,
+    complete: bool = True,
+    stream_ids: list[str] | None = None,
+    lost_pictures: int = 0,
+) -> dict[bytes, bytes]:
+    """What a run's file says beside its rows, as a file's key-value metadata."""
+    said = to_json(run, complete=complete, stream_ids=stream_ids, lost_pictures=lost_pictures)
+    return {METADATA_KEY.encode(): json.dumps(said, default=dict).encode()}
+
+
+def rows_of(run: Run) -> Iterator[Row]:
+    """All that came of a run so far: its rows in their order, drops among them, later answers.
+
+    Nobody remembers when a drop was: it stands before the first row of a later sample.
+    """
+    journal = run.journal
+    results = journal.table.results_since(0)
+    # Of one run alone it is known which one a drop was of.
+    ids = {result.stream_id for result in results} | {run.stream_id}
+    stream_id = ids.pop() if len(ids) == 1 else None
+    answered = {result.sample for result in results}
+    samples = iter(range(len(journal.log)))
+    passed = -1
+    for result in results:
+        while passed < result.sample:
+            passed = next(samples, result.sample)
+            if passed not in answered:
+                yield _unanswered(run, passed, stream_id)
+        yield Row(
+            "result",
+            result.sample,
+            result.media_time,
+            _sample(run, result.sample),
+            result=result,
+        )
+    for index in samples:
+        if index not in answered:
+            yield _unanswered(run, index, stream_id)
+    for later in journal.later:
+        yield Row("later", later.sample, later.media_time, pictures=False, result=later)
+
+
+def _unanswered(run: Run, index: int, stream_id: str | None) -> Row:
+    record = run.journal.log[index]
+    kind: RowKind = "drop" if record.fate == "drop" else "waiting"
+    sample = _sample(run, index)
+    return Row(kind, index, record.media_time, sample, reason=record.reason, stream_id=stream_id)
+
+
+def _sample(run: Run, index: int) -> Sample | None:
+    stored = run.journal.frames.get(index)
+    return stored.sample if stored is not None else None

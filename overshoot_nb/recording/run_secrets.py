@@ -1,0 +1,65 @@
+"""The secrets that a run knows, and texts without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from overshoot_nb.redaction import redact
+
+if TYPE_CHECKING:
+    from overshoot_nb.tuning.run import Run
+
+__all__ = ["Secrets"]
+
+#: What is shorter could be any word of a message.
+_LEAST_LENGTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Key, tokens and URLs of a run. Shows itself nowhere."""
+
+    _urls: tuple[str, ...]
+    _words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Secrets:
+        """Those of a run's source and server."""
+        endpoint, source = run.service.endpoint, run.settings.source
+        found = [endpoint.key.reveal() if endpoint.key is not None else ""]
+        found.append(str(getattr(source, "token", "")))
+        urls = [str(getattr(source, "url", "")), endpoint.base_url]
+        urls = [url for url in urls if "://" in url and redact(url) != url]
+        for url in urls:
+            found += _parts(url)
+        words = {word for word in found if len(word) >= _LEAST_LENGTH}
+        return cls(tuple(urls), tuple(sorted(words, key=len, reverse=True)))
+
+    def removed(self, text: str) -> str:
+        """A message about the run without any of them; unchanged where there are none.
+
+        For what servers and FFmpeg say: some quote the key or the URL that they were given.
+        """
+        for url in self._urls:
+            if url in text:
+                text = text.replace(url, redact(url))
+        for word in self._words:
+            text = text.replace(word, "…")
+        return text
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+def _parts(url: str) -> list[str]:
+    """The password and the values of the query."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password or ""
+    except ValueError:
+        return []
+    values = [pair.partition("=")[2] for pair in parts.query.split("&")]
+    found = [password, *values]
+    return [*found, *map(unquote, found)]
