@@ -1,0 +1,57 @@
+"""``latency``: how long answers took, by whoever gave them."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from overshoot_nb.errors import ValidationError
+
+from .grouping import Groups, columns_by
+from .rows import require
+from .runs import answered, result_rows
+
+__all__ = ["LATENCIES", "latency"]
+
+#: Columns of rows, and what their figures are called.
+LATENCIES = {"inference_latency_ms": "inference", "total_latency_ms": "total"}
+
+
+def latency(
+    rows: pd.DataFrame, by: str | Sequence[str], percentiles: Sequence[float]
+) -> pd.DataFrame:
+    """See :meth:`~overshoot_nb.analysis.table_methods.TableMethods.latency`."""
+    keys = columns_by(by)
+    quantiles = _quantiles(percentiles)
+    require(rows, "latency", *keys, *LATENCIES)
+    rows = result_rows(rows)
+    ok = answered(rows)
+    groups = Groups(rows, keys)
+    # Of those that were answered: how soon a request failed says nothing of how long one takes.
+    measured = rows[list(LATENCIES)].astype("float64").where(pd.Series(ok, rows.index), axis=0)
+    grouped = groups.each(measured)
+    mean, largest = groups.whole(grouped.mean()), groups.whole(grouped.max())
+    figures: dict[str, Any] = {"n": groups.count(), "ok": groups.count(ok)}
+    at = {name: groups.whole(grouped.quantile(q)) for name, q in quantiles.items()}
+    for column, which in LATENCIES.items():
+        figures[f"{which}_mean_ms"] = mean[column]
+        for name, percentile in at.items():
+            figures[f"{which}_{name}_ms"] = percentile[column]
+        figures[f"{which}_max_ms"] = largest[column]
+    return groups.table(figures)
+
+
+def _quantiles(percentiles: Sequence[float]) -> dict[str, float]:
+    """Quantiles 0..1 by name."""
+    quantiles: dict[str, float] = {}
+    for value in percentiles:
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not number or not 0 <= value <= 100:
+            raise ValidationError(
+                f"percentiles={percentiles!r} is not valid: each must be a number, 0 <= x <= 100"
+            )
+        quantiles[f"p{value:g}"] = float(value) / 100
+    return quantiles

@@ -1,0 +1,86 @@
+"""The rows of a DataFrame run by run, each in the order of media time.
+
+Media time starts at zero in every run, so whatever is done over time is done run by run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from overshoot_nb.recording.format import RowKind
+
+from .rows import media_seconds
+
+__all__ = ["Runs", "answered", "by_run", "plain", "result_rows"]
+
+_KINDS = frozenset(get_args(RowKind))
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Rows in order: run by run as they first appear, within a run by media time.
+
+    Rows without a media time are left out. n rows, k runs:
+
+    Attributes:
+        ids: stream_id of each run; None where the rows do not say. (k,)
+        order: positions of the rows, so that ``rows.iloc[order]`` is in order. int (n,)
+        run: number of each row's run, in order. int (n,)
+        us: media time of each row in microseconds, in order. int64 (n,)
+    """
+
+    ids: tuple[Any, ...]
+    order: npt.NDArray[np.intp]
+    run: npt.NDArray[np.intp]
+    us: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def starts(self) -> npt.NDArray[np.intp]:
+        """Where each run begins, and the end of the last. (k + 1,)"""
+        return np.searchsorted(self.run, np.arange(len(self) + 1)).astype(np.intp)
+
+
+def by_run(rows: pd.DataFrame, method: str) -> Runs:
+    """The order of rows that have ``media_time``, and perhaps ``stream_id``; ``method`` asks."""
+    seconds = media_seconds(rows, method)
+    there = np.flatnonzero(np.isfinite(seconds))
+    us = np.rint(seconds[there] * 1e6).astype(np.int64)
+    if "stream_id" in rows:
+        run, names = pd.factorize(rows["stream_id"].iloc[there], use_na_sentinel=False)
+        ids = tuple(None if name is None or name != name else name for name in names.tolist())
+    else:
+        run, ids = np.zeros(len(there), np.intp), (None,) * bool(len(there))
+    order = np.lexsort((us, run))
+    return Runs(ids, there[order], run[order].astype(np.intp), us[order])
+
+
+def result_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of answers: of a recording as it is in its file, not those of drops and the like."""
+    if "kind" not in rows:
+        return rows
+    kind = rows["kind"]
+    if kind.ndim > 1 or not set(kind.dropna().unique()) <= _KINDS:
+        return rows  # a column of somebody's own
+    return rows[(kind == "result").to_numpy(bool)]
+
+
+def answered(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows hold an answer: all but the failed ones; all where rows do not say."""
+    if "ok" not in rows:
+        return np.ones(len(rows), bool)
+    return rows["ok"].astype("boolean").fillna(False).to_numpy(bool)
+
+
+def plain(values: pd.Series) -> pd.Series:
+    """Booleans that a file gave as objects, for some are missing, as booleans; others as is."""
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "boolean":
+        return values.astype("boolean")
+    return values
