@@ -113,10 +113,10 @@ def _codes(ours: pd.Series, theirs: pd.Series) -> tuple[npt.NDArray[np.intp], np
     made = []
     values: Any
     for side in (ours, theirs):
-        try:
-            places, values = pd.factorize(side, use_na_sentinel=True)
-        except TypeError:  # lists and objects
+        if side.dtype == object:  # lists; and True, which would be taken for 1
             places, values = np.arange(len(side)), side.to_numpy(object)
+        else:
+            places, values = pd.factorize(side, use_na_sentinel=True)
         # One more at the end, for -1: missing.
         keys = [None if _is_missing(v) else comparable(_python(v)) for v in values]
         lookup = np.array([code_of.setdefault(k, len(code_of)) for k in (*keys, None)], np.intp)

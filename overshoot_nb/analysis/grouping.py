@@ -59,9 +59,8 @@ class Groups:
         """A row for each group: its keys, then ``figures``, each of shape (size,)."""
         first = np.full(self.size, -1, np.intp)
         first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
-        keys = {key: self._keys[key].array.take(first) for key in self._keys}
-        columns: dict[str, Any] = {**keys, **figures}
-        return pd.DataFrame(columns, index=range(self.size))
+        columns: dict[str, Any] = {key: self._keys[key].array.take(first) for key in self._keys}
+        return pd.DataFrame({**columns, **figures}, index=range(self.size))
 
     def each(self, values: pd.DataFrame) -> Any:
         """The columns of ``values``, n rows, grouped."""

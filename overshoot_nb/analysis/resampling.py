@@ -33,9 +33,9 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 
 #: Not something that changes over time, or said by "n" and "errors" already.
 _LEFT_OUT = frozenset(
-    "media_time stream_id id ok error answered_at "
-    # of a recording's file
-    "kind reason output frames video frame_times".split()
+    ("media_time", "stream_id", "id", "ok", "error", "answered_at")
+) | frozenset(  # of a recording's file
+    ("kind", "reason", "output", "frames", "video", "frame_times")
 )
 _BY_NAME = {
     "sample": "first",
