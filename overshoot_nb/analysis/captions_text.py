@@ -1,0 +1,177 @@
+"""What is said about each row: a column, several in one line, or what a function makes of it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable
+from string import Formatter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from overshoot_nb.errors import ValidationError
+
+from .rows import media_seconds, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CaptionText", "clock", "texts_of"]
+
+#: A column, a format such as "{out.clock}  {out.people} people", or a function of a row.
+CaptionText = str | Callable[[Any], Any]
+
+_OUT = "out."
+#: What no text of a caption holds: control characters, and halves of characters.
+_UNFIT = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff]")
+
+
+def texts_of(rows: pd.DataFrame, caption: CaptionText | None, method: str) -> list[str]:
+    """The text of each row, "" where it has none; lines that are not empty, without spaces around.
+
+    None means the answers: ``result``, or the fields of structured ones as "people: 3 · dark: no".
+
+    Raises:
+        ValidationError: ``caption`` names no column of these rows, or cannot be used on one.
+    """
+    if caption is None:
+        texts: Iterable[Any] = _answers(rows, method)
+    elif callable(caption):
+        texts = (_shown(caption(rows.iloc[at])) for at in range(len(rows)))
+    elif not isinstance(caption, str):
+        raise ValidationError(
+            f"caption={caption!r} is not valid: give a column, a format such as "
+            '"{out.clock} {out.people}", or a function of a row'
+        )
+    elif (name := _column(rows, caption)) is not None:
+        texts = map(_shown, _values(rows, name, method))
+    elif "{" in caption:
+        texts = _formatted(rows, caption, method)
+    else:
+        raise ValidationError(
+            f"caption={caption!r} is no column of these rows{_close(rows, caption)}; a format has "
+            'columns in braces, such as "{out.clock} {out.people}"'
+        )
+    return [_clean(text) for text in texts]
+
+
+def clock(seconds: float) -> str:
+    """A media time for people: 0:12.5, 1:02:03.0."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{head}:{tenths // 10:02}.{tenths % 10}"
+
+
+def _answers(rows: pd.DataFrame, method: str) -> Iterable[str]:
+    fields = [name for name in rows.columns if str(name).startswith(_OUT)]
+    if not fields:
+        name = "out" if "out" in rows.columns else "result"
+        return map(_shown, _values(rows, name, method))
+    columns = [
+        [f"{name.removeprefix(_OUT)}: {text}" if text else "" for text in map(_shown, values)]
+        for name, values in ((name, _values(rows, name, method)) for name in fields)
+    ]
+    return (" · ".join(filter(None, cells)) for cells in zip(*columns, strict=True))
+
+
+def _values(rows: pd.DataFrame, name: str, method: str) -> list[Any]:
+    """The cells of a column; media times as seconds."""
+    require(rows, method, name)
+    if name == "media_time":
+        return [clock(at) if math.isfinite(at) else None for at in media_seconds(rows, method)]
+    return list(rows[name])
+
+
+def _column(rows: pd.DataFrame, name: str) -> str | None:
+    """The column of that name; ``people`` means ``out.people`` where there is no ``people``."""
+    return next((found for found in (name, _OUT + name) if found in rows.columns), None)
+
+
+def _close(rows: pd.DataFrame, name: str) -> str:
+    known = [str(column) for column in rows.columns]
+    near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(
+        _OUT + name, known, 1
+    )
+    return f" (is it {near[0]!r}?)" if near else f" (they have {', '.join(known[:20])})"
+
+
+def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
+    # A column's name may have dots: str.format would take what follows one for an attribute, and
+    # would reach whatever objects have.
+    try:
+        pieces = list(Formatter().parse(form))
+    except ValueError as error:
+        raise ValidationError(f"caption={form!r} is no format: {error}") from None
+    columns: list[tuple[str, list[str]]] = []
+    tail = ""
+    for literal, field, spec, conversion in pieces:
+        if field is None:
+            tail = literal
+            continue
+        if (name := _column(rows, field)) is None:
+            raise ValidationError(
+                f"caption={form!r}: {field!r} is no column of these rows{_close(rows, field)}"
+            )
+        if conversion:
+            raise ValidationError(f"caption={form!r}: !{conversion} is not known in captions")
+        if spec and name == "media_time":
+            cells: list[Any] = list(media_seconds(rows, method))
+        else:
+            cells = _values(rows, name, method)
+        columns.append((literal, [_fitted(cell, spec or "", field, form) for cell in cells]))
+    if not columns:
+        return [form.format()] * len(rows)
+    heads = [head for head, _ in columns]
+    lines = zip(*(cells for _, cells in columns), strict=True)
+    return (
+        # Of nothing but missing values there is nothing to say.
+        "".join(head + cell for head, cell in zip(heads, line, strict=True)) + tail
+        if any(line)
+        else ""
+        for line in lines
+    )
+
+
+def _fitted(value: Any, spec: str, field: str, form: str) -> str:
+    if not spec or _is_missing(value):
+        return _shown(value)
+    try:
+        return format(value, spec)
+    except (ValueError, TypeError) as error:
+        raise ValidationError(
+            f"caption={form!r}: {field} is {_shown(value)!r:.60}, which {spec!r} does not fit "
+            f"({error})"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """A cell for people; "" where it is missing."""
+    if isinstance(value, str):
+        return value
+    if _is_missing(value):
+        return ""
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list | dict):
+        try:
+            return orjson.dumps(value, default=str).decode()
+        except (TypeError, ValueError):  # half a character, or an integer beyond 64 bits
+            return str(value)
+    return str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _clean(text: str) -> str:
+    lines = (" ".join(_UNFIT.sub("", line).split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
