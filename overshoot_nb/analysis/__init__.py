@@ -6,4 +6,9 @@
     registration          gives DataFrames the accessor, whenever pandas is imported
     rows                  which run, sample and picture a row is about
     clip_player           the clip of a sample as a small MP4 that a notebook plays
+    conditions            what events, alerts and selections ask: the language, of rows or of one
+    condition_parser, condition_tokens, condition_tree      its text becomes a tree
+    condition_kinds, condition_names        whether it makes sense of certain columns
+    condition_values      what its operators and functions mean, value by value
+    condition_rows, condition_columns       the same of whole columns
 """

@@ -1,0 +1,242 @@
+"""Conditions of whole columns at once: the truth of every row of a DataFrame.
+
+What numpy can do to a column it does; all else is asked of :mod:`condition_values`, for each
+distinct value where that is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .condition_columns import (
+    EPOCH,
+    FALSE,
+    NAT,
+    TRUE,
+    UNKNOWN,
+    Coded,
+    Column,
+    Known,
+    Numbers,
+    Times,
+    Truths,
+    Value,
+    cells_of,
+    column_of,
+    read_column,
+)
+from .condition_tree import (
+    Arithmetic,
+    Call,
+    Combination,
+    Comparison,
+    Constant,
+    ListOf,
+    Name,
+    Negation,
+    Node,
+)
+from .condition_values import call, combine, compare, parse_time, search_texts
+
+__all__ = ["numbers_of_rows", "truths_of_rows"]
+
+_NUMPY_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+_NUMPY_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+}
+
+
+def truths_of_rows(node: Node, rows: pd.DataFrame, columns: dict[str, str]) -> Truths:
+    """Whether a checked condition is true of each row, shape (n,).
+
+    Args:
+        node: the condition.
+        rows: the rows.
+        columns: the column that each name means.
+    """
+    evaluation = _Evaluation(rows, columns)
+    with np.errstate(all="ignore"):
+        return evaluation.truths(evaluation.value(node))
+
+
+def numbers_of_rows(node: Node, rows: pd.DataFrame, columns: dict[str, str]) -> NDArray[np.float64]:
+    """The number that a part of a condition is in each row, NaN where it is none; shape (n,)."""
+    evaluation = _Evaluation(rows, columns)
+    with np.errstate(all="ignore"):
+        return evaluation.numbers(evaluation.value(node))
+
+
+class _Evaluation:
+    def __init__(self, rows: pd.DataFrame, columns: dict[str, str]) -> None:
+        self._rows = rows
+        self._columns = columns
+        self._read: dict[str, Column] = {}
+
+    def value(self, node: Node) -> Value:
+        match node:
+            case Constant():
+                return node
+            case Name():
+                column = self._columns[node.name]
+                if column not in self._read:
+                    self._read[column] = read_column(self._rows[column])
+                return self._read[column]
+            case Negation():
+                return Known((TRUE - self._below(node)[0]).astype(np.int8))
+            case Combination():
+                choose = np.minimum if node.operator == "and" else np.maximum
+                return Known(choose.reduce(self._below(node)))
+            case Comparison():
+                return self._compared(node)
+            case Arithmetic():
+                return self._computed(node)
+            case Call():
+                return self._called(node)
+        raise AssertionError(f"{node} is no value of its own")
+
+    def truths(self, value: Value) -> Truths:
+        """As true, false or unknown; what is none of these is unknown."""
+        if isinstance(value, Known):
+            return value.truths
+        if isinstance(value, Constant) and isinstance(value.value, bool):
+            return np.full(len(self._rows), TRUE if value.value else FALSE, np.int8)
+        cells = cells_of(value, len(self._rows))
+        known = column_of([cell if isinstance(cell, bool) else None for cell in cells])
+        return cast(Known, known).truths
+
+    def numbers(self, value: Value) -> NDArray[np.float64]:
+        """As numbers; what is none is NaN."""
+        if isinstance(value, Numbers):
+            return value.values
+        cells = cells_of(value, len(self._rows))
+        return np.array([c if isinstance(c, float) else np.nan for c in cells], np.float64)
+
+    def _below(self, node: Node) -> list[Truths]:
+        return [self.truths(self.value(child)) for child in node.children]
+
+    def _compared(self, node: Comparison) -> Column:
+        left, right, sign = self.value(node.children[0]), node.children[1], node.operator
+        if isinstance(right, ListOf):
+            items = [item.value for item in right.children]
+            negative = sign == "not in"
+
+            def among(cell: Any) -> bool | None:
+                if cell is None:
+                    return None
+                return any(compare("==", cell, item) is True for item in items) != negative
+
+            return self._each(among, left)
+        other = self.value(right)
+        if sign in _NUMPY_ORDER:
+            if _are_numbers(left, other):
+                one, two = _number_array(left), _number_array(other)
+                return _known(_NUMPY_ORDER[sign](one, two), np.isnan(one) | np.isnan(two))
+            ticks = _ticks(left, other), _ticks(other, left)
+            if ticks[0] is not None and ticks[1] is not None:
+                unknown = (ticks[0] == NAT) | (ticks[1] == NAT)
+                return _known(_NUMPY_ORDER[sign](*ticks), unknown)
+        return self._each(lambda x, y: compare(sign, x, y), left, other)
+
+    def _computed(self, node: Arithmetic) -> Column:
+        left, right = map(self.value, node.children)
+        if not _are_numbers(left, right):
+            return self._each(lambda x, y: combine(node.operator, x, y), left, right)
+        one, two = _number_array(left), _number_array(right)
+        values = _NUMPY_ARITHMETIC[node.operator](one, two)
+        if node.operator == "/":
+            values = np.where(two == 0, np.nan, values)
+        return Numbers(np.broadcast_to(values, len(self._rows)))
+
+    def _called(self, node: Call) -> Column:
+        first, *others = [self.value(child) for child in node.children]
+        function = node.function
+        if isinstance(first, Numbers) and function in ("abs", "round"):
+            return Numbers(np.abs(first.values) if function == "abs" else np.rint(first.values))
+        if function == "missing":
+            return _known(self._missing(first), np.False_)
+        if function == "matches" and isinstance(first, Coded):
+            texts = [value if isinstance(value, str) else "" for value in first.values]
+            pattern = cast(str, cast(Constant, others[0]).value)
+            found: list[bool] = search_texts(texts, pattern).tolist()
+            each = [
+                match if isinstance(value, str) else None
+                for match, value in zip(found, first.values, strict=True)
+            ]
+            return column_of(each, first.codes)
+        return self._each(lambda *arguments: call(function, *arguments), first, *others)
+
+    def _missing(self, value: Value) -> NDArray[np.bool_]:
+        match value:
+            case Numbers():
+                missing: NDArray[np.bool_] = np.isnan(value.values)
+            case Times():
+                missing = value.ticks == NAT
+            case Known():
+                missing = value.truths == UNKNOWN
+            case Coded():
+                missing = value.codes < 0
+            case _:
+                missing = np.zeros(len(self._rows), np.bool_)
+        return missing
+
+    def _each(self, function: Callable[..., Any], *values: Value) -> Column:
+        """A function of single values: of each distinct one where that is enough, else by row."""
+        coded = [value for value in values if isinstance(value, Coded)]
+        constants = [value for value in values if isinstance(value, Constant)]
+        if len(coded) == 1 and len(coded) + len(constants) == len(values):
+            column = coded[0]
+            sides = [
+                column.values if side is column else cells_of(side, len(column.values))
+                for side in values
+            ]
+            return column_of([function(*cells) for cells in zip(*sides, strict=True)], column.codes)
+        if len(constants) == len(values):
+            fixed = function(*(constant.value for constant in constants))
+            return column_of([fixed], np.zeros(len(self._rows), np.intp))
+        sides = [cells_of(side, len(self._rows)) for side in values]
+        return column_of([function(*cells) for cells in zip(*sides, strict=True)])
+
+
+def _known(true: Any, unknown: Any) -> Known:
+    return Known(np.where(unknown, UNKNOWN, np.where(true, TRUE, FALSE)).astype(np.int8))
+
+
+def _are_numbers(*values: Value) -> bool:
+    """Whether all are numbers, and not all of them constant."""
+    if not any(isinstance(value, Numbers) for value in values):
+        return False
+    return all(isinstance(v, Numbers) or _number_constant(v) for v in values)
+
+
+def _number_constant(value: Value) -> bool:
+    return isinstance(value, Constant) and isinstance(value.value, float)
+
+
+def _number_array(value: Value) -> Any:
+    return value.values if isinstance(value, Numbers) else cast(Constant, value).value
+
+
+def _ticks(value: Value, other: Value) -> Any:
+    """A side of a comparison of times, as microseconds; None where it is no such side."""
+    if isinstance(value, Times):
+        return value.ticks
+    if not isinstance(other, Times) or not isinstance(value, Constant):
+        return None
+    moment = parse_time(value.value) if isinstance(value.value, str) else None
+    return None if moment is None else np.int64((moment - EPOCH) // timedelta(microseconds=1))

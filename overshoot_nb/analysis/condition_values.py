@@ -1,0 +1,250 @@
+"""What conditions compute with: single values, their comparisons and functions.
+
+The one place that says what an operator means. Of rows, the evaluator uses these very functions
+wherever it cannot do the same to a whole column at once.
+
+A value is None (missing, and so are NaN, NaT and NA), a bool, a float (every number is one of 64
+bits), a str, a datetime in UTC, a list or a dict. A timedelta is its number of seconds. What
+cannot be said, such as whether a text is less than a number, is unknown: None.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "FUNCTIONS",
+    "call",
+    "combine",
+    "compare",
+    "key",
+    "parse_time",
+    "pattern_problem",
+    "plain",
+    "search_texts",
+]
+
+#: The functions and the names of what they take.
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "len": ("x",),
+    "lower": ("x",),
+    "contains": ("x", "text"),
+    "matches": ("x", "pattern"),
+    "abs": ("x",),
+    "round": ("x",),
+    "missing": ("x",),
+}
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+# ---- values ------------------------------------------------------------------------------------
+
+
+def plain(cell: Any) -> Any:
+    """The value of a cell."""
+    if cell is None or isinstance(cell, str | bool):
+        return cell
+    if isinstance(cell, float):
+        return None if math.isnan(cell) else float(cell)
+    if isinstance(cell, int | np.number | Decimal) and not isinstance(cell, np.timedelta64):
+        return _number(cell)
+    if isinstance(cell, np.bool_):
+        return bool(cell)
+    if isinstance(cell, datetime | timedelta):
+        return _moment(cell)
+    if isinstance(cell, np.datetime64 | np.timedelta64):
+        # pandas' own NaT never comes here, for it is a datetime.
+        return None if np.isnat(cell) else _moment(cell.astype(f"{cell.dtype.kind}8[us]").item())
+    if isinstance(cell, list | dict):
+        return cell
+    if isinstance(cell, tuple | np.ndarray):
+        return list(cell)
+    if isinstance(cell, Mapping):
+        return dict(cell)
+    return None if type(cell).__name__ == "NAType" else cell
+
+
+def _number(cell: Any) -> float | None:
+    try:
+        number = float(cell)
+    except OverflowError:
+        return math.inf if cell > 0 else -math.inf
+    return None if math.isnan(number) else number
+
+
+def _moment(cell: datetime | timedelta) -> datetime | float | None:
+    if cell != cell:  # NaT is both, and not itself
+        return None
+    if isinstance(cell, timedelta):
+        # As a column's whole microseconds become seconds.
+        return (cell // timedelta(microseconds=1)) / 1e6
+    return cell.replace(tzinfo=UTC) if cell.tzinfo is None else cell.astimezone(UTC)
+
+
+def parse_time(text: str) -> datetime | None:
+    """A time in ISO 8601 (UTC without an offset, midnight without a time), None for other text."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def key(value: Any) -> Hashable:
+    """What is the same for cells that are equal: NaN is NaN, 3 is 3.0, True is no number."""
+    try:
+        return _key(plain(value))
+    except RecursionError:
+        return ("other", id(value))
+
+
+def _key(value: Any) -> Hashable:
+    if isinstance(value, bool):
+        return ("truth", value)
+    if isinstance(value, list):
+        return ("list", tuple([_key(plain(item)) for item in value]))
+    if isinstance(value, dict):
+        return ("dict", frozenset([(name, _key(plain(item))) for name, item in value.items()]))
+    if value is None or isinstance(value, float | str | datetime):
+        return value
+    return ("other", repr(value))
+
+
+# ---- operators ---------------------------------------------------------------------------------
+
+
+def compare(sign: str, left: Any, right: Any) -> bool | None:
+    """``left < right`` and its like; None where it is unknown.
+
+    Things of different kinds are not equal, and neither is less. A text beside a time is read as
+    one.
+    """
+    if left is None or right is None:
+        return None
+    if sign == "in":
+        return _within(left, right)
+    if sign == "not in":
+        found = _within(left, right)
+        return None if found is None else not found
+    if isinstance(left, datetime) and isinstance(right, str):
+        right = parse_time(right)
+    elif isinstance(right, datetime) and isinstance(left, str):
+        left = parse_time(left)
+    if left is None or right is None:
+        return None
+    if sign in ("==", "!="):
+        return (key(left) == key(right)) == (sign == "==")
+    for kind in (float, str, datetime):
+        if isinstance(left, kind) and isinstance(right, kind):
+            return _ORDERS[sign](left, right)
+    return None
+
+
+def _within(item: Any, container: Any) -> bool | None:
+    """Whether it is a part of a text, an item of a list, or a name in an object."""
+    if isinstance(container, str):
+        return item in container if isinstance(item, str) else None
+    if isinstance(container, list):
+        return any(compare("==", item, plain(other)) is True for other in container)
+    if isinstance(container, dict):
+        return item in container if isinstance(item, str) else None
+    return None
+
+
+def combine(sign: str, left: Any, right: Any) -> float | None:
+    """``left + right`` and its like of numbers; None of anything else, and for division by 0."""
+    if not isinstance(left, float) or not isinstance(right, float):
+        return None
+    match sign:
+        case "+":
+            number = left + right
+        case "-":
+            number = left - right
+        case "*":
+            number = left * right
+        case _:
+            if right == 0:
+                return None
+            number = left / right
+    return None if math.isnan(number) else number
+
+
+# ---- functions ---------------------------------------------------------------------------------
+
+
+def call(function: str, *arguments: Any) -> Any:
+    """One of :data:`FUNCTIONS`; None of a missing argument, or of one that it does not know."""
+    if function == "missing":
+        return arguments[0] is None
+    if any(argument is None for argument in arguments):
+        return None
+    value = arguments[0]
+    match function:
+        case "len" if isinstance(value, str | list | dict):
+            return float(len(value))
+        case "lower" if isinstance(value, str):
+            return value.lower()
+        case "contains":
+            return _contains(value, arguments[1])
+        case "matches" if isinstance(value, str):
+            return _matches(value, arguments[1])
+        case "abs" if isinstance(value, float):
+            return abs(value)
+        case "round" if isinstance(value, float):
+            return float(np.rint(value))
+    return None
+
+
+def _contains(value: Any, text: Any) -> bool | None:
+    if not isinstance(text, str):
+        return None
+    folded = text.casefold()
+    if isinstance(value, str):
+        return folded in value.casefold()
+    if isinstance(value, list):
+        return any(isinstance(item, str) and item.casefold() == folded for item in value)
+    return None
+
+
+def _matches(text: str, pattern: str) -> bool:
+    # RE2 takes time in proportion to the text, whatever the pattern; `re` may take hours, during
+    # which no other thread runs. Every text ends up here one by one or as a whole column.
+    return bool(search_texts([text], pattern)[0])
+
+
+def search_texts(texts: list[str], pattern: str) -> Any:
+    """Whether the pattern is found in each text: a bool array of shape (len(texts),)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        searched = pa.array(texts, pa.large_string())
+    except UnicodeEncodeError:
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        searched = pa.array(clean, pa.large_string())
+    return pc.match_substring_regex(searched, pattern).to_numpy(zero_copy_only=False)
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Why a pattern cannot be searched, in words; None where it can."""
+    import pyarrow as pa
+
+    try:
+        search_texts([""], pattern)
+    except pa.ArrowInvalid as error:
+        reason = str(error).removeprefix("Invalid regular expression: ")
+        return f"{reason} (look-around and back-references, (?=x) and \\1, are not known)"
+    return None
