@@ -18,6 +18,8 @@ __all__ = [
     "ENV_API_KEY",
     "ENV_BASE_URL",
     "ENV_CACHE_DIR",
+    "ENV_SPILL_BYTES",
+    "ENV_SPILL_DIR",
     "GATEWAY_BASE_URL",
     "LOCAL",
     "LOCAL_GATEWAY",
@@ -27,6 +29,8 @@ __all__ = [
     "find_api_key",
     "resolve_endpoint",
     "resolve_gateway",
+    "spill_bytes",
+    "spill_dir",
 ]
 
 logger = logging.getLogger("overshoot_nb")
@@ -66,8 +70,16 @@ MAX_TOKENS_PER_SECOND = 128
 MAX_IN_FLIGHT = 1
 #: Not real time, answers are awaited anyway, so several can be asked for at once.
 MAX_IN_FLIGHT_BATCH = 4
-#: Bytes of sampled JPEGs kept for a stream.
+#: Bytes of sampled JPEGs kept in memory for a stream; older ones go to a temporary file.
 KEEP_FRAMES_BYTES = 256 * 1024 * 1024
+#: Bytes of that file, at most.
+SPILL_FRAMES_BYTES = 10 * 1024**3
+#: Bytes on their way there, at most: with a disk that is slower than the stream the oldest go.
+SPILL_WAITING_BYTES = 32 * 1024**2
+#: Bytes of the disk that are left to others.
+SPILL_LEAVE_BYTES = 1024**3
+#: Finished runs whose rows still find their pictures, though nobody holds their streams.
+KEPT_RUNS = 3
 #: Bytes of the file that keeps answers, so that identical requests are asked once.
 ANSWER_CACHE_BYTES = 64 * 1024 * 1024
 
@@ -89,6 +101,9 @@ ENV_BASE_URL = "OVERSHOOT_BASE_URL"
 ENV_CACHE_DIR = "OVERSHOOT_CACHE_DIR"
 #: "0" keeps no answers.
 ENV_ANSWER_CACHE = "OVERSHOOT_ANSWER_CACHE"
+#: Where pictures go that memory has no room for, and how many bytes of them; "0" keeps none there.
+ENV_SPILL_DIR = "OVERSHOOT_SPILL_DIR"
+ENV_SPILL_BYTES = "OVERSHOOT_SPILL_BYTES"
 KEYRING_SERVICE = "overshoot"
 
 
@@ -275,3 +290,38 @@ def cache_dir() -> Path:
         return Path(value)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(base) if base else Path.home() / ".cache") / "overshoot-nb"
+
+
+def spill_dir() -> Path:
+    """Folder of the temporary files of pictures: ``OVERSHOOT_SPILL_DIR``, else the system's own.
+
+    The system's is one for large files where that is another one: ``/tmp`` may be in memory.
+    """
+    import tempfile
+
+    if value := os.environ.get(ENV_SPILL_DIR, "").strip():
+        return Path(value)
+    large = Path("/var/tmp")
+    chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    if os.name == "posix" and not chosen and os.access(large, os.W_OK):
+        return large
+    return Path(tempfile.gettempdir())
+
+
+def spill_bytes() -> int:
+    """Bytes of pictures that a stream may keep on disk, ``OVERSHOOT_SPILL_BYTES``; 0 for none.
+
+    Raises:
+        ValidationError: the variable holds no number of bytes.
+    """
+    value = os.environ.get(ENV_SPILL_BYTES, "").strip()
+    if not value:
+        return SPILL_FRAMES_BYTES
+    if not (value.isascii() and value.isdigit()):
+        from .errors import ValidationError
+
+        raise ValidationError(
+            f"{ENV_SPILL_BYTES}={value!r} is not a number of bytes: give digits alone, such as "
+            f"{SPILL_FRAMES_BYTES}, or 0 to keep no pictures on disk"
+        )
+    return int(value)

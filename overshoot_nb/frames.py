@@ -10,6 +10,7 @@ from typing import Protocol
 from . import config
 from .errors import SampleNotKeptError
 from .picture_bytes import PictureBytes, megabytes
+from .spill import Spill
 from .stored_sample import StoredSample
 from .types import Sample
 
@@ -44,15 +45,19 @@ class FrameArchive(Protocol):
 
 
 class FrameStore(Mapping[int, StoredSample]):
-    """The newest sampled pictures of a stream: ``store[index]``.
+    """The sampled pictures of a stream: ``store[index]``.
 
     A mapping from sample index (column ``sample`` of the results) to :class:`StoredSample`, in
     the order the samples were taken. When the pictures take more than ``max_bytes``, the oldest
-    samples are dropped. The bytes are those of the sample, never copied; a picture that several
-    clips share counts once. Any thread may put while others read.
+    samples leave memory: for a temporary file where there is one, and when that is full, too, they
+    are dropped. ``store[index]`` finds a sample wherever it is, with the same bytes. In memory
+    these are those of the sample, never copied; a picture that several clips share counts once.
+    Any thread may put while others read, and never waits for the disk.
 
     Args:
-        max_bytes: bytes of encoded pictures to keep; 0 keeps none. Default 256 MiB.
+        max_bytes: bytes of encoded pictures to keep in memory; 0 keeps none anywhere. Default
+            256 MiB. Those that are on their way to the disk come on top of it, 32 MiB at most.
+        spill: where samples go that leave memory; None drops them.
         backing: where samples are looked for that were not put.
 
     Raises:
@@ -60,11 +65,16 @@ class FrameStore(Mapping[int, StoredSample]):
     """
 
     def __init__(
-        self, max_bytes: int = config.KEEP_FRAMES_BYTES, *, backing: FrameArchive | None = None
+        self,
+        max_bytes: int = config.KEEP_FRAMES_BYTES,
+        *,
+        spill: Spill | None = None,
+        backing: FrameArchive | None = None,
     ) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes={max_bytes} is negative; 0 keeps no pictures")
         self.max_bytes = max_bytes
+        self._spill = spill
         self._backing = backing
         self._lock = threading.Lock()
         self._samples: dict[int, Sample] = {}
@@ -72,56 +82,87 @@ class FrameStore(Mapping[int, StoredSample]):
         self._highest = -1
 
     def put(self, sample: Sample) -> None:
-        """Keep a sample, and drop the oldest ones where it does not fit beside them.
+        """Keep a sample, and let the oldest ones leave memory where it does not fit beside them.
 
         One of the same index is replaced. One that is larger than ``max_bytes`` by itself is not
-        kept, and drops no other.
+        kept in memory, and no other leaves for it.
         """
         with self._lock:
+            if sample.index <= self._highest:
+                self._forget(sample.index)
             self._highest = max(self._highest, sample.index)
-            if sample.index in self._samples:
-                self._drop(sample.index)
-            if self.max_bytes == 0 or sample.nbytes > self.max_bytes:
+            if self.max_bytes == 0:
+                return
+            if sample.nbytes > self.max_bytes:
+                if self._spill is not None:
+                    self._spill.put(sample)
                 return
             self._samples[sample.index] = sample
             self._held.add(sample)
             while self._held.total > self.max_bytes:
-                self._drop(next(iter(self._samples)))
+                oldest = self._samples.pop(next(iter(self._samples)))
+                self._held.remove(oldest)
+                if self._spill is not None:  # while no other thread looks in between
+                    self._spill.put(oldest)
+
+    def leave_memory(self) -> None:
+        """Send all samples to the disk, where there is one; they are found there from then on.
+
+        For a stream that is over. Returns at once; memory is free when they are written.
+        """
+        with self._lock:
+            if self._spill is None or self._spill.failure is not None:
+                return
+            self._spill.put_all(self._samples.values())
+            self._samples.clear()
+            self._held.clear()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pictures in memory."""
-        return self._held.total
+        """Bytes of the pictures in memory, also of those on their way to the disk."""
+        return self._held.total + (self._spill.nbytes_waiting if self._spill is not None else 0)
 
     @property
     def nbytes_on_disk(self) -> int:
-        """Bytes of the pictures on disk."""
-        return self._backing.nbytes if self._backing is not None else 0
+        """Bytes that pictures take on disk."""
+        return sum(kept.nbytes for kept in (self._spill, self._backing) if kept is not None)
 
     @property
     def latest(self) -> StoredSample | None:
         """The sample put last, None where there is none."""
         with self._lock:
             last = next(reversed(self._samples.values()), None)
-        if last is None and self._backing is not None and self._backing.latest is not None:
-            last = self._backing.get(self._backing.latest)
+        for kept in (self._spill, self._backing):
+            newest = kept.latest if kept is not None else None
+            if kept is not None and newest is not None and (last is None or newest > last.index):
+                last = kept.get(newest) or last
         return None if last is None else StoredSample(last)
 
     def __getitem__(self, index: int) -> StoredSample:
-        """The sample of that index.
+        """The sample of that index, which may be read from the disk.
 
         Raises:
             SampleNotKeptError: it was dropped, or not taken yet (also a KeyError).
         """
         sample = self._samples.get(index)
-        if sample is None and self._backing is not None and index in self._backing:
-            sample = self._backing.get(operator.index(index))
+        if sample is None and index in self:
+            sample = self._fetch(operator.index(index))
         if sample is None:
             raise SampleNotKeptError(self._why_not(index))
         return StoredSample(sample)
 
+    def _fetch(self, index: int) -> Sample | None:
+        for kept in (self._spill, self._backing):
+            if kept is not None and (sample := kept.get(index)) is not None:
+                return sample
+        return self._samples.get(index)  # it may have been put again meanwhile
+
     def __contains__(self, index: object) -> bool:
-        return index in self._samples or (self._backing is not None and index in self._backing)
+        return any(
+            index in kept
+            for kept in (self._samples, self._spill, self._backing)
+            if kept is not None
+        )
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._indices())
@@ -132,23 +173,25 @@ class FrameStore(Mapping[int, StoredSample]):
     def _indices(self) -> list[int]:
         with self._lock:
             kept = list(self._samples)
-        if self._backing is None:
-            return kept
-        return sorted({*kept, *self._backing.indices()})
+            spilled = self._spill.indices() if self._spill is not None else []
+        backing = self._backing.indices() if self._backing is not None else []
+        return sorted({*backing, *spilled, *kept}) if backing or spilled else kept
 
     def __repr__(self) -> str:
-        kept = self._kept()
-        with self._lock:
-            return (
-                f"FrameStore({kept}; {megabytes(self._held.total)} of {megabytes(self.max_bytes)})"
-            )
+        sizes = f"{megabytes(self.nbytes)} of {megabytes(self.max_bytes)}"
+        if on_disk := self.nbytes_on_disk:
+            sizes += f", {megabytes(on_disk)} on disk"
+        return f"FrameStore({self._kept()}; {sizes})"
 
     # A store is itself, not its content: two of them are never the same.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def _drop(self, index: int) -> None:
-        self._held.remove(self._samples.pop(index))
+    def _forget(self, index: int) -> None:
+        if (sample := self._samples.pop(index, None)) is not None:
+            self._held.remove(sample)
+        if self._spill is not None:
+            self._spill.discard(index)
 
     def _kept(self) -> str:
         indices = self._indices()
@@ -170,9 +213,13 @@ class FrameStore(Mapping[int, StoredSample]):
             return f"no sample {index} yet ({self._so_far()})"
         if self.max_bytes == 0:
             return f"sample {index} was not kept: this store keeps no pictures (0 bytes)"
+        size = megabytes(self.max_bytes)
+        if self._spill is not None:
+            failure = self._spill.failure
+            disk = megabytes(self._spill.max_bytes)
+            size += f"; none on disk: {failure}" if failure else f" and {disk} on disk"
         return (
-            f"sample {index} was dropped from the store (it keeps the last "
-            f"{megabytes(self.max_bytes)}: {self._kept()})"
+            f"sample {index} was dropped from the store (it keeps the last {size}: {self._kept()})"
         )
 
     def _so_far(self) -> str:

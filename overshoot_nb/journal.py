@@ -8,6 +8,7 @@ from weakref import WeakMethod
 
 from .frames import FrameStore
 from .sample_log import SampleLog
+from .spill import Spill
 from .stats import Counters
 from .table import ResultTable
 from .tuning.labels import Labels
@@ -45,7 +46,7 @@ class Journal:
 
     Args:
         output_schema: JSON schema of the first answers, or None.
-        keep_frames: bytes of pictures to keep.
+        keep_frames: bytes of pictures to keep in memory; 0 keeps none on disk either.
 
     Attributes:
         table: the results.
@@ -59,7 +60,7 @@ class Journal:
 
     def __init__(self, output_schema: Mapping[str, Any] | None, keep_frames: int) -> None:
         self.table = ResultTable(output_schema)
-        self.frames = FrameStore(keep_frames)
+        self.frames = FrameStore(keep_frames, spill=Spill.configured() if keep_frames else None)
         self.log = SampleLog()
         self.counters = Counters()
         self.later = LaterAnswers()

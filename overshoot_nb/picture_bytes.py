@@ -53,6 +53,8 @@ class PictureBytes:
 
 
 def megabytes(nbytes: int) -> str:
-    """Bytes in binary megabytes, as the store's default is: "256 MB"."""
+    """Bytes in binary megabytes, as the store's default is: "256 MB", "10 GB"."""
     amount = nbytes / 1024**2
+    if amount >= 10_000:
+        return f"{amount / 1024:.0f} GB"
     return f"{amount:.0f} MB" if amount >= 10 or nbytes == 0 else f"{amount:.2g} MB"

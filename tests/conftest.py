@@ -7,16 +7,26 @@ import time
 
 import pytest
 
+from overshoot_nb import config
+
+SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory):
     """No key, no server and no cache of the person who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("OVERSHOOT_API_KEY", "OVERSHOOT_BASE_URL"):
+        for name in ("OVERSHOOT_API_KEY", "OVERSHOOT_BASE_URL", *SPILL):
             patch.delenv(name, raising=False)
         patch.setenv("OVERSHOOT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield
+
+
+@pytest.fixture
+def no_spill(monkeypatch):
+    """Pictures that leave memory are gone: none are kept on disk."""
+    monkeypatch.setenv(config.ENV_SPILL_BYTES, "0")
 
 
 def stream_threads() -> list[str]:

@@ -514,7 +514,7 @@ def test_a_budget_that_cannot_be_kept_stops_it_after_one_answer(clip):
 # ---- what goes wrong ----
 
 
-def test_samples_without_pictures_are_listed_and_told(clip, caplog):
+def test_samples_without_pictures_are_listed_and_told(clip, caplog, no_spill):
     async def main():
         async with analysed(server, clip, keep_frames=20_000) as stream:
             kept = list(stream.frames)
@@ -536,7 +536,7 @@ def test_samples_without_pictures_are_listed_and_told(clip, caplog):
         asyncio.run(main())
 
 
-def test_pictures_that_leave_while_it_runs_are_listed(clip):
+def test_pictures_that_leave_while_it_runs_are_listed(clip, no_spill):
     async def main():
         async with analysed(server, clip) as stream:
             server.delay = 0.03

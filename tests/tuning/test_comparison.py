@@ -742,7 +742,7 @@ def test_a_stream_asks_a_text_as_it_asks_its_own(tmp_path):
     watched(tmp_path, check, prompt="look", output_schema=SCHEMA, temperature=0.25)
 
 
-def test_frames_that_left_the_store_are_listed(tmp_path):
+def test_frames_that_left_the_store_are_listed(tmp_path, no_spill):
     async def check(stream, server):
         kept = set(stream.frames)
         assert 0 < len(kept) < 12

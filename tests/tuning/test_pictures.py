@@ -261,7 +261,9 @@ def test_a_stream_its_frames_and_its_rows_are_the_same_samples(tmp_path):
         asyncio.run(watch(server))
 
 
-def test_frames_that_left_the_store_are_listed_and_not_needed_where_results_are_named(tmp_path):
+def test_frames_that_left_the_store_are_listed_and_not_needed_where_results_are_named(
+    tmp_path, no_spill
+):
     video = make_video(tmp_path / "v.mp4", 60, fps=10)
 
     async def watch(server: ChatServer) -> None:

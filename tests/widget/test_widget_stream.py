@@ -271,7 +271,7 @@ def test_a_filter_finds_rows_and_those_that_come_later(clip, page_of):
     run(main)
 
 
-def test_a_sample_as_a_whole(clip, page_of):
+def test_a_sample_as_a_whole(clip, page_of, no_spill):
     def answer(request: Request):
         if number(request) == "15":
             return Reply(json.dumps({"error": {"message": "no"}}), status=400)

@@ -403,7 +403,7 @@ def test_small_pictures_of_samples_and_none_of_those_that_are_gone(clip, page_of
     async def main(client):
         stream = await ended(client, clip)
         tab = await opened(page_of, stream)
-        stream.frames._drop(2)
+        stream.frames._forget(2)
         await tab.does("want_thumbs", samples=[1, 2, 10_000])
         message, buffers = tab.of("thumbs")[-1]
         assert message["samples"] == [1, 2, 10_000]
