@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -116,6 +116,16 @@ class PromptHistory:
         self._run = run
         self._lock = threading.Lock()
         self._sought: set[int] = set()  # numbers that somebody found rather than made
+
+    @classmethod
+    def restored(
+        cls, versions: Sequence[PromptVersion], current: int, run: Run | None = None
+    ) -> PromptHistory:
+        """The history of a run that was kept: all its versions from 1 on, and the one in force."""
+        history = cls(versions[0], run)
+        history._versions = list(versions)
+        history._current = history[current]
+        return history
 
     @property
     def current(self) -> PromptVersion:

@@ -1,16 +1,35 @@
-"""Which run made a row: the runs that someone still holds, by the ``stream_id`` of their rows."""
+"""Which run made a row: the runs that someone still holds, by the ``stream_id`` of their rows.
+
+Runs that were recorded, or loaded from a recording, are found when nobody holds them any more, too:
+they are loaded from their files.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
+
+from .errors import OvershootError
 
 if TYPE_CHECKING:
     from .tuning.run import Run
 
-__all__ = ["find_run", "remember_run"]
+__all__ = ["find_run", "remember_file", "remember_run"]
+
+logger = logging.getLogger("overshoot_nb")
+
+#: Runs that are kept after they were loaded for their rows alone. Their pictures are in the files.
+KEPT_RUNS = 4
 
 _runs: WeakValueDictionary[str, Run] = WeakValueDictionary()
+_loaded: WeakValueDictionary[str, Run] = WeakValueDictionary()
+_files: dict[str, str] = {}
+_kept: OrderedDict[str, Run] = OrderedDict()  # by path
+_lock = threading.RLock()
 
 
 def remember_run(stream_id: str, run: Run) -> None:
@@ -21,6 +40,48 @@ def remember_run(stream_id: str, run: Run) -> None:
     _runs[stream_id] = run
 
 
+def remember_file(stream_id: str, path: str | os.PathLike[str], run: Run | None = None) -> None:
+    """Rows of this id are in a recording, whose run is asked where no stream has it any more.
+
+    Args:
+        stream_id: the id in the rows.
+        path: the recording, absolute.
+        run: the run as it was loaded from there; held by whoever loaded it alone.
+    """
+    with _lock:
+        _files[stream_id] = os.fspath(path)
+        if run is not None:
+            _loaded[stream_id] = run
+
+
 def find_run(stream_id: str) -> Run | None:
-    """The run of the rows of this id; None where nobody holds its stream any more."""
-    return _runs.get(stream_id)
+    """The run of the rows of this id; None where nobody holds its stream and it has no file.
+
+    The stream itself comes first: what it took since it was recorded is there alone.
+    """
+    run = _runs.get(stream_id)
+    if run is None:
+        run = _loaded.get(stream_id)
+    return run if run is not None else _load(stream_id)
+
+
+def _load(stream_id: str) -> Run | None:
+    with _lock:
+        path = _files.get(stream_id)
+        if path is None:
+            return None
+        if (known := _loaded.get(stream_id)) is not None:
+            return known  # another thread was faster
+        from .recording.loading import load_run
+
+        try:
+            run = load_run(path)
+        except (OvershootError, OSError) as error:
+            logger.debug("the recording of stream %s cannot be loaded: %s", stream_id, error)
+            return None
+        _kept[path] = run
+        _kept.move_to_end(path)
+        while len(_kept) > KEPT_RUNS:
+            _kept.popitem(last=False)
+        # Another run may have been recorded in its place.
+        return _loaded.get(stream_id)

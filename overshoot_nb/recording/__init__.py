@@ -13,4 +13,13 @@
     compact_thrift        the encoding of footers
     parquet_file          where the bytes go
     placing               a file that takes its place whole
+    loading               load(path)
+    recording             a recording as the stream that it was
+    recorded_life         what it has in place of a stream's life
+    player                its pictures on a screen, each at its time
+    recording_file        its file as it is read: footers, columns, while it may still grow
+    recorded_rows         its rows as what they were made of
+    recorded_frames       its pictures, read when they are looked at
+    recorded_metadata     what it says of its run, read
+    recorded_source       what was watched, where it cannot be watched again
 """

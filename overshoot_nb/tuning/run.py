@@ -19,13 +19,15 @@ class Run(Protocol):
         journal: rows, pictures, labels and later answers.
         prompts: what was asked.
         settings: what it does, or did.
-        service: whom it asks, or asked.
     """
 
     journal: Journal
     prompts: PromptHistory
     settings: StreamSettings
-    service: Service
+
+    @property
+    def service(self) -> Service:
+        """Whom it asks, or asked."""
 
     @property
     def stream_id(self) -> str:

@@ -1,0 +1,81 @@
+"""``load``: a recording as the stream that it was."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.frames import FrameStore
+from overshoot_nb.journal import Journal
+from overshoot_nb.run_registry import remember_file
+from overshoot_nb.runtime import get_runtime
+from overshoot_nb.tuning.backfill_plan import service_of
+
+from .recorded_frames import RecordedFrames, picture_columns
+from .recorded_life import RecordedLife
+from .recorded_metadata import metadata_from_json
+from .recorded_rows import COLUMNS, rows_of
+from .recording import Recording
+from .recording_file import RecordingFile
+
+if TYPE_CHECKING:
+    from overshoot_nb.client import Overshoot
+
+__all__ = ["load", "load_run"]
+
+
+def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Recording:
+    """A recorded run as a stream that has ended.
+
+    ``overshoot_nb.load("run.parquet").df`` is the recorded stream's ``df``, row by row and dtype
+    by dtype. The table is read at once, pictures only when they are looked at, from the file:
+    keep it where it is. A file that is being recorded loads, too, up to where it is.
+
+    Args:
+        path: the file that ``stream.record(path)`` wrote.
+        client: whose server answers ``backfill`` and ``compare`` that name no client. Default:
+            that of ``Overshoot()``, made when it is first needed.
+
+    Raises:
+        ValidationError: the file is no recording, was cut off or damaged, or has a newer format.
+        StreamClosedError: the client was closed.
+        OSError: it is not there, or cannot be read.
+    """
+    run = load_run(path, client)
+    return Recording(run, _checked(path), get_runtime())
+
+
+def load_run(path: str | os.PathLike[str], client: Overshoot | None = None) -> RecordedLife:
+    """The run of :func:`load`, for those who need no stream."""
+    if client is not None:
+        service_of(client)
+    file = RecordingFile(_checked(path))
+    first = file.footer()
+    file.metadata(first)  # what is no recording is refused before its columns are looked for
+    names = [name for name in COLUMNS if name in first.parquet.schema.to_arrow_schema().names]
+    footer, table = file.read(list(dict.fromkeys([*names, *picture_columns(first)])))
+    try:
+        recorded = metadata_from_json(file.metadata(footer))
+        rows = rows_of(table)
+    except ValidationError as error:
+        raise ValidationError(f"{file.path} is damaged, or no recording: {error}") from None
+    journal = Journal(None, 0)
+    journal.frames = FrameStore(
+        recorded.settings.keep_frames, backing=RecordedFrames(file, footer, table)
+    )
+    for schema in recorded.output_schemas:
+        journal.table.add_schema(schema)
+    rows.fill(journal)
+    recorded.fill(journal)
+    run = RecordedLife(recorded, journal, get_runtime(), client)
+    for stream_id in recorded.stream_ids:
+        remember_file(stream_id, file.path, run)
+    return run
+
+
+def _checked(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or not str(path).strip():
+        raise ValidationError(f"path={path!r} must be the path of a recording")
+    return Path(path).expanduser().absolute()

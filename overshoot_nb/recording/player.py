@@ -1,0 +1,129 @@
+"""``Player``: the pictures of a recorded run on a screen, each at its time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from overshoot_nb.errors import SampleNotKeptError
+from overshoot_nb.frames import FrameStore
+from overshoot_nb.preview import MAX_LATE_SECONDS, Preview, PreviewFrame
+from overshoot_nb.runtime import start_thread
+from overshoot_nb.types import EncodedFrame, Sample
+
+__all__ = ["Player"]
+
+logger = logging.getLogger("overshoot_nb")
+
+
+class Player:
+    """Plays samples once, from the first on, on a thread of its own. For any thread.
+
+    Pictures are read from the store when they are due and somebody looks; what is late is left out.
+
+    Args:
+        samples: index and media time in seconds of what is played, in order.
+        frames: where their pictures are.
+        preview: who looks on.
+        on_end: called on the thread when all was played, not when it was stopped.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[int, float]],
+        frames: FrameStore,
+        preview: Preview,
+        on_end: Callable[[], object],
+    ) -> None:
+        self._samples = samples
+        self._frames = frames
+        self._preview = preview
+        self._on_end = on_end
+        self._changed = threading.Condition()
+        self._start = 0.0  # monotonic time of media time 0
+        self._paused_at: float | None = None
+        self._stopped = False
+        self._newest = float("-inf")  # media time of the picture shown last
+
+    def start(self) -> None:
+        """Begin with the first sample."""
+        first = self._samples[0][1] if self._samples else 0.0
+        self._start = time.monotonic() - first
+        start_thread(self._play, "overshoot-player")
+
+    def pause(self) -> None:
+        """Stand still. Idempotent."""
+        with self._changed:
+            if self._paused_at is None:
+                self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`. Idempotent."""
+        with self._changed:
+            if self._paused_at is not None:
+                self._start += time.monotonic() - self._paused_at
+                self._paused_at = None
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Show nothing more. Idempotent."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    # ---- on its thread ----
+
+    def _play(self) -> None:
+        try:
+            for number, (index, media_time) in enumerate(self._samples):
+                if not self._wait(media_time):
+                    return
+                if number + 1 == len(self._samples) or not self._passed(media_time):
+                    self._show(index)
+        except Exception:
+            logger.exception("a recording could not be played to its end")
+        if not self._stopped:
+            self._on_end()
+
+    def _show(self, index: int) -> None:
+        if not self._preview.active:
+            return
+        try:
+            sample = self._frames[index].sample
+        except SampleNotKeptError:
+            return  # dropped, or damaged in the file: the picture before stays
+        for frame in sample.frames:
+            last = frame is sample.frames[-1]
+            if frame.media_time <= self._newest or (not last and self._passed(frame.media_time)):
+                continue  # clips share moments
+            if sample.mode == "clip" and not self._wait(frame.media_time):
+                return
+            self._offer(frame, sample if last else None)
+
+    def _offer(self, frame: EncodedFrame, sample: Sample | None) -> None:
+        def make() -> PreviewFrame:
+            number = None if sample is None else sample.index
+            return PreviewFrame(
+                frame.media_time, time.time(), frame.data, frame.width, frame.height, number
+            )
+
+        if self._preview.offer(make):
+            self._newest = frame.media_time
+
+    def _passed(self, media_time: float) -> bool:
+        return time.monotonic() - self._start - media_time > MAX_LATE_SECONDS
+
+    def _wait(self, media_time: float) -> bool:
+        """Block until a media time is due; False when it was stopped."""
+        with self._changed:
+            while not self._stopped:
+                if self._paused_at is not None:
+                    self._changed.wait()
+                    continue
+                left = self._start + media_time - time.monotonic()
+                if left <= 0:
+                    return True
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+            return False

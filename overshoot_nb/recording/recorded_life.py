@@ -1,0 +1,281 @@
+"""``RecordedLife``: what a stream that was loaded from a file has in place of a life of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
+from weakref import finalize
+
+from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.journal import Journal
+from overshoot_nb.preview import Preview
+from overshoot_nb.prompts import PromptHistory
+from overshoot_nb.runtime import Runtime
+from overshoot_nb.settings import StreamChanges
+from overshoot_nb.types import (
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInferenceResult,
+    StreamInfo,
+    StreamState,
+)
+
+from .player import Player
+from .recorded_metadata import RecordedRun
+
+if TYPE_CHECKING:
+    from overshoot_nb.client import Overshoot
+    from overshoot_nb.service import Service
+
+__all__ = ["RecordedLife"]
+
+_PLAYS = "plays what was recorded"
+
+
+class _RecordedSession:
+    """A session that takes no changes: a recording is what it is."""
+
+    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset()
+
+
+class _NoCallbacks:
+    """A recorded run calls nobody."""
+
+    def inside(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEndpoint:
+    """Who was asked, as the recording says it: without secrets, and not to be asked again."""
+
+    shown: str
+    surface: str
+
+
+class RecordedLife:
+    """A run that is over, and can be played.
+
+    It offers what :class:`~overshoot_nb.lifecycle.Lifecycle` offers to a stream, its widget and
+    its tuning. While it is played its state is "running" or "paused"; nothing is taken or asked
+    then, and no row is added.
+
+    Attributes:
+        recorded: what the file says of the run.
+        recorded_endpoint: who was asked then.
+        state, note, error, settings, prompts, journal, preview, run_start, info, session,
+        callbacks: see ``Lifecycle``.
+
+    Args:
+        recorded: what the file says of the run.
+        journal: its rows and pictures.
+        runtime: where it is steered.
+        client: whose server is asked from now on; None for the default client.
+    """
+
+    session = _RecordedSession()
+    callbacks = _NoCallbacks()
+    error: Exception | None = None
+
+    def __init__(
+        self,
+        recorded: RecordedRun,
+        journal: Journal,
+        runtime: Runtime,
+        client: Overshoot | None = None,
+    ) -> None:
+        self.recorded = recorded
+        self.recorded_endpoint = RecordedEndpoint(recorded.server, recorded.surface)
+        self.settings = recorded.settings
+        self.journal = journal
+        self.preview = Preview()
+        self.info = recorded.info
+        self.prompts = PromptHistory.restored(recorded.prompts, recorded.current_prompt, self)
+        self.run_start = _run_start(recorded, journal)
+        self._runtime = runtime
+        self._client = client
+        self._player: Player | None = None
+        self._over = asyncio.Event()
+        self._over.set()
+        # One that was being recorded when its file was read, or when its process was killed.
+        ended = recorded.state if recorded.state in ("ended", "failed", "closed") else "ended"
+        note = recorded.status.removeprefix(f"{recorded.state}: ").removeprefix(recorded.state)
+        if not recorded.complete:
+            ended, note = "ended", "the recording was cut off here, or still goes on"
+        elif ended != recorded.state:
+            note = "recorded up to here"
+        self._end: tuple[StreamState, str] = ended, note
+        self.state: StreamState = ended
+        self.note = note
+
+    @property
+    def stream_id(self) -> str:
+        """Id of the run; of its last one where it was restarted."""
+        return self.recorded.stream_ids[-1] if self.recorded.stream_ids else ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is being played."""
+        return self._player is not None
+
+    @property
+    def status(self) -> str:
+        """State and note in one line."""
+        return f"{self.state}: {self.note}" if self.note else self.state
+
+    @property
+    def service(self) -> Service:
+        """Who is asked now; a default client is made when it is first needed."""
+        if self._client is None:
+            from overshoot_nb.client import Overshoot
+
+            self._client = client = Overshoot()
+            closing = finalize(self, _close, self._runtime, client)
+            closing.atexit = False  # the runtime closes it then
+        from overshoot_nb.tuning.backfill_plan import service_of
+
+        return service_of(self._client)
+
+    # ---- playing ----
+
+    async def restart(self, changes: StreamChanges) -> None:
+        """Play it from its start.
+
+        Raises:
+            ValidationError: there are changes, which only a stream that asks can make.
+        """
+        if changes:
+            raise ValidationError(
+                f"{', '.join(sorted(changes))}: a recording plays what was recorded. Ask "
+                "something else about it with backfill(...), or watch it as a source: "
+                "client.streams.create(source=overshoot_nb.replay(path), ...)"
+            )
+        self._stop()
+        log = self.journal.log
+        samples = [(i, log[i].media_time) for i in range(self.run_start, len(log))]
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            loop.call_soon_threadsafe(self._played, player)
+
+        player = self._player = Player(samples, self.journal.frames, self.preview, ended)
+        self._over.clear()
+        self._set_state("running", _PLAYS)
+        player.start()
+
+    async def steer(self, state: Literal["paused", "running"]) -> None:
+        """Pause or resume what is played.
+
+        Raises:
+            StreamClosedError: it is not played.
+        """
+        if (player := self._player) is None:
+            verb = "pause" if state == "paused" else "resume"
+            raise StreamClosedError(
+                f"cannot {verb}: the recording is not being played ({self.status}); restart() "
+                "plays it",
+                reason=self.note,
+            )
+        if state == "paused":
+            player.pause()
+        else:
+            player.resume()
+        self._set_state(state, _PLAYS if state == "running" else "")
+
+    async def close(self, reason: str = "", *, drain: bool = True) -> None:
+        """Play no more; idempotent."""
+        self._stop()
+
+    def stop_playing(self) -> None:
+        """:meth:`close` from any thread, for a recording that nobody holds any more."""
+        if (player := self._player) is not None:
+            player.stop()
+
+    def _stop(self) -> None:
+        if self._player is not None:
+            self._player.stop()
+            self._played(self._player)
+
+    def _played(self, player: Player) -> None:
+        if player is self._player:
+            self._player = None
+            self._over.set()
+            self._set_state(*self._end)
+
+    def _set_state(self, state: StreamState, note: str) -> None:
+        self.state, self.note = state, note
+        self.journal.touch()
+
+    # ---- what only a stream that asks can do ----
+
+    async def update(self, changes: StreamChanges, note: str = "") -> StreamConfigResponse:
+        """Refused, as of any stream that is over.
+
+        Raises:
+            StreamClosedError: always.
+        """
+        self._refuse("update")
+
+    def _refuse(self, verb: str) -> NoReturn:
+        raise StreamClosedError(
+            f"cannot {verb}: this is a recording of a stream that is over; backfill(...) asks "
+            "something else about its samples",
+            reason=self._end[1],
+        )
+
+    async def describe(self) -> StreamInfo:
+        """State, sizes and counts, as they were recorded."""
+        stats, info = self.journal.counters.snapshot(), self.info
+        latest = stats.latency_latest_ms
+        return StreamInfo(
+            stream_id=self.stream_id,
+            source_type="recording",
+            state=self.state,
+            fps=info.fps if info is not None else None,
+            frame_width=info.width if info is not None else None,
+            frame_height=info.height if info is not None else None,
+            inferences_completed=stats.results,
+            inferences_failed=stats.errors,
+            last_inference_latency_seconds=None if latest is None else latest / 1e3,
+        )
+
+    async def spectate(self) -> SpectateResponse:
+        """Refused.
+
+        Raises:
+            ValidationError: always.
+        """
+        raise ValidationError("a recording has no room where others could watch it")
+
+    # ---- its rows ----
+
+    async def wait_over(self, *, drain: bool) -> None:
+        """Wait until it is not played any more."""
+        await self._over.wait()
+
+    async def results_after(self, seen: int) -> list[StreamInferenceResult]:
+        """The results from number ``seen`` on; [] at the end."""
+        return self.journal.table.results_since(seen)
+
+
+def _run_start(recorded: RecordedRun, journal: Journal) -> int:
+    """Index of the first sample of the last run, as far as the rows tell."""
+    if len(recorded.stream_ids) < 2:
+        return 0
+    last = recorded.stream_ids[-1]
+    before = [result.sample for result in journal.table if result.stream_id != last]
+    first = min((r.sample for r in journal.table if r.stream_id == last), default=None)
+    if first is None:
+        return 0 if not before else min(max(before) + 1, max(len(journal.log) - 1, 0))
+    # Samples without a row stand between the runs: by their times, which begin again.
+    log, start = journal.log, first
+    while start > 0 and start - 1 > max(before, default=-1):
+        if log[start - 1].media_time > log[start].media_time:
+            break
+        start -= 1
+    return start
+
+
+def _close(runtime: Runtime, client: Overshoot) -> None:
+    runtime.submit(client.close())

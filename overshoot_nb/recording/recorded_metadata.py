@@ -1,0 +1,151 @@
+"""What a recording says of its run, read: settings, prompts, labels, counters.
+
+The reverse of :mod:`~overshoot_nb.recording.run_metadata`, which describes the keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, get_args
+
+from overshoot_nb import sources
+from overshoot_nb.capture import VideoInfo
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.journal import Journal
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.settings import StreamSettings
+from overshoot_nb.tuning.labels import Labels
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, StreamState
+
+from .recorded_source import RecordedSource
+
+__all__ = ["RecordedRun", "metadata_from_json"]
+
+#: Sources without secrets.
+_WHOLE = (sources.FileSource, sources.CameraSource)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """What is known of a recorded run beside its rows.
+
+    Attributes:
+        settings: what it was asked to do.
+        prompts: every version, oldest first.
+        current_prompt: number of the version that was in force.
+        output_schemas: schemas that its answers fit, oldest first.
+        columns: columns that show later answers: name -> number of the version.
+        labels: what the answers should be.
+        counters: see ``run_metadata``.
+        stream_ids: of all its runs, oldest first.
+        state, status: as it was; ``status`` with its reason, in words.
+        server, surface: who was asked, without secrets; "chat" or "gateway".
+        info: what was watched, or None.
+        complete: whether the recording was finished.
+    """
+
+    settings: StreamSettings
+    prompts: tuple[PromptVersion, ...]
+    current_prompt: int
+    output_schemas: tuple[Mapping[str, Any], ...]
+    columns: Mapping[str, int]
+    labels: Labels = field(repr=False)
+    counters: Mapping[str, Any]
+    stream_ids: tuple[str, ...]
+    state: StreamState
+    status: str
+    server: str
+    surface: str
+    info: VideoInfo | None
+    complete: bool
+
+    def fill(self, journal: Journal) -> None:
+        """Tell a journal, whose rows are there, what they do not say."""
+        for column, version in self.columns.items():
+            journal.later.show(column, self.prompts[version - 1])
+        journal.labels.update(self.labels)
+        said = self.counters.get
+        lease = said("lease_cents"), said("seconds_charged"), said("credits_remaining_cents")
+        journal.counters.charged(*lease)
+        for _ in range(said("reconnections") or 0):
+            journal.counters.reconnected()
+
+
+def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
+    """What ``run_metadata.to_json`` wrote.
+
+    Raises:
+        ValidationError: something is missing, or is not what it should be.
+    """
+    try:
+        settings = _settings(said["settings"])
+        server = str(said.get("server", ""))
+        prompts = tuple(_version(v, settings, server) for v in said["prompts"])
+        current = said["current_prompt"]
+        columns = {str(name): int(version) for name, version in said["columns"].items()}
+        numbers = [version.version for version in prompts]
+        if not prompts or numbers != list(range(1, len(prompts) + 1)):
+            raise ValueError(f"prompt versions {numbers[:5]}")
+        for number in (current, *columns.values()):
+            if number not in numbers:
+                raise ValueError(f"prompt version {number}")
+        if said["state"] not in get_args(StreamState):
+            raise ValueError(f"state {said['state']!r}")
+        return RecordedRun(
+            settings=settings,
+            prompts=prompts,
+            current_prompt=current,
+            output_schemas=tuple(dict(schema) for schema in said["output_schemas"]),
+            columns=columns,
+            labels=Labels.from_json(json.dumps(said["labels"])),
+            counters=dict(said["counters"]),
+            stream_ids=tuple(map(str, said["stream_ids"])),
+            state=said["state"],
+            status=str(said["status"]),
+            server=server,
+            surface=str(said.get("surface", "chat")),
+            info=None if said["info"] is None else VideoInfo(**said["info"]),
+            complete=bool(said["complete"]),
+        )
+    except ValidationError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValidationError(f"what it says of its run cannot be read ({what[:200]})") from None
+
+
+def _settings(said: Mapping[str, Any]) -> StreamSettings:
+    names = {f.name for f in fields(StreamSettings)}
+    plain = {name: value for name, value in said.items() if name in names}
+    numbers = dict(said["processing"])
+    mode = numbers.pop("mode")
+    plain["processing"] = (
+        ClipProcessingConfig(**numbers) if mode == "clip" else FrameProcessingConfig(**numbers)
+    )
+    plain["source"] = _source(said["source"])
+    plain["max_size"] = tuple(said["max_size"])
+    return StreamSettings(**plain)
+
+
+def _source(said: Mapping[str, Any]) -> Any:
+    """The source itself where all of it was written, else its name and kind."""
+    kind = getattr(sources, str(said["kind"]), None)
+    given = {name: value for name, value in said.items() if name not in ("kind", "label")}
+    # A file that is still there can be annotated, and watched again; pictures from memory and
+    # rooms with their tokens are gone, and an address may lack its secrets.
+    if kind is not None and kind in _WHOLE and "://" not in str(given.get("path", "")):
+        try:
+            return kind(**given)
+        except (TypeError, ValidationError):
+            pass  # of another version of this package
+    return RecordedSource(dict(said))
+
+
+def _version(said: Mapping[str, Any], settings: StreamSettings, server: str) -> PromptVersion:
+    names = {f.name for f in fields(PromptVersion) if f.name[0] != "_"}
+    known = {name: value for name, value in said.items() if name in names}
+    known["created_at"] = datetime.fromisoformat(known["created_at"])
+    return PromptVersion(**known, _settings=settings, _base_url=server or None)
