@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
 from .progress import TICK_SECONDS, ProgressBar
+from .run_registry import keep_run
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
 from .sources import SourceConfig, as_source
@@ -50,7 +51,8 @@ def analyze(
         parameters: every other parameter of ``client.streams.create``.
 
     Returns:
-        One row a sample in the order of the video; columns as in ``stream.df``.
+        One row a sample in the order of the video; columns as in ``stream.df``. Its pictures
+        (``df.overshoot.frame(0)``) are on disk, as long as it is one of the last few analyses.
 
     Raises:
         ValidationError: a parameter is out of its range, or the source never ends.
@@ -80,6 +82,7 @@ def analyze(
         if not stream.stats.results:
             raise stream.error
         logger.warning("the rows end early: %s", stream.error)
+    keep_run(stream._life)  # the rows alone would not keep their pictures
     return stream.df
 
 
