@@ -18,13 +18,14 @@ class ProgressBar:
     Args:
         label: what stands before it.
         total: samples in all, or None where nobody knows.
+        unit: what is counted, where it is no samples.
     """
 
-    def __init__(self, label: str, total: int | None) -> None:
+    def __init__(self, label: str, total: int | None, unit: str = "sample") -> None:
         # tqdm.auto warns in a kernel without ipywidgets, where its text bar works as well.
         text_only = importlib.util.find_spec("ipywidgets") is None
         tqdm = importlib.import_module("tqdm.std" if text_only else "tqdm.auto").tqdm
-        self._bar: Any = tqdm(total=total, desc=label, unit="sample", leave=True)
+        self._bar: Any = tqdm(total=total, desc=label, unit=unit, leave=True)
 
     def draw(self, done: int, errors: int = 0) -> None:
         """Show how many samples are done, and how many of them failed."""
