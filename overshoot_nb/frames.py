@@ -105,17 +105,19 @@ class FrameStore(Mapping[int, StoredSample]):
                 if self._spill is not None:  # while no other thread looks in between
                     self._spill.put(oldest)
 
-    def leave_memory(self) -> None:
-        """Send all samples to the disk, where there is one; they are found there from then on.
+    def leave_memory(self) -> bool:
+        """Send all samples to the disk; False where there is none, so that they stay.
 
         For a stream that is over. Returns at once; memory is free when they are written.
         """
         with self._lock:
-            if self._spill is None or self._spill.failure is not None:
-                return
-            self._spill.put_all(self._samples.values())
+            if self._samples and (self._spill is None or self._spill.failure is not None):
+                return False
+            if self._spill is not None:
+                self._spill.put_all(self._samples.values())
             self._samples.clear()
             self._held.clear()
+            return True
 
     @property
     def nbytes(self) -> int:

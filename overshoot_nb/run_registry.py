@@ -1,5 +1,6 @@
 """Which run made a row: the runs that someone still holds, by the ``stream_id`` of their rows.
 
+A run whose stream nobody ever had in hand, as ``analyze`` returns rows alone, is held here.
 Runs that were recorded, or loaded from a recording, are found when nobody holds them any more, too:
 they are loaded from their files.
 """
@@ -18,17 +19,20 @@ from .errors import OvershootError
 if TYPE_CHECKING:
     from .tuning.run import Run
 
-__all__ = ["find_run", "remember_file", "remember_run"]
+__all__ = ["find_run", "keep_run", "remember_file", "remember_run"]
 
 logger = logging.getLogger("overshoot_nb")
 
-#: Runs that are kept after they were loaded for their rows alone. Their pictures are in the files.
+#: So many runs are held for their rows alone, of those that were analysed and of those that were
+#: loaded. Their pictures are on disk.
 KEPT_RUNS = 4
 
 _runs: WeakValueDictionary[str, Run] = WeakValueDictionary()
 _loaded: WeakValueDictionary[str, Run] = WeakValueDictionary()
 _files: dict[str, str] = {}
 _kept: OrderedDict[str, Run] = OrderedDict()  # by path
+#: Analysed, oldest first, each with whether its pictures left memory.
+_finished: list[tuple[Run, bool]] = []
 _lock = threading.RLock()
 
 
@@ -38,6 +42,17 @@ def remember_run(stream_id: str, run: Run) -> None:
     The run is held by its stream alone: when that is gone, so is what is known here.
     """
     _runs[stream_id] = run
+
+
+def keep_run(run: Run) -> None:
+    """Hold a finished run for its rows, until a few others came; its pictures go to the disk.
+
+    Of runs whose pictures stay in memory, as none are kept on disk, only the newest is held.
+    """
+    left = run.journal.frames.leave_memory()
+    with _lock:
+        others = [(one, gone) for one, gone in _finished if gone and one is not run]
+        _finished[:] = [*others, (run, left)][-KEPT_RUNS:]
 
 
 def remember_file(stream_id: str, path: str | os.PathLike[str], run: Run | None = None) -> None:
