@@ -102,6 +102,7 @@ class ChatSession:
         self._pacer = Pacer(
             realtime=settings.source.realtime and not settings.source.live,
             hold=not settings.source.live,
+            speed=settings.speed,
         )
         self.info: VideoInfo | None = None
         self._started_at = time.monotonic()

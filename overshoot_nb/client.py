@@ -38,6 +38,7 @@ class Overshoot:
             key, else "local": the embedded engine, which needs neither key nor network. Any
             OpenAI-compatible URL works, e.g. "http://localhost:11434/v1". One that ends in
             "/v0.2" is a server that samples the video itself ("local/v0.2": the embedded engine).
+            "replay:run.parquet" answers as a recorded run was answered: no key, no network.
         timeout: seconds that one request may take.
 
     Raises:
@@ -71,8 +72,8 @@ class Overshoot:
     async def default_model(self) -> str:
         """The model to ask when none was named.
 
-        "local/auto" on the embedded engine, the first ready one on Overshoot, and on another
-        server its only one.
+        "local/auto" on the embedded engine, the first ready one on Overshoot, the first one of a
+        recording, and on another server its only one.
 
         Raises:
             ValidationError: another server has several models, or none.
@@ -80,7 +81,7 @@ class Overshoot:
         if self._endpoint.is_local:
             return config.LOCAL_MODEL
         models = await self.get_models()
-        if self._endpoint.is_overshoot:
+        if self._endpoint.is_overshoot or self._endpoint.is_replay:
             models = [m for m in models if m.ready][:1]
         if len(models) == 1:
             return models[0].model

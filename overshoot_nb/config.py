@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from .recording.replay_address import SCHEME, ReplayAddress
 from .redaction import display_url
 
 __all__ = [
@@ -78,8 +79,6 @@ SPILL_FRAMES_BYTES = 10 * 1024**3
 SPILL_WAITING_BYTES = 32 * 1024**2
 #: Bytes of the disk that are left to others.
 SPILL_LEAVE_BYTES = 1024**3
-#: Finished runs whose rows still find their pictures, though nobody holds their streams.
-KEPT_RUNS = 3
 #: Bytes of the file that keeps answers, so that identical requests are asked once.
 ANSWER_CACHE_BYTES = 64 * 1024 * 1024
 
@@ -141,7 +140,7 @@ class Endpoint:
     """Who answers: one server, its protocol and the key for it.
 
     Attributes:
-        base_url: URL without a trailing slash, "local" or "local/v0.2".
+        base_url: URL without a trailing slash, "local", "local/v0.2" or "replay:run.parquet".
         surface: "chat" (chat completions, we sample) or "gateway" (v0.2, the server samples).
         key: the key, or None for a server that needs none.
     """
@@ -153,12 +152,18 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """``base_url`` without its user info and query values: for screens and messages."""
-        return self.base_url if self.is_local else display_url(self.base_url)
+        plain = self.is_local or self.is_replay
+        return self.base_url if plain else display_url(self.base_url)
 
     @property
     def is_local(self) -> bool:
         """True for the embedded engine."""
         return self.base_url in (LOCAL, LOCAL_GATEWAY)
+
+    @property
+    def is_replay(self) -> bool:
+        """True for a recording that answers."""
+        return self.base_url.startswith(SCHEME)
 
     @property
     def is_loopback(self) -> bool:
@@ -218,11 +223,14 @@ def _normal(base_url: str) -> str:
     url = base_url.strip().rstrip("/")
     if url in (LOCAL, LOCAL_GATEWAY):
         return url
+    if url.startswith(SCHEME):
+        return str(ReplayAddress.parse(url))
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValidationError(
             f"base_url={display_url(base_url)!r} is not an http(s) URL; give a server's URL such "
-            f"as {DEFAULT_BASE_URL!r}, or {LOCAL!r} for the embedded engine"
+            f"as {DEFAULT_BASE_URL!r}, {LOCAL!r} for the embedded engine, or "
+            f"'{SCHEME}run.parquet' for a recording"
         )
     return url
 
@@ -244,6 +252,8 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
     """
     global _told_local
     url = base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or None
+    if url is not None and url.strip().startswith(SCHEME):
+        return Endpoint(_normal(url), "chat", None)  # nobody is asked, so no key is looked for
     key = find_api_key(api_key)
     if url is None:
         url = DEFAULT_BASE_URL if key else LOCAL

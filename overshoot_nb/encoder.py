@@ -75,6 +75,10 @@ class FrameEncoder:
             picture = np.ascontiguousarray(np.rot90(picture, rotation // 90))
         return picture
 
+    def takes(self, encoded: EncodedFrame) -> bool:
+        """Whether a JPEG can go on as it is: it fits."""
+        return encoded.width <= self._max_size[0] and encoded.height <= self._max_size[1]
+
     def encode(self, picture: Picture, media_time: float) -> EncodedFrame:
         """A picture as JPEG."""
         data = simplejpeg.encode_jpeg(picture, self._quality, "BGR", "420")

@@ -95,7 +95,11 @@ class GatewaySession:
         self._api = api
         self._sink = sink
         self.info: VideoInfo | None = None
-        self._pacer = Pacer(realtime=not settings.source.live, hold=not settings.source.live)
+        self._pacer = Pacer(
+            realtime=not settings.source.live,
+            hold=not settings.source.live,
+            speed=settings.speed,
+        )
         self._feed: VideoFeed | None = None
         self._worker: Worker | None = None
         self._publisher: Publisher | None = None

@@ -21,10 +21,12 @@ class Pacer:
             source paces itself; a batch goes as fast as answers come).
         hold: whether a pause holds the worker back. False for live sources: they must be read
             on, or their buffers overflow.
+        speed: seconds of media time that pass in one second.
     """
 
-    def __init__(self, *, realtime: bool, hold: bool) -> None:
+    def __init__(self, *, realtime: bool, hold: bool, speed: float = 1.0) -> None:
         self._realtime = realtime
+        self._speed = speed
         self._hold = hold
         self._condition = threading.Condition()
         self._origin: float | None = None  # monotonic time of media time zero
@@ -66,8 +68,8 @@ class Pacer:
                 if self._origin is None:
                     # The clock starts with the first moment, so that a slow opening or a late
                     # first sample does not make all the others late.
-                    self._origin = now - media_time
-                due = self._origin + media_time
+                    self._origin = now - media_time / self._speed
+                due = self._origin + media_time / self._speed
                 if now >= due:
                     return True
                 self._condition.wait(due - now)
@@ -93,7 +95,7 @@ class Pacer:
         if not self._realtime or self._origin is None:
             return 0.0
         now = time.monotonic() if self._paused_at is None else self._paused_at
-        return now - (self._origin + media_time)
+        return now - (self._origin + media_time / self._speed)
 
     def pause(self) -> None:
         """Stop the clock."""

@@ -100,7 +100,7 @@ class SampleReader:
         self._index = first_index
         self._newest = Fraction(-1)  # media time of the newest frame given
         self._seen = False  # whether any frame was decoded
-        self._encoded: tuple[Fraction, Picture, EncodedFrame] | None = None
+        self._encoded: tuple[Fraction, Picture | None, EncodedFrame] | None = None
 
     # ---- life ----------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class SampleReader:
         clip.newest = shown.start * shown.unit
         # A position for each frame: a slow video repeats its frames, with the same bytes.
         clip.frames.extend([encoded] * len(positions))
-        if self._as_video:
+        if picture is not None:
             if clip.video is None:
                 assert isinstance(self._sampler, ClipSampler)
                 clip.video = ClipEncoder(encoded.width, encoded.height, self._sampler.fps)
@@ -258,13 +258,20 @@ class SampleReader:
             clip.video.discard()
         return None
 
-    def _encode(self, shown: Shown) -> tuple[Picture, EncodedFrame]:
-        """The picture and its JPEG, made once for a frame."""
+    def _encode(self, shown: Shown) -> tuple[Picture | None, EncodedFrame]:
+        """The picture, where clips are videos too, and its JPEG; made once for a frame."""
         at = shown.start * shown.unit
         if self._encoded is None or self._encoded[0] != at:
             self._seen = True
-            picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
-            self._encoded = at, picture, self._encoder.encode(picture, float(at))
+            # What is a JPEG already stays the very same one: no second generation.
+            encoded = shown.encoded
+            if encoded is not None and not self._encoder.takes(encoded):
+                encoded = None
+            picture: Picture | None = None
+            if self._as_video or encoded is None:
+                picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
+                encoded = encoded or self._encoder.encode(picture, float(at))
+            self._encoded = at, picture if self._as_video else None, encoded
             if isinstance(self._sampler, FrameSampler):
                 self._newest = at
         return self._encoded[1], self._encoded[2]

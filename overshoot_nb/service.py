@@ -71,8 +71,13 @@ def open_service(endpoint: config.Endpoint, timeout: float) -> Service:
     """The service of an endpoint, by the surface that it speaks. Nothing is connected yet.
 
     Raises:
-        ValidationError: the URL, key or timeout cannot be used.
+        ValidationError: the URL, key or timeout cannot be used, or the recording cannot be read.
     """
+    if endpoint.is_replay:
+        # Reads a file, for which pyarrow is loaded.
+        from .recording.replay_service import ReplayService
+
+        return ReplayService(endpoint)
     if endpoint.surface == "gateway":
         return GatewayService(ApiClient(endpoint=endpoint, timeout=timeout))
     return ChatService(ChatClient(endpoint=endpoint, timeout=timeout))

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, get_args
 
 from . import config
 from .errors import ValidationError
-from .sources import ArraySource, FileSource, SourceConfig, as_source
+from .sources import ArraySource, FileSource, Replay, SourceConfig, as_source
 from .types import (
     ClipEncoding,
     ClipProcessingConfig,
@@ -112,7 +112,12 @@ class StreamSettings:
     @property
     def batch(self) -> bool:
         """True for a file that is to be read as fast as answers come."""
-        return isinstance(self.source, FileSource) and not self.source.realtime
+        return isinstance(self.source, FileSource | Replay) and not self.source.realtime
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as its own clock a source is played."""
+        return self.source.speed or 1.0 if isinstance(self.source, Replay) else 1.0
 
     @property
     def step_seconds(self) -> float:
@@ -291,7 +296,7 @@ def check_finite(source: SourceConfig) -> None:
     """
     if isinstance(source, FileSource) and not source.loop:
         return
-    if isinstance(source, ArraySource):
+    if isinstance(source, ArraySource | Replay):
         return
     raise ValidationError(
         f"{source.label} never ends, so it cannot be analysed to its end; give a file without "
@@ -303,6 +308,8 @@ def check_finite(source: SourceConfig) -> None:
 def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
     if isinstance(source, FileSource):
         return replace(source, realtime=realtime)
+    if isinstance(source, Replay):
+        return replace(source, speed=(source.speed or 1.0) if realtime else None)
     if realtime == (source.live or source.realtime):
         return source
     why = "it paces itself" if source.live else "frames from memory have no clock"

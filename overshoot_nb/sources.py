@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .errors import ValidationError
 from .pushed_source import FrameSource, PushedFrame, check_size
+from .recording.replay_source import Replay
 from .redaction import display_url
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "PushedFrame",
     "RTMPSource",
     "RTSPSource",
+    "Replay",
     "SourceConfig",
     "as_source",
 ]
@@ -254,10 +256,12 @@ SourceConfig = (
     | FrameSource
     | ArraySource
     | LiveKitSource
+    | Replay
 )
 
 _ACCEPTED = (
-    "a path or URL (rtsp://, rtmp://, http(s)://, .m3u8), a pathlib.Path, a camera index, "
+    "a path or URL (rtsp://, rtmp://, http(s)://, .m3u8), a recording (.parquet), a pathlib.Path, "
+    "a camera index, "
     '"camera", "camera:1" or "/dev/video0", a list, iterator or array of uint8 pictures, '
     "or a source such as FileSource(...)"
 )
@@ -283,7 +287,7 @@ def as_source(anything: Any) -> SourceConfig:
         return _from_text(anything.strip())
     if isinstance(anything, os.PathLike):
         path = os.fspath(anything)
-        return FileSource(path if isinstance(path, str) else os.fsdecode(path))
+        return _from_path(path if isinstance(path, str) else os.fsdecode(path))
     if isinstance(anything, np.ndarray | Iterator):
         return ArraySource(anything)
     if isinstance(anything, list | tuple) and anything:
@@ -307,7 +311,7 @@ def _from_text(text: str) -> SourceConfig:
         return CameraSource(text)
     scheme, separator, _ = low.partition("://")
     if not separator:
-        return FileSource(text)
+        return _from_path(text)
     if scheme in ("rtsp", "rtsps"):
         return RTSPSource(text)
     if scheme in ("rtmp", "rtmps"):
@@ -316,6 +320,11 @@ def _from_text(text: str) -> SourceConfig:
         hls = urlsplit(low).path.endswith((".m3u8", ".m3u"))
         return HLSSource(text) if hls else FileSource(text)
     if scheme == "file":
-        return FileSource(unquote(urlsplit(text).path))
+        return _from_path(unquote(urlsplit(text).path))
     shown = display_url(text)
     raise ValidationError(f"{shown!r}: {scheme}:// is no known source; give {_ACCEPTED}")
+
+
+def _from_path(path: str) -> SourceConfig:
+    # No video is in such a file: it is the recording of a run.
+    return Replay(path) if path.lower().endswith(".parquet") else FileSource(path)

@@ -9,6 +9,7 @@
     decoding   an open container -> frames with media time, segment by segment
     reading    files, devices and networks: loops, reconnections, the end in words
     pushed     frames that come from memory
+    recorded   frames that come from a recording, with the JPEGs that they were
 
 Which frames are wanted is asked of a :class:`~overshoot_nb.sampler.Sampler`; anything else that
 wants frames (a preview) is asked in the same way.
@@ -21,12 +22,13 @@ from typing import Protocol
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampler import Sampler
-from overshoot_nb.sources import ArraySource, FrameSource, LiveKitSource, SourceConfig
+from overshoot_nb.sources import ArraySource, FrameSource, LiveKitSource, Replay, SourceConfig
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
 from .pushed import ArrayCapture, PushedCapture
 from .reading import ContainerCapture
+from .recorded import RecordedCapture
 
 __all__ = ["Capture", "Shown", "VideoInfo", "make_capture"]
 
@@ -78,4 +80,6 @@ def make_capture(source: SourceConfig, on_status: Callable[[str], None]) -> Capt
         return PushedCapture(source)
     if isinstance(source, ArraySource):
         return ArrayCapture(source)
+    if isinstance(source, Replay):
+        return RecordedCapture(source)
     return ContainerCapture(source, on_status)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import av.error
 
 from overshoot_nb.sampler import Sampler
+from overshoot_nb.types import EncodedFrame
 
 from .picture import Rotations, deinterlaced, pixel_aspect
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
@@ -45,6 +46,7 @@ class Shown(NamedTuple):
 
     ``frame`` is None where the wanted frame could not be decoded. ``rotation`` (degrees
     counter-clockwise) and ``aspect`` (width of a pixel over its height) are what is left to do.
+    ``encoded`` is the same picture as the JPEG that it came from, where there is one.
     """
 
     frame: Any | None
@@ -53,6 +55,7 @@ class Shown(NamedTuple):
     unit: Fraction
     rotation: int = 0
     aspect: Fraction = Fraction(1)
+    encoded: EncodedFrame | None = None
 
 
 class Decoding:

@@ -22,4 +22,12 @@
     recorded_frames       its pictures, read when they are looked at
     recorded_metadata     what it says of its run, read
     recorded_source       what was watched, where it cannot be watched again
+    replaying             replay(path)
+    replay_source         a recording as a source, as a client, or played whole
+    replay_address        a recording as a base_url
+    replay_service        a recording in the place of a server
+    replay_script         what happened in a run, in order
+    replay_session        ... happening again
+    replay_clock          ... when
+    replay_asker          its answers about single samples
 """

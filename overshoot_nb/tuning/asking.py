@@ -296,6 +296,12 @@ def asker_of(
         return ChatAsker(service.api, response_format=response_format, cache=cache, turn=turn)
     if isinstance(service, GatewayService):
         return ReinferAsker(service.api, cache=cache, turn=turn)
+    # Who imports this module.
+    from overshoot_nb.recording.replay_asker import ReplayAsker
+    from overshoot_nb.recording.replay_service import ReplayService
+
+    if isinstance(service, ReplayService):
+        return ReplayAsker(service)
     raise ValidationError(f"{service.endpoint.shown} cannot be asked about stored samples")
 
 

@@ -159,6 +159,10 @@ def _with_language_model(service: Service) -> ChatService:
             "the embedded engine is no language model, so it cannot suggest prompts (it can be "
             f"asked those that another one suggests): {give}"
         )
+    if service.endpoint.is_replay:
+        raise ValidationError(
+            f"{service.endpoint.shown} is a recording, which answers what was asked then: {give}"
+        )
     if not isinstance(service, ChatService):
         raise ValidationError(
             f"{service.endpoint.shown} is a v0.2 server, which answers about video alone: {give}"

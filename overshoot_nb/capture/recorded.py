@@ -1,0 +1,147 @@
+"""Frames of a recording: each recorded picture once, at its media time."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import count
+from typing import TYPE_CHECKING
+
+import av
+import simplejpeg
+
+from overshoot_nb import config
+from overshoot_nb.errors import OvershootError, SourceError
+from overshoot_nb.sampler import Sampler
+from overshoot_nb.sources import Replay
+from overshoot_nb.types import EncodedFrame
+
+from .decoding import Near, Shown
+from .opening import VideoInfo
+
+if TYPE_CHECKING:
+    from overshoot_nb.recording.replay_script import Part, PastRun
+
+__all__ = ["RecordedCapture"]
+
+#: Recorded times are floats. Rounded down, none is later than the moment that it was asked for.
+_UNIT = Fraction(1, 10**9)
+
+
+class RecordedCapture:
+    """The pictures of a recorded run. Those of a restarted run follow those of the run before."""
+
+    def __init__(self, source: Replay) -> None:
+        self._source = source
+        self._stop = threading.Event()
+        self._run: PastRun | None = None
+        self._parts: list[tuple[Part, Fraction]] = []  # and the media time of its zero
+        self._info = VideoInfo(0, 0, "mjpeg")
+        self._end = 0  # of the last picture, in units
+        self.ending = ""
+
+    def open(self) -> VideoInfo:
+        """See :class:`~overshoot_nb.capture.Capture`."""
+        if self._run is None:
+            # Reads a file, for which pyarrow is loaded.
+            from overshoot_nb.recording.loading import load_run
+            from overshoot_nb.recording.replay_script import parts_of
+
+            source = self._source
+            try:
+                run: PastRun = load_run(source.url)
+            except FileNotFoundError:
+                raise SourceError(f"{source.shown}: no such file") from None
+            except (OvershootError, OSError) as error:
+                raise SourceError(f"{source.shown}: cannot be played: {error}") from None
+            if not len(run.journal.frames):
+                raise SourceError(f"{source.shown}: was recorded without pictures")
+            self._run = run
+            self._lay_out(parts_of(run))
+            fps = run.info.fps if run.info is not None else None
+            self._info = replace(self._info, fps=fps, duration=float(self._end * _UNIT))
+        return self._info
+
+    def _lay_out(self, parts: tuple[Part, ...]) -> None:
+        """One part after the other, on one line of time."""
+        zero = Fraction(0)
+        for part in parts:
+            seen = [moment.at for moment in part.moments if moment.missed is None]
+            if not seen:
+                continue
+            self._parts.append((part, zero))
+            # What was on screen after the last moment is not known: it is shown for that alone.
+            self._end = _units(seen[-1]) + math.ceil(zero / _UNIT) + 2
+            step = seen[-1] - seen[-2] if len(seen) > 1 else 0.0
+            zero += Fraction(str(seen[-1])) + Fraction(str(step or config.INTERVAL_SECONDS))
+
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
+        """See :class:`~overshoot_nb.capture.Capture`."""
+        self.open()
+        sampler.bind(_UNIT)
+        following = self._pictures()
+        start, encoded = next(following, (0, None))
+        while encoded is not None and not self._stop.is_set():
+            after, next_encoded = next(following, (max(self._end, start + 1), None))
+            if near is not None:
+                near(float(start * _UNIT))
+            if sampler.wants(start, after):
+                yield Shown(_decoded(encoded), start, after, _UNIT, encoded=encoded)
+            start, encoded = after, next_encoded
+        at = f"{float(start * _UNIT):.1f} s"
+        self.ending = f"stopped at {at}" if encoded is not None else f"end of the recording at {at}"
+
+    def _pictures(self) -> Iterator[tuple[int, EncodedFrame | None]]:
+        """Each picture once, with the time in units from which it is shown; times grow."""
+        if (run := self._run) is None:
+            return
+        stored = run.journal.frames
+        newest = -1
+        for part, zero in self._parts:
+            # Clips may overlap: a picture waits until no later sample can have an earlier one.
+            waiting: list[tuple[int, int, EncodedFrame]] = []
+            order = count()
+            for moment in (*part.moments, None):
+                sample = stored.get(moment.index) if moment is not None else None
+                if moment is not None and (sample is None or not sample.frames):
+                    continue
+                frames = sample.frames if sample is not None else ()
+                begins = _units(frames[0].media_time) if frames else math.inf
+                while waiting and waiting[0][0] < begins:
+                    at, _, encoded = heapq.heappop(waiting)
+                    start = at + math.ceil(zero / _UNIT)
+                    if start > newest:
+                        newest = start
+                        moved = replace(encoded, media_time=float(start * _UNIT))
+                        yield start, moved if zero else encoded
+                for frame in frames:
+                    heapq.heappush(waiting, (_units(frame.media_time), next(order), frame))
+
+    def sampler_changed(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`. It is asked again at the next picture."""
+
+    def interrupt(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """See :class:`~overshoot_nb.capture.Capture`."""
+        self._stop.set()
+        self._run = None  # its rows are as many as the stream's own
+
+
+def _units(seconds: float) -> int:
+    return math.floor(Fraction(seconds) / _UNIT)
+
+
+def _decoded(encoded: EncodedFrame) -> av.VideoFrame | None:
+    """The picture, None where it is damaged."""
+    try:
+        pixels = simplejpeg.decode_jpeg(encoded.data, "BGR")
+    except ValueError:
+        return None
+    return av.VideoFrame.from_ndarray(pixels, format="bgr24")

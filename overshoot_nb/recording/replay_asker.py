@@ -1,0 +1,137 @@
+"""Answers about stored samples from a recording: its rows, and what was asked later."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from overshoot_nb.api.chat import ChatAnswer
+from overshoot_nb.errors import NotFoundError, OvershootError
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.tuning.asking import Asked, Question, asked_as_text
+from overshoot_nb.types import Sample, StreamInferenceResult
+
+from .replay_script import PastRun
+
+if TYPE_CHECKING:
+    from .replay_service import ReplayService
+
+__all__ = ["RecordedAnswers", "ReplayAsker"]
+
+
+class RecordedAnswers:
+    """What a recorded run says about samples. Any thread may ask.
+
+    Args:
+        run: the recorded run.
+    """
+
+    def __init__(self, run: PastRun) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._times: dict[datetime, int] | None = None
+        self._pictures: dict[bytes, int] | None = None
+
+    def number_of(self, version: PromptVersion) -> int | None:
+        """The recorded number of a question, None where it was not asked."""
+        asked = asked_as_text(version)
+        known = (v.version for v in self._run.prompts if asked_as_text(v) == asked)
+        return next(known, None)
+
+    def find(self, version: PromptVersion, sample: Sample) -> StreamInferenceResult | None:
+        """The recorded answer about a sample: one of the run's own, or of the same pictures.
+
+        Blocks: pictures are compared where the sample is another run's.
+        """
+        number = self.number_of(version)
+        if number is None:
+            return None
+        index = self._index_of(sample)
+        return None if index is None else self._run.journal.answer(index, number)
+
+    def _index_of(self, sample: Sample) -> int | None:
+        with self._lock:
+            if self._times is None:
+                table = self._run.journal.table
+                self._times = {r.captured_at: r.sample for r in table if r.captured_at is not None}
+            # No two samples of a run were taken in one microsecond.
+            if (index := self._times.get(sample.captured_at)) is not None:
+                return index
+            if not sample.frames:
+                return None
+            if self._pictures is None:
+                frames = self._run.journal.frames
+                self._pictures = {}
+                for known in frames:
+                    stored = frames.get(known)
+                    if stored is not None and stored.frames:
+                        self._pictures.setdefault(_digest(stored.sample), known)
+            return self._pictures.get(_digest(sample))
+
+
+class ReplayAsker:
+    """Answers what was answered in a recording, and nothing else; see ``tuning.asking.Asker``.
+
+    Args:
+        service: the recording.
+    """
+
+    by_result = False
+
+    def __init__(self, service: ReplayService) -> None:
+        self._service = service
+
+    async def prepare(self, version: PromptVersion) -> Question:
+        """See ``Asker``.
+
+        Raises:
+            ValidationError: the recording has no such question.
+        """
+        self._service.require_known(version)
+        return Question(version, None, None)
+
+    async def ask(
+        self, question: Question, sample: Sample, *, result_id: str = "", repeat: int = 0
+    ) -> Asked:
+        """See ``Asker``.
+
+        Raises:
+            NotFoundError: nobody asked this about the sample when the recording was made.
+        """
+        version, label = question.version, self._service.label
+        if repeat:
+            raise NotFoundError(
+                f"the recording {label} has one answer to each question, no repeats"
+            )
+        found = await asyncio.to_thread(self._service.answers.find, version, sample)
+        if found is None:
+            raise NotFoundError(
+                f"the recording {label} has no answer to {version.text[:80]!r} ({version.model}) "
+                f"about sample {sample.index}"
+            )
+        if not found.ok and not found.result and found.usage is None:
+            raise OvershootError(found.error or "the request failed")
+        answer = ChatAnswer(
+            id=found.id,
+            model=found.model_name,
+            content=found.result,
+            ok=found.ok,
+            error=found.error,
+            output=found.output,
+            finish_reason=found.finish_reason,
+            usage=found.usage,
+            latency_ms=found.inference_latency_ms,
+            attempts=1,
+        )
+        return Asked(answer, cached=True)  # nothing was charged for it
+
+
+def _digest(sample: Sample) -> bytes:
+    digest = hashlib.sha256()
+    for frame in sample.frames:
+        digest.update(len(frame.data).to_bytes(8, "big"))
+        digest.update(frame.data)
+    return digest.digest()

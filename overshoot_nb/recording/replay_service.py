@@ -1,0 +1,170 @@
+"""``ReplayService``: a recorded run in the place of a server; see ``service.Service``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+from overshoot_nb.config import Endpoint
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.preview import Preview
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.session import Sink
+from overshoot_nb.settings import StreamSettings
+from overshoot_nb.tuning.asking import asked_as_text
+from overshoot_nb.types import ModelInfo
+
+from .loading import load_run
+from .replay_address import ReplayAddress
+from .replay_asker import RecordedAnswers
+from .replay_script import Part, PastRun, parts_of
+from .replay_session import Leader, ReplaySession
+
+__all__ = ["ReplayService"]
+
+#: Questions that an error names.
+_SHOWN = 5
+
+
+class ReplayService:
+    """Answers from a file. It holds nothing open.
+
+    Args:
+        endpoint: a ``base_url`` of "replay:".
+
+    Attributes:
+        endpoint: it.
+        leader: who asks a stream otherwise when the recording does; None where that is the user.
+
+    Raises:
+        ValidationError: the file is not there, or no recording.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        address = ReplayAddress.parse(endpoint.base_url)
+        self.endpoint = endpoint
+        self.leader: Leader | None = None
+        # Wherever the program goes meanwhile, it stays the same file.
+        self._path = Path(address.path).absolute()
+        self._speed = address.speed
+        self._read()
+
+    def _read(self) -> None:
+        self._seen = _seen(self._path)
+        try:
+            run = load_run(self._path)
+        except OSError as error:
+            why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+            raise ValidationError(f"{self.endpoint.shown}: {self._path}: {why}") from None
+        self.run: PastRun = run
+        self._published = run.recorded.surface == "gateway"
+        self._parts = parts_of(self.run)
+        self.answers = RecordedAnswers(self.run)
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self._path.name
+
+    async def get_models(self) -> list[ModelInfo]:
+        """The models that the recorded run asked, the first one first."""
+        names = dict.fromkeys(version.model for version in self.run.prompts)
+        return [ModelInfo(name, ready=True, status="recorded") for name in names]
+
+    async def check(self, settings: StreamSettings, before: StreamSettings | None = None) -> None:
+        """See ``Service``: refuses a question or a mode that the recording does not have.
+
+        A file that was recorded anew meanwhile is read again before another stream begins.
+
+        Raises:
+            ValidationError: which questions it has is said.
+        """
+        if before is None and _seen(self._path) != self._seen:
+            await asyncio.to_thread(self._read)
+        asked = PromptVersion(
+            0,
+            settings.prompt,
+            settings.model,
+            settings.output_schema,
+            settings.max_output_tokens,
+            settings.temperature,
+        )
+        self.require_known(asked)
+        modes = {result.mode for result in self.run.journal.table} or {settings.mode}
+        if settings.mode not in modes:
+            raise ValidationError(
+                f"mode={settings.mode!r}: the recording {self.label} is of mode "
+                f"{' and '.join(sorted(modes))!r}; nothing else can be replayed"
+            )
+
+    def require_known(self, version: PromptVersion) -> None:
+        """Refuse a question that the recording does not have.
+
+        Raises:
+            ValidationError: which it has is said.
+        """
+        asked = asked_as_text(version)
+        known = list(self.run.prompts)
+        if any(asked_as_text(one) == asked for one in known):
+            return
+        same_text = [one for one in known if one.text == version.text]
+        if same_text:
+            differing = [
+                f"{name}={value!r}, not {version.parameters[name]!r}"
+                for name, value in same_text[0].parameters.items()
+                if value != version.parameters[name]
+            ] or ["a schema of another order"]
+            why = f"prompt version {same_text[0].version} was asked with {'; '.join(differing)}"
+        else:
+            lines = [f"{one.version} ({one.model}): {one.text[:80]!r}" for one in known[:_SHOWN]]
+            more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+            why = f"its prompt versions are {'; '.join(lines)}{more}"
+        raise ValidationError(
+            f"the recording {self.label} has no answer to {version.text[:80]!r} ({version.model}), "
+            f"and nothing is invented: {why}"
+        )
+
+    def session(
+        self,
+        settings: StreamSettings,
+        prompt: PromptVersion,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int,
+    ) -> ReplaySession:
+        """See ``Service``: the part of the recording that begins with that sample, else the first.
+
+        What the source would give is not looked at.
+        """
+        speed = self._speed
+        if speed is None:
+            speed = 1.0 if settings.realtime else math.inf
+        return ReplaySession(
+            self.run,
+            self._part(first_index),
+            prompt,
+            sink,
+            preview=preview,
+            first_index=first_index,
+            speed=speed,
+            published=self._published,
+            lingers=settings.realtime and self.leader is None,
+            leader=self.leader,
+        )
+
+    def _part(self, first_index: int) -> Part:
+        return next((part for part in self._parts if part.first == first_index), self._parts[0])
+
+    async def close(self) -> None:
+        """See ``Service``."""
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    """What changes when another file takes its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

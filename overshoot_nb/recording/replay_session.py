@@ -1,0 +1,447 @@
+"""A session that makes a recorded run happen again; see :class:`~overshoot_nb.session.Session`.
+
+What was recorded decides what happens and in which order, the clock only when. So a notebook that
+steers a stream gets the same rows at any speed: the first sample that was asked about otherwise
+waits until the notebook asks otherwise, and where the notebook is early, what came before comes
+first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from overshoot_nb.capture import VideoInfo
+from overshoot_nb.chat_session import DROP_CLOSED
+from overshoot_nb.errors import OvershootError, SampleNotKeptError, ValidationError
+from overshoot_nb.preview import Preview, PreviewFrame
+from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.session import Sink
+from overshoot_nb.stats import StreamStats
+from overshoot_nb.tuning.asking import asked_as_text
+from overshoot_nb.types import (
+    KeepaliveResponse,
+    Sample,
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInferenceResult,
+    StreamInfo,
+)
+
+from .replay_clock import ReplayClock
+from .replay_script import Moment, Outcome, Part, PastRun
+
+__all__ = ["Leader", "ReplaySession"]
+
+logger = logging.getLogger("overshoot_nb")
+
+#: Asks a stream otherwise.
+Leader = Callable[[PromptVersion], Awaitable[object]]
+
+#: A sample that was recorded under a prompt that this stream skipped.
+DROP_NOT_ASKED = "recorded under a prompt that was not asked"
+#: A sample whose outcome was not recorded any more.
+DROP_CUT_OFF = "the recording was cut off"
+#: A stream that was closed when it was recorded waits so long to be closed again.
+LINGER_SECONDS = 5.0
+#: What came before the end is made to come before it, for so long.
+CATCH_UP_SECONDS = 3.0
+#: A prompt that is waited for longer is worth a line in the log.
+PATIENCE_SECONDS = 10.0
+
+
+class ReplaySession:
+    """One part of a recorded run, happening again.
+
+    Args:
+        run: the recorded run.
+        part: which reading of its source.
+        prompt: what is asked at first.
+        sink: whom to tell.
+        preview: who looks on.
+        first_index: index of the first sample.
+        speed: how many times as fast as it was; ``math.inf`` without waiting.
+        published: whether a v0.2 server answered, which took the samples by itself.
+        lingers: whether it waits to be closed where the run was.
+        leader: who asks otherwise when the recording does; None where that is the user.
+
+    Attributes:
+        stream_id: the recorded one, in every row.
+        info: what was watched.
+    """
+
+    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
+        ("prompt", "model", "output_schema", "max_output_tokens", "temperature", "interval_seconds")
+    )
+
+    def __init__(
+        self,
+        run: PastRun,
+        part: Part,
+        prompt: PromptVersion,
+        sink: Sink,
+        *,
+        preview: Preview,
+        first_index: int,
+        speed: float,
+        published: bool = False,
+        lingers: bool = False,
+        leader: Leader | None = None,
+    ) -> None:
+        self.stream_id = part.stream_id
+        self.info: VideoInfo | None = run.info
+        self._run = run
+        self._part = part
+        self._sink = sink
+        self._preview = preview
+        self._shift = first_index - part.first
+        self._published = published
+        self._lingers = lingers
+        self._leader = leader
+        self._clock = ReplayClock(speed)
+        self._started_at = time.monotonic()
+        self._shown_at = float("-inf")
+        self._paused = False
+        self._over = False
+        self._stopped = False
+        self._taken = 0  # how many moments came
+        self._settled = 0  # how many outcomes came
+        self._open: dict[int, tuple[Sample, bool]] = {}  # by number: those without an outcome
+        self._turn = asyncio.Lock()  # one thing happens at a time
+        self._changed = asyncio.Event()
+        self._chapter = -1  # the newest that may be told
+        self._told: set[int] = set()  # those that were asked
+        self._versions: dict[int, int] = {}  # recorded number -> that of this stream
+        self._prompt = prompt
+        self._enforce(prompt)
+
+    # ---- what happens ----
+
+    async def open(self) -> None:
+        """See :class:`~overshoot_nb.session.Session`; nothing is opened."""
+
+    async def run(self) -> str:
+        """Make it happen; returns the sentence that says why the run ended.
+
+        Raises:
+            OvershootError: what made the recorded run fail.
+        """
+        while self._taken < len(self._part.moments) or self._settled < len(self._part.outcomes):
+            self._changed.clear()
+            step = self._next()
+            if step is None:
+                await self._held_up()
+                continue
+            wait = self._clock.until(step.at)
+            if wait > 0 and await self._change_within(wait):
+                continue
+            async with self._turn:
+                if self._next() is step:
+                    await self._happen(step)
+            await asyncio.sleep(0)  # at full speed, too, others have their turn
+        for number in list(self._open):
+            self._drop(number, DROP_CUT_OFF)
+        return await self._end()
+
+    def _next(self) -> Moment | Outcome | None:
+        """What happens next, as things are; None where something must be waited for."""
+        outcome = moment = None
+        if self._settled < len(self._part.outcomes):
+            outcome = self._part.outcomes[self._settled]
+        if self._taken < len(self._part.moments):
+            moment = self._part.moments[self._taken]
+        held = moment is not None and (self._paused or moment.chapter > self._chapter)
+        if outcome is not None:
+            # What is under way is answered, whoever holds up the samples.
+            due = outcome.number < self._taken if held else outcome.after <= self._taken
+            if due:
+                return outcome
+        return None if held else moment
+
+    async def _happen(self, step: Moment | Outcome) -> None:
+        if isinstance(step, Outcome):
+            self._settled += 1
+            self._settle(step)
+        elif step.missed is not None:
+            self._taken += 1
+            self._sink.missed(step.index + self._shift, step.media_time, step.missed)
+        else:
+            sample = await asyncio.to_thread(self._sample, step)
+            self._taken += 1
+            self._take(step, sample)
+        self._clock.passed(step.at)
+
+    def _take(self, moment: Moment, sample: Sample) -> None:
+        number = self._taken - 1
+        self._sink.sampled(sample)
+        self._show(sample)
+        recorded = self._run.journal.log[moment.index]
+        if recorded.row is not None and moment.chapter not in self._told:
+            self._sink.dropped(sample, DROP_NOT_ASKED)
+            return
+        if recorded.row is not None:
+            self._sink.sent(sample)
+        self._open[number] = sample, recorded.row is not None
+
+    def _settle(self, outcome: Outcome) -> None:
+        if outcome.number not in self._open:
+            return  # it was not asked about
+        if outcome.result is None:
+            self._drop(outcome.number, outcome.reason)
+            return
+        del self._open[outcome.number]
+        result = replace(
+            outcome.result,
+            sample=outcome.result.sample + self._shift,
+            prompt_version=self._versions[outcome.result.prompt_version],
+        )
+        self._sink.answered(result, self._error_of(result))
+
+    def _error_of(self, result: StreamInferenceResult) -> OvershootError | None:
+        """What a request that failed said; an answer that cannot be used is one all the same."""
+        answered = result.ok or result.result or result.usage or result.finish_reason
+        if answered or self._published:
+            return None
+        return OvershootError(result.error or "the request failed")
+
+    def _drop(self, number: int, reason: str) -> None:
+        sample, sent = self._open.pop(number)
+        self._sink.dropped(sample, reason, sent=sent)
+
+    def _sample(self, moment: Moment) -> Sample:
+        """A recorded sample with its pictures. Blocks."""
+        journal = self._run.journal
+        index = moment.index + self._shift
+        try:
+            return replace(journal.frames[moment.index].sample, index=index)
+        except SampleNotKeptError:  # answered, but its pictures were not recorded
+            row = journal.log[moment.index].row
+            known = journal.table[row] if row is not None else None
+            taken_at = known.captured_at if known is not None else None
+            return Sample(
+                index,
+                known.mode if known is not None else self._run.settings.mode,
+                moment.media_time,
+                taken_at or datetime.now(UTC),
+                (),
+            )
+
+    def _show(self, sample: Sample) -> None:
+        if not sample.frames or time.monotonic() - self._shown_at < 1 / self._preview.fps:
+            return
+        frame = sample.frames[-1]
+
+        def make() -> PreviewFrame:
+            return PreviewFrame(
+                frame.media_time, time.time(), frame.data, frame.width, frame.height, sample.index
+            )
+
+        if self._preview.offer(make):
+            self._shown_at = time.monotonic()
+
+    # ---- what is waited for ----
+
+    async def _held_up(self) -> None:
+        """Wait for whoever holds up the next sample."""
+        chapter = self._part.moments[self._taken].chapter
+        if self._paused or chapter <= self._chapter:
+            await self._changed.wait()
+            return
+        wanted = self._run.prompts[self._part.chapters[chapter]]
+        if self._leader is not None:
+            await self._leader(wanted)
+            return
+        waiting = (
+            f"the recording goes on with prompt version {wanted.version}, "
+            f"{_short(wanted.text)}: update_prompt() to it is waited for"
+        )
+        self._sink.said(waiting)
+        if not await self._change_within(PATIENCE_SECONDS):
+            logger.warning("replay of stream %s: %s", self.stream_id, waiting)
+            await self._changed.wait()
+
+    async def _change_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _catch_up(self) -> None:
+        """Make all happen at once that comes before the next change of the prompt."""
+        moments = self._part.moments
+        async with self._turn:
+            while self._taken < len(moments) and moments[self._taken].chapter <= self._chapter:
+                await self._happen(moments[self._taken])
+                await asyncio.sleep(0)
+            outcomes = self._part.outcomes
+            while self._settled < len(outcomes):
+                if outcomes[self._settled].number >= self._taken:
+                    break
+                await self._happen(outcomes[self._settled])
+                await asyncio.sleep(0)
+            self._clock.begin_again()
+
+    # ---- steering ----
+
+    async def ask(self, prompt: PromptVersion) -> StreamConfigResponse:
+        """Go on with what was answered to this; what came before it in the recording comes first.
+
+        Raises:
+            ValidationError: the recording has no such question.
+        """
+        before = self._prompt
+        self._number_of(prompt)
+        if asked_as_text(prompt) != asked_as_text(before):
+            await self._catch_up()
+            self._prompt = prompt
+            self._enforce(prompt)
+            self._changed.set()
+        return StreamConfigResponse(
+            id=f"{self.stream_id}-prompt-{prompt.version}",
+            stream_id=self.stream_id,
+            prompt=prompt.text,
+            model=prompt.model,
+            output_schema_json=prompt.output_schema,
+            created_at=before.created_at,
+            updated_at=prompt.created_at,
+        )
+
+    def _number_of(self, prompt: PromptVersion) -> int:
+        """The recorded number of a question."""
+        asked = asked_as_text(prompt)
+        for version in self._run.prompts:
+            if asked_as_text(version) == asked:
+                return version.version
+        raise ValidationError(f"the recording has no answer to {_short(prompt.text)}")
+
+    def _enforce(self, prompt: PromptVersion) -> None:
+        """The next chapter in which this is asked may be told, with all that come before it."""
+        number = self._number_of(prompt)
+        self._versions[number] = prompt.version
+        chapters = self._part.chapters
+        for chapter in range(self._chapter + 1, len(chapters)):
+            if chapters[chapter] == number:
+                self._chapter = chapter
+                self._told.add(chapter)
+                break
+        # A v0.2 server goes on with an earlier prompt for a while, where nobody asked for it.
+        while self._published and self._chapter + 1 < len(chapters):
+            if chapters[self._chapter + 1] not in self._versions:
+                break
+            self._chapter += 1
+            self._told.add(self._chapter)
+
+    def change_interval(self, seconds: float) -> None:
+        """See :class:`~overshoot_nb.session.Session`; the samples come as they were recorded."""
+
+    @property
+    def paused(self) -> bool:
+        """See :class:`~overshoot_nb.session.Session`."""
+        return self._paused
+
+    def pause(self) -> None:
+        """Take no samples; the recording stands still. What is under way is still answered."""
+        if not self._paused:
+            self._paused = True
+            self._clock.pause()
+            self._changed.set()
+
+    def resume(self) -> None:
+        """See :class:`~overshoot_nb.session.Session`."""
+        if self._paused:
+            self._paused = False
+            self._clock.resume()
+            self._changed.set()
+
+    # ---- what is known of it ----
+
+    async def describe(self, stats: StreamStats) -> StreamInfo:
+        """See :class:`~overshoot_nb.session.Session`."""
+        info, latest = self.info, stats.latency_latest_ms
+        return StreamInfo(
+            stream_id=self.stream_id,
+            source_type="replay",
+            state="idle" if self._paused else "active",
+            uptime_seconds=time.monotonic() - self._started_at,
+            fps=info.fps if info is not None else None,
+            frame_width=info.width if info is not None else None,
+            frame_height=info.height if info is not None else None,
+            inferences_completed=stats.results,
+            inferences_failed=stats.errors,
+            last_inference_latency_seconds=None if latest is None else latest / 1e3,
+        )
+
+    async def spectate(self) -> SpectateResponse:
+        """See :class:`~overshoot_nb.session.Session`."""
+        raise ValidationError("nobody else can watch this stream: it is a recording")
+
+    # ---- the end ----
+
+    async def _end(self) -> str:
+        run = self._run
+        if not self._part.last:
+            self._over = True
+            return "the recording of this run ends here: restart() goes on with the next"
+        self._settle_accounts()
+        if run.state == "failed":
+            self._over = True
+            raise OvershootError(run.note or "the recorded run failed")
+        if run.state == "closed":
+            note = f"the recording ends here, where its stream was closed ({run.note})"
+            if self._lingers:
+                self._sink.said(note)
+                await asyncio.sleep(LINGER_SECONDS)
+            self._over = True
+            return note
+        self._over = True
+        return run.note or "the recording ends here"
+
+    def _settle_accounts(self) -> None:
+        """What the server charged for the run itself."""
+        counters = self._run.journal.counters
+        stats = counters.snapshot()
+        charged = counters.lease_cents, stats.seconds_charged, stats.credits_remaining_cents
+        if any(figure is not None for figure in charged):
+            self._sink.renewed(
+                KeepaliveResponse(
+                    status="ok",
+                    stream_id=self.stream_id,
+                    ttl_seconds=0.0,
+                    cost_cents=charged[0],
+                    seconds_charged=charged[1],
+                    credits_remaining_cents=charged[2],
+                )
+            )
+        for _ in range(stats.reconnections):
+            self._sink.reconnected()
+
+    async def stop(self) -> None:
+        """See :class:`~overshoot_nb.session.Session`.
+
+        Where the recorded run was closed or restarted at its end, and is here, what came before
+        that comes first.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        broken_off = self._run.state == "closed" or not self._part.last
+        try:
+            if broken_off and not self._over and self._leader is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CATCH_UP_SECONDS):
+                        await self._catch_up()
+        finally:
+            for number in list(self._open):
+                self._drop(number, DROP_CLOSED)
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return repr(words if len(words) <= 60 else words[:59] + "…")
