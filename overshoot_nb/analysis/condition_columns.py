@@ -118,14 +118,17 @@ def read_column(column: pd.Series[Any]) -> Column:
         true = column.to_numpy(np.bool_, na_value=False)
         return Known(np.where(missing, UNKNOWN, np.where(true, TRUE, FALSE)).astype(np.int8))
     if kind == "time":
-        times = pd.to_datetime(column, utc=True).dt.tz_localize(None)
-        return Times(times.to_numpy("datetime64[us]").astype(np.int64))
+        if isinstance(dtype, pd.ArrowDtype):
+            column = pd.to_datetime(column.astype(object), utc=True)
+        if column.dt.tz is not None:
+            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        return Times(column.to_numpy("datetime64[us]").astype(np.int64))
     if isinstance(dtype, pd.CategoricalDtype):
         values = [plain(value) for value in column.cat.categories]
         return Coded(column.cat.codes.to_numpy().astype(np.intp), values)
     if kind == "text" or pd.api.types.infer_dtype(column, skipna=True) == "string":
         codes, texts = pd.factorize(column)
-        return Coded(codes, list(map(str, texts)))
+        return Coded(codes, np.asarray(texts, object).tolist())
     cells = [plain(cell) for cell in column]
     codes = np.arange(len(cells))
     codes[[cell is None for cell in cells]] = -1

@@ -44,7 +44,7 @@ from .condition_tree import (
 )
 from .condition_values import call, combine, compare, parse_time, search_texts
 
-__all__ = ["numbers_of_rows", "truths_of_rows"]
+__all__ = ["RowEvaluation"]
 
 _NUMPY_ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal,
@@ -62,33 +62,41 @@ _NUMPY_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def truths_of_rows(node: Node, rows: pd.DataFrame, columns: dict[str, str]) -> Truths:
-    """Whether a checked condition is true of each row, shape (n,).
+class RowEvaluation:
+    """What a checked condition and its parts are in the rows of a DataFrame.
 
     Args:
-        node: the condition.
-        rows: the rows.
+        rows: the rows, which do not change meanwhile.
         columns: the column that each name means.
     """
-    evaluation = _Evaluation(rows, columns)
-    with np.errstate(all="ignore"):
-        return evaluation.truths(evaluation.value(node))
 
-
-def numbers_of_rows(node: Node, rows: pd.DataFrame, columns: dict[str, str]) -> NDArray[np.float64]:
-    """The number that a part of a condition is in each row, NaN where it is none; shape (n,)."""
-    evaluation = _Evaluation(rows, columns)
-    with np.errstate(all="ignore"):
-        return evaluation.numbers(evaluation.value(node))
-
-
-class _Evaluation:
     def __init__(self, rows: pd.DataFrame, columns: dict[str, str]) -> None:
         self._rows = rows
         self._columns = columns
-        self._read: dict[str, Column] = {}
+        self._read: dict[str, Value] = {}
+        self._known: dict[int, Value] = {}  # by id: as nodes, 1 and True would be the same
 
-    def value(self, node: Node) -> Value:
+    def truths(self, node: Node) -> Truths:
+        """Whether it is true of each row; what is neither true nor false is unknown. Shape (n,)."""
+        return self._truths(self._value(node))
+
+    def numbers(self, node: Node) -> NDArray[np.float64]:
+        """The number that it is in each row, NaN where it is none; shape (n,)."""
+        value = self._value(node)
+        if isinstance(value, Numbers):
+            return value.values
+        if isinstance(value, Coded) and any(isinstance(one, float) for one in value.values):
+            distinct = [one if isinstance(one, float) else np.nan for one in value.values]
+            return np.array([*distinct, np.nan])[value.codes]
+        return np.full(len(self._rows), np.nan)
+
+    def _value(self, node: Node) -> Value:
+        if id(node) not in self._known:
+            with np.errstate(all="ignore"):
+                self._known[id(node)] = self._evaluated(node)
+        return self._known[id(node)]
+
+    def _evaluated(self, node: Node) -> Value:
         match node:
             case Constant():
                 return node
@@ -110,8 +118,7 @@ class _Evaluation:
                 return self._called(node)
         raise AssertionError(f"{node} is no value of its own")
 
-    def truths(self, value: Value) -> Truths:
-        """As true, false or unknown; what is none of these is unknown."""
+    def _truths(self, value: Value) -> Truths:
         if isinstance(value, Known):
             return value.truths
         if isinstance(value, Constant) and isinstance(value.value, bool):
@@ -120,18 +127,11 @@ class _Evaluation:
         known = column_of([cell if isinstance(cell, bool) else None for cell in cells])
         return cast(Known, known).truths
 
-    def numbers(self, value: Value) -> NDArray[np.float64]:
-        """As numbers; what is none is NaN."""
-        if isinstance(value, Numbers):
-            return value.values
-        cells = cells_of(value, len(self._rows))
-        return np.array([c if isinstance(c, float) else np.nan for c in cells], np.float64)
-
     def _below(self, node: Node) -> list[Truths]:
-        return [self.truths(self.value(child)) for child in node.children]
+        return [self.truths(child) for child in node.children]
 
     def _compared(self, node: Comparison) -> Column:
-        left, right, sign = self.value(node.children[0]), node.children[1], node.operator
+        left, right, sign = self._value(node.children[0]), node.children[1], node.operator
         if isinstance(right, ListOf):
             items = [item.value for item in right.children]
             negative = sign == "not in"
@@ -142,7 +142,7 @@ class _Evaluation:
                 return any(compare("==", cell, item) is True for item in items) != negative
 
             return self._each(among, left)
-        other = self.value(right)
+        other = self._value(right)
         if sign in _NUMPY_ORDER:
             if _are_numbers(left, other):
                 one, two = _number_array(left), _number_array(other)
@@ -154,7 +154,7 @@ class _Evaluation:
         return self._each(lambda x, y: compare(sign, x, y), left, other)
 
     def _computed(self, node: Arithmetic) -> Column:
-        left, right = map(self.value, node.children)
+        left, right = map(self._value, node.children)
         if not _are_numbers(left, right):
             return self._each(lambda x, y: combine(node.operator, x, y), left, right)
         one, two = _number_array(left), _number_array(right)
@@ -164,7 +164,7 @@ class _Evaluation:
         return Numbers(np.broadcast_to(values, len(self._rows)))
 
     def _called(self, node: Call) -> Column:
-        first, *others = [self.value(child) for child in node.children]
+        first, *others = [self._value(child) for child in node.children]
         function = node.function
         if isinstance(first, Numbers) and function in ("abs", "round"):
             return Numbers(np.abs(first.values) if function == "abs" else np.rint(first.values))

@@ -42,12 +42,19 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "missing": ("x",),
 }
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+_SIGNS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
+_EQUALITY = ("==", "!=")
+#: What Python itself finds equal where we do: 3 and 3.0, but True among neither, and no NaN.
+_QUICK = frozenset((str, int))
+#: Kinds of which any two can be compared as Python does it.
+_SIMPLE = frozenset((float, str, bool))
 
 
 # ---- values ------------------------------------------------------------------------------------
@@ -55,8 +62,11 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 def plain(cell: Any) -> Any:
     """The value of a cell."""
-    if cell is None or isinstance(cell, str | bool):
-        return cell
+    kind = type(cell)
+    if kind is str or kind is list or kind is bool or kind is dict or cell is None:
+        return cell  # as nearly all are
+    if isinstance(cell, str):
+        return str(cell)
     if isinstance(cell, float):
         return None if math.isnan(cell) else float(cell)
     if isinstance(cell, int | np.number | Decimal) and not isinstance(cell, np.timedelta64):
@@ -112,15 +122,18 @@ def key(value: Any) -> Hashable:
 
 
 def _key(value: Any) -> Hashable:
-    if isinstance(value, bool):
+    kind = type(value)
+    if kind is str or kind is float or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
         return ("truth", value)
+    if kind is list and _QUICK.issuperset(map(type, value)):
+        return ("list", tuple(value))
     if isinstance(value, list):
         return ("list", tuple([_key(plain(item)) for item in value]))
     if isinstance(value, dict):
         return ("dict", frozenset([(name, _key(plain(item))) for name, item in value.items()]))
-    if value is None or isinstance(value, float | str | datetime):
-        return value
-    return ("other", repr(value))
+    return value if isinstance(value, datetime) else ("other", repr(value))
 
 
 # ---- operators ---------------------------------------------------------------------------------
@@ -134,22 +147,22 @@ def compare(sign: str, left: Any, right: Any) -> bool | None:
     """
     if left is None or right is None:
         return None
-    if sign == "in":
-        return _within(left, right)
-    if sign == "not in":
+    if sign == "in" or sign == "not in":
         found = _within(left, right)
-        return None if found is None else not found
+        return None if found is None else found == (sign == "in")
+    kind = type(left)
+    if kind is type(right) and kind in _SIMPLE:
+        return _SIGNS[sign](left, right) if kind is not bool or sign in _EQUALITY else None
     if isinstance(left, datetime) and isinstance(right, str):
         right = parse_time(right)
     elif isinstance(right, datetime) and isinstance(left, str):
         left = parse_time(left)
     if left is None or right is None:
         return None
-    if sign in ("==", "!="):
+    if sign in _EQUALITY:
         return (key(left) == key(right)) == (sign == "==")
-    for kind in (float, str, datetime):
-        if isinstance(left, kind) and isinstance(right, kind):
-            return _ORDERS[sign](left, right)
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return _SIGNS[sign](left, right)
     return None
 
 

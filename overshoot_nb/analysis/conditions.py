@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .condition_columns import Truths
+    from .condition_rows import RowEvaluation
 
 __all__ = ["BoundCondition", "Condition"]
 
@@ -123,9 +124,13 @@ class BoundCondition:
 
     def truths(self, rows: pd.DataFrame) -> Truths:
         """Of each row 2 (true), 1 (unknown) or 0 (false); int8 of shape (n,)."""
-        from .condition_rows import truths_of_rows
+        return self.evaluation(rows).truths(self.node)
 
-        return truths_of_rows(self.node, rows, self.columns)
+    def evaluation(self, rows: pd.DataFrame) -> RowEvaluation:
+        """What the condition and its parts are in these rows."""
+        from .condition_rows import RowEvaluation
+
+        return RowEvaluation(rows, self.columns)
 
     def truth(self, value_of: Callable[[str], Any]) -> bool | None:
         """Whether it is true of one row, None where that is unknown.

@@ -1,0 +1,132 @@
+"""Rows run by run in the order of their media time: what everything over time starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from overshoot_nb.columns import TEXT
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.recording.format import RowKind
+
+from .rows import media_seconds, require
+
+__all__ = ["RunOrder", "duration_in", "microseconds", "stretches"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunOrder:
+    """The rows that tell something, those of a run together, by media time; arrays of shape (n,).
+
+    Media time of different runs has nothing to do with each other. Runs are in the order in which
+    the rows first have them.
+
+    Attributes:
+        positions: of the rows in their DataFrame.
+        runs: number of the run, ascending.
+        times: media time in microseconds, ascending within a run.
+    """
+
+    positions: NDArray[np.intp]
+    runs: NDArray[np.intp]
+    times: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, method: str, keep: NDArray[np.bool_] | None = None) -> RunOrder:
+        """Those rows with an answer that can be used and a media time.
+
+        Args:
+            rows: rows of any runs in any order.
+            method: who asks, for messages.
+            keep: shape (n,); which rows to take of these. Default: all.
+
+        Raises:
+            ValidationError: a column is missing.
+        """
+        require(rows, method, "media_time")
+        seconds = media_seconds(rows, method)
+        kept = _answered(rows) & np.isfinite(seconds)
+        if keep is not None:
+            kept &= keep
+        positions = np.flatnonzero(kept)
+        times = microseconds(seconds[positions])
+        if "stream_id" in rows.columns:
+            require(rows, method, "stream_id")
+            runs = _run_numbers(rows["stream_id"])[positions]
+        else:
+            runs = np.zeros(len(positions), np.intp)
+        order = np.lexsort((times, runs))  # stable, so that rows of one time stay as they are
+        positions, runs, times = positions[order], runs[order], times[order]
+        return cls(positions, runs, times)
+
+    def begins(self) -> NDArray[np.bool_]:
+        """Which rows are the first ones of their run; a new array."""
+        return self.begins_among(np.arange(len(self.runs)))
+
+    def begins_among(self, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these ascending places are the first ones of their run; a new array."""
+        begins = np.ones(len(places), np.bool_)
+        begins[1:] = self.runs[places[1:]] != self.runs[places[:-1]]
+        return begins
+
+    def stream_ids(self, rows: pd.DataFrame, places: NDArray[np.intp]) -> pd.Series[Any]:
+        """The column ``stream_id`` of a table about the rows at these places of the order."""
+        if "stream_id" not in rows.columns:
+            return pd.Series([None] * len(places), dtype=TEXT)
+        return rows["stream_id"].iloc[self.positions[places]].reset_index(drop=True)
+
+    def samples(self, rows: pd.DataFrame, places: NDArray[np.intp]) -> pd.Series[Any]:
+        """The column ``sample``, likewise."""
+        return rows["sample"].iloc[self.positions[places]].reset_index(drop=True)
+
+
+def stretches(starts: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First row and number of rows of each stretch; ``starts`` says where one begins."""
+    first = np.flatnonzero(starts)
+    return first, np.diff(first, append=len(starts))
+
+
+def microseconds(seconds: Any) -> NDArray[np.int64]:
+    """Seconds as the whole microseconds that media time is counted in."""
+    ticks: NDArray[np.int64] = np.rint(np.asarray(seconds, np.float64) * 1e6).astype(np.int64)
+    return ticks
+
+
+def duration_in(name: str, seconds: object) -> int:
+    """A parameter in seconds as microseconds.
+
+    Raises:
+        ValidationError: it is no number >= 0.
+    """
+    number = isinstance(seconds, int | float | np.number) and not isinstance(seconds, bool)
+    if not number or not 0 <= float(seconds) < 1e12:  # type: ignore[arg-type]
+        raise ValidationError(f"{name}={seconds!r} is not valid: it must be seconds, x >= 0")
+    return round(float(seconds) * 1e6)  # type: ignore[arg-type]
+
+
+def _answered(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows have an answer that can be used."""
+    answered = np.ones(len(rows), np.bool_)
+    if "ok" in rows.columns:
+        ok = rows["ok"]
+        answered &= (ok.isin([True]) & ok.notna()).to_numpy(np.bool_)
+    if "kind" in rows.columns:
+        # A recording that pandas read has the answers of backfills below the rows themselves.
+        kind = rows["kind"]
+        if kind.dropna().isin(get_args(RowKind)).all():
+            answered &= (kind == "result").fillna(False).to_numpy(np.bool_)
+    return answered
+
+
+def _run_numbers(stream_id: pd.Series[Any]) -> NDArray[np.intp]:
+    """Runs by number in the order in which they come first; rows without a run are one."""
+    if isinstance(stream_id.dtype, pd.CategoricalDtype):
+        codes = stream_id.cat.codes.to_numpy()
+        if len(codes) and (codes == codes[0]).all():  # nearly always
+            return np.zeros(len(codes), np.intp)
+        return pd.factorize(codes)[0]
+    return pd.factorize(stream_id, use_na_sentinel=False)[0]
