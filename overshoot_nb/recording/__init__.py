@@ -19,6 +19,7 @@
     player                its pictures on a screen, each at its time
     recording_file        its file as it is read: footers, columns, while it may still grow
     recorded_rows         its rows as what they were made of
+    picture_pages         where each picture stands in the file
     recorded_frames       its pictures, read when they are looked at
     recorded_metadata     what it says of its run, read
     recorded_source       what was watched, where it cannot be watched again

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +16,20 @@ import pyarrow.compute as pc
 
 from overshoot_nb.types import EncodedFrame, Mode, Sample
 
-from .format import GROUP_BYTES
+from .picture_pages import BrokenPageError
 from .recorded_rows import column_values
-from .recording_file import DamagedFileError, Footer, GroupKey, RecordingFile
+from .recording_file import DamagedFileError, Footer, GroupKey, OpenGroup, RecordingFile
 
 __all__ = ["RecordedFrames", "picture_columns"]
 
-#: Bytes of row groups that are kept: whoever looks at a picture looks at its neighbours next.
-CACHE_BYTES = 3 * GROUP_BYTES
+#: Row groups of which it is remembered where their pictures are: whoever looks at a picture looks
+#: at its neighbours next. Some kilobytes each.
+CACHED_GROUPS = 64
 #: How often a picture is looked for anew because its file was written meanwhile.
 _ATTEMPTS = 10
 
-_PICTURES = ("sample", "mode", "media_time", "captured_at", "frames", "video")
+_SAMPLE = ("sample", "mode", "media_time", "captured_at")
+_FRAME = ("media_time", "width", "height")
 
 
 def picture_columns(footer: Footer) -> list[str]:
@@ -39,9 +41,9 @@ def picture_columns(footer: Footer) -> list[str]:
 class RecordedFrames:
     """A :class:`~overshoot_nb.frames.FrameArchive` of a recording.
 
-    Samples are found by the row group that holds them, which is read whole; a few of these are
-    kept in memory. A file that goes on being recorded is looked through anew where it changed;
-    the samples are those that it held at first.
+    No picture is kept in memory: it is read from its place in the file each time. A file that goes
+    on being recorded is looked through anew where it changed; the samples are those that it held
+    at first.
 
     Args:
         file: the recording.
@@ -55,7 +57,7 @@ class RecordedFrames:
         self._footer = footer
         self._places = _places(table, footer)
         self._held = frozenset(self._places)
-        self._cache: OrderedDict[GroupKey, pa.Table] = OrderedDict()
+        self._cache: OrderedDict[GroupKey, _Group] = OrderedDict()
         self._failures: dict[int, str] = {}
         self._closed = False
 
@@ -116,34 +118,78 @@ class RecordedFrames:
             place = self._places.get(index)
             if place is None:
                 return None
-            group, row = place
-            table = self._group(group)
-            if table is not None and table.column("sample")[row].as_py() == index:
-                return _sample(table, row)
+            number, row = place
+            key = self._footer.groups[number]
+            read = partial(self._sample, key, row)
+            found, _ = self._file.from_group(self._footer, number, read)
+            if found is not None and found.index == index:
+                return found
             self._look_through()
         raise DamagedFileError(f"{self._file.path} was written faster than it can be read")
 
-    def _group(self, group: int) -> pa.Table | None:
-        """A row group's pictures; None where the file has changed."""
-        key = self._footer.groups[group]
-        if (known := self._cache.get(key)) is not None:
-            self._cache.move_to_end(key)
-            return known
-        table, _ = self._file.read_group(self._footer, group, _PICTURES)
-        if table is not None:
-            self._cache[key] = table
-            # The newest stays, however large it is.
-            while len(self._cache) > 1 and self._cached() > CACHE_BYTES:
+    def _sample(self, key: GroupKey, row: int, group: OpenGroup) -> Sample:
+        known = self._cache.get(key)
+        if known is None:
+            known = self._cache[key] = _Group(group)
+            while len(self._cache) > CACHED_GROUPS:
                 self._cache.popitem(last=False)
-        return table
-
-    def _cached(self) -> int:
-        return sum(table.nbytes for table in self._cache.values())
+        self._cache.move_to_end(key)
+        try:
+            return known.sample(group.file, row)
+        except BrokenPageError as error:
+            raise DamagedFileError(f"{self._file.path} is damaged there: {error}") from None
 
     def _look_through(self) -> None:
         self._cache.clear()
         self._footer, table = self._file.read(picture_columns(self._file.footer()))
         self._places = _places(table, self._footer)
+
+
+class _Group:
+    """A row group: its samples, and where their pictures are in the file."""
+
+    def __init__(self, group: OpenGroup) -> None:
+        jpeg = group.footer.leaf("frames", "jpeg")
+        self._jpegs = group.pages(jpeg) if jpeg is not None else None
+        self._videos = group.pages("video")
+        # Files of other programs are read as a whole.
+        self._whole = self._jpegs is None or self._videos is None
+        columns = list(_SAMPLE)
+        if self._whole:
+            columns += ["frames", "video"]
+        else:
+            leaves = (group.footer.leaf("frames", name) for name in _FRAME)
+            columns += [leaf for leaf in leaves if leaf is not None]
+        self._table = group.columns(columns)
+
+    def sample(self, file: BinaryIO, row: int) -> Sample:
+        """The sample in a row.
+
+        Raises:
+            BrokenPageError: its pictures are damaged.
+        """
+        one = self._table.slice(row, 1)
+        frames: list[dict[str, Any]] = one.column("frames")[0].as_py() or []
+        if self._jpegs is None or self._videos is None:
+            jpegs = [frame["jpeg"] or b"" for frame in frames]
+            video = one.column("video")[0].as_py()
+        else:
+            jpegs = self._jpegs.read(file, row, len(frames))
+            video = self._videos.read_one(file, row)
+        (mode,), (captured_at,), (media_time,) = (
+            column_values(one, name) for name in ("mode", "captured_at", "media_time")
+        )
+        return Sample(
+            index=one.column("sample")[0].as_py(),
+            mode=cast(Mode, mode if mode in ("frame", "clip") else "frame"),
+            media_time=media_time or 0.0,
+            captured_at=captured_at or datetime.fromtimestamp(0, UTC),
+            frames=tuple(
+                EncodedFrame(frame["media_time"], jpeg, frame["width"], frame["height"])
+                for frame, jpeg in zip(frames, jpegs, strict=True)
+            ),
+            video=video,
+        )
 
 
 def _places(table: pa.Table, footer: Footer) -> dict[int, tuple[int, int]]:
@@ -158,21 +204,3 @@ def _places(table: pa.Table, footer: Footer) -> dict[int, tuple[int, int]]:
         group = bisect_right(firsts, row) - 1
         places[sample] = group, row - firsts[group]
     return places
-
-
-def _sample(table: pa.Table, row: int) -> Sample:
-    one = table.slice(row, 1)
-    (mode,), (captured_at,), (media_time,) = (
-        column_values(one, name) for name in ("mode", "captured_at", "media_time")
-    )
-    frames: Sequence[dict[str, Any]] = one.column("frames")[0].as_py() or ()
-    return Sample(
-        index=one.column("sample")[0].as_py(),
-        mode=cast(Mode, mode if mode in ("frame", "clip") else "frame"),
-        media_time=media_time or 0.0,
-        captured_at=captured_at or datetime.fromtimestamp(0, UTC),
-        frames=tuple(
-            EncodedFrame(f["media_time"], f["jpeg"] or b"", f["width"], f["height"]) for f in frames
-        ),
-        video=one.column("video")[0].as_py(),
-    )

@@ -131,11 +131,15 @@ class RecordedLife:
             from overshoot_nb.client import Overshoot
 
             self._client = client = Overshoot()
+            client._require_open()  # so that it is closed at exit
             closing = finalize(self, _close, self._runtime, client)
-            closing.atexit = False  # the runtime closes it then
-        from overshoot_nb.tuning.backfill_plan import service_of
+            closing.atexit = False
+        return self._client._service
 
-        return service_of(self._client)
+    @property
+    def has_service(self) -> bool:
+        """Whether somebody is, or was, asked about the recording."""
+        return self._client is not None
 
     # ---- playing ----
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +22,11 @@ import pyarrow.parquet as pq
 from overshoot_nb.errors import ValidationError
 
 from .format import FORMAT, METADATA_KEY
+from .picture_pages import PicturePages, find_pages
 
-__all__ = ["DamagedFileError", "Footer", "GroupKey", "RecordingFile"]
+__all__ = ["DamagedFileError", "Footer", "GroupKey", "OpenGroup", "RecordingFile"]
+
+T = TypeVar("T")
 
 _MAGIC = b"PAR1"
 _TAIL = struct.Struct("<I4s")
@@ -68,6 +71,33 @@ class Footer:
             path: str = schema.column(i).path
             if path.startswith(f"{column}.") and path.endswith(f".{ending}"):
                 return path
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGroup:
+    """A row group of a file that is open."""
+
+    recording: RecordingFile
+    file: BinaryIO
+    footer: Footer
+    group: int
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Columns of its rows.
+
+        Raises:
+            DamagedFileError: they cannot be read.
+        """
+        return self.recording._columns(self.file, self.footer, [self.group], names)
+
+    def pages(self, path: str) -> PicturePages | None:
+        """The pages of a binary column; None where they are stored in another way than ours."""
+        parquet = self.footer.parquet
+        for i in range(parquet.num_columns):
+            column = parquet.schema.column(i)
+            if column.path == path:
+                return find_pages(self.file, parquet.row_group(self.group).column(i), column)
         return None
 
 
@@ -164,30 +194,29 @@ class RecordingFile:
             parts = {key: part for key, part in parts.items() if key in after.groups}
         raise DamagedFileError(f"{self.path} was written faster than it can be read: try again")
 
-    def read_group(
-        self, footer: Footer, group: int, columns: Sequence[str]
-    ) -> tuple[pa.Table | None, Footer]:
-        """Columns of one row group, or None where the file has it no more; and its footer then.
+    def from_group(
+        self, footer: Footer, group: int, read: Callable[[OpenGroup], T]
+    ) -> tuple[T | None, Footer]:
+        """What ``read`` finds in a row group, or None where the file has it no more; its footer.
 
         Raises:
-            DamagedFileError: they cannot be read.
+            DamagedFileError: it cannot be read.
             OSError: the file cannot be read.
         """
         key = footer.groups[group]
         with self._open() as file:
-            if key not in self._seen(file, footer).groups:
-                return None, self._footer(file)
-            failure = table = None
+            if key not in (now := self._seen(file, footer)).groups:
+                return None, now
+            found = failure = None
             try:
-                table = self._columns(file, footer, [group], columns)
+                found = read(OpenGroup(self, file, footer, group))
             except DamagedFileError as error:
                 failure = error
-            after = self._seen(file, footer)
-        if key not in after.groups:
-            return None, after
+            if key not in (now := self._seen(file, footer)).groups:
+                return None, now
         if failure is not None:
             raise failure
-        return table, after
+        return found, now
 
     # ---- bytes ----
 

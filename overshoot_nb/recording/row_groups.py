@@ -21,6 +21,9 @@ __all__ = ["MAGIC", "EncodedGroup", "FooterWriter", "PlacedGroup", "encode_group
 
 MAGIC = b"PAR1"
 
+#: A page is full when it has so many bytes.
+PAGE_BYTES = 32 * 1024
+
 #: Columns whose bytes are pictures already, and those that only ours reads.
 _PICTURES = ("frames.list.element.jpeg", "video")
 _UNORDERED = (*_PICTURES, "exact")
@@ -119,7 +122,7 @@ def _shift(described: Struct, numbers: Iterable[int], shift: int) -> None:
 def _written(schema: pa.Schema, table: pa.Table | None) -> tuple[Struct, memoryview]:
     """The footer of a file in memory, and what stands between its magic and that."""
     out = pa.BufferOutputStream()
-    with pq.ParquetWriter(out, schema, **_options(schema)) as writer:
+    with pq.ParquetWriter(out, schema, **_options(schema), **_paging(table)) as writer:
         if table is not None:
             writer.write_table(table, row_group_size=max(table.num_rows, 1))
     file = memoryview(out.getvalue()).cast("B")
@@ -127,6 +130,17 @@ def _written(schema: pa.Schema, table: pa.Table | None) -> tuple[Struct, memoryv
     start = len(file) - 8 - length
     footer, _ = decode(file, start)
     return footer, file[len(MAGIC) : start]
+
+
+def _paging(table: pa.Table | None) -> dict[str, Any]:
+    """A page for each picture (for a few small ones), with a checksum: read, and damaged, alone."""
+    rows = max(table.num_rows, 1) if table is not None else 1
+    each = max((table.nbytes if table is not None else 0) // rows, 1)
+    return {
+        "data_page_size": PAGE_BYTES,
+        "write_batch_size": min(max(PAGE_BYTES // each, 1), 1024),
+        "write_page_checksum": True,
+    }
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from overshoot_nb.redaction import display_url
 from overshoot_nb.settings import StreamSettings
 
 from .format import FORMAT
+from .recorded_source import RecordedSource
 from .run_secrets import Secrets
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def to_json(
     # A finished run may have no state of its own: a loaded one says what the recorded one said.
     status = str(getattr(run, "status", "ended"))
     info = getattr(run, "info", None)
+    asked = getattr(run, "recorded_endpoint", None) or run.service.endpoint
     return {
         "format": FORMAT,
         "package": __version__,
@@ -81,8 +83,8 @@ def to_json(
         "state": getattr(run, "state", "ended"),
         "status": Secrets.of(run).removed(status),
         "stream_ids": stream_ids,
-        "server": run.service.endpoint.shown,
-        "surface": run.service.endpoint.surface,
+        "server": asked.shown,
+        "surface": asked.surface,
         "settings": _settings(run.settings),
         "prompts": [_version(version) for version in run.prompts],
         "current_prompt": run.prompts.current.version,
@@ -110,6 +112,8 @@ def _settings(settings: StreamSettings) -> dict[str, Any]:
 
 def _source(source: SourceConfig) -> dict[str, Any]:
     """What a source is, without its secrets and pictures."""
+    if isinstance(source, RecordedSource):
+        return dict(source.said)
     names = (
         [field.name for field in fields(source)] if is_dataclass(source) else ["width", "height"]
     )

@@ -27,10 +27,13 @@ class Secrets:
     @classmethod
     def of(cls, run: Run) -> Secrets:
         """Those of a run's source and server."""
-        endpoint, source = run.service.endpoint, run.settings.source
-        found = [endpoint.key.reveal() if endpoint.key is not None else ""]
+        source = run.settings.source
+        # Of a recorded run nobody may have been asked yet, and its own server's are in no file.
+        endpoint = run.service.endpoint if getattr(run, "has_service", True) else None
+        found = [endpoint.key.reveal() if endpoint is not None and endpoint.key is not None else ""]
         found.append(str(getattr(source, "token", "")))
-        urls = [str(getattr(source, "url", "")), endpoint.base_url]
+        urls = [str(getattr(source, "url", ""))]
+        urls += [endpoint.base_url] if endpoint is not None else []
         urls = [url for url in urls if "://" in url and redact(url) != url]
         for url in urls:
             found += _parts(url)
