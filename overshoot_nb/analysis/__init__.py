@@ -5,6 +5,8 @@
     accessor              df.overshoot: the methods of the modules below, on any rows
     registration          gives DataFrames the accessor, whenever pandas is imported
     rows                  which run, sample and picture a row is about
+    picture_methods       pictures of rows: frame, clip, play, show
+    shown_rows, row_choice, small_pictures      rows with their pictures; which; made small
     clip_player           the clip of a sample as a small MP4 that a notebook plays
     conditions            what events, alerts and selections ask: the language, of rows or of one
     condition_parser, condition_tokens, condition_tree      its text becomes a tree
