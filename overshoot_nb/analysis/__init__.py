@@ -17,4 +17,11 @@
     event_methods         df.overshoot.events and .changes, and what they mean
     events, peaks         when something was true, and the number that was largest then
     changes               when a value became another one
+    video_methods         subtitles and annotated videos
+    captions, captions_text, captions_wrapping      rows over time as texts; in lines
+    subtitles             captions as SubRip and WebVTT
+    annotate              which video, what is checked, and a file that is whole or not there
+    annotated_file, annotated_tracks, annotated_frames      of a file; its tracks; of stored pictures
+    annotated_picture, stills       frames for the encoder; stored pictures as H.264
+    captions_drawing, captions_fonts        captions blended into frames; the fonts there are
 """

@@ -10,29 +10,23 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import av
-import numpy as np
 import pybase64
-import simplejpeg
 
-from overshoot_nb.encoder import Picture, Scaler
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
+
+from .stills import TIME_BASE, StillsTrack
 
 __all__ = ["ClipPlayer"]
 
 #: A single picture is a video of so many seconds.
 STILL_SECONDS = 1.0
-#: The clock of MPEG: media times are met within 6 microseconds.
-TIME_BASE = Fraction(1, 90_000)
 # A clip is short, looked at closely, and stays in the notebook's file: finer than what is sent to
 # models, and without reordering, so that packets are as far apart as their frames.
 _X264 = {"preset": "veryfast", "crf": "20", "bf": "0"}
-# JPEG's own matrix, said, for players take larger pictures for BT.709; in AVColorSpace and so on.
-_BT601, _LIMITED, _BT709_PRIMARIES, _SRGB = 6, 1, 1, 13
 
 
 class ClipPlayer:
@@ -66,7 +60,10 @@ class ClipPlayer:
         """
         if self.sample.video is not None:
             return self.sample.video
-        return _encoded(self.sample)
+        try:
+            return _encoded(self.sample)
+        except ValidationError as error:
+            raise ValidationError(f"sample {self.sample.index}: {error}") from None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the MP4 to a file, which is replaced where there is one already; gives its path.
@@ -101,34 +98,12 @@ def _encoded(sample: Sample) -> bytes:
     ticks = list(shown)
     steps = [later - sooner for sooner, later in pairwise(ticks)]
     last = round(median(steps)) if steps else round(Fraction(STILL_SECONDS) / TIME_BASE)
-    durations = dict(zip(ticks, [*steps, last], strict=True))
-    first = shown[0]
-    width, height = first.width + first.width % 2, first.height + first.height % 2
-    scaler = Scaler()
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=30, options=_X264)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = TIME_BASE
-        context.colorspace, context.color_range = _BT601, _LIMITED
-        context.color_primaries, context.color_trc = _BT709_PRIMARIES, _SRGB
-        stream.time_base = TIME_BASE
-
-        def mux(packets: list[Any]) -> None:
-            for packet in packets:
-                # The last one has no successor that would end it.
-                packet.duration = durations[packet.pts]
-                container.mux(packet)
-
-        for tick, encoded in shown.items():
-            picture = av.VideoFrame.from_ndarray(_picture(encoded, sample.index), "bgr24")
-            frame = scaler(
-                picture, width, height, "yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"
-            )
-            frame.pts, frame.time_base = tick, TIME_BASE
-            mux(stream.encode(frame))
-        mux(stream.encode(None))
+        track = StillsTrack(container, shown[0], _X264)
+        for (tick, picture), duration in zip(shown.items(), [*steps, last], strict=True):
+            track.add(picture, tick, duration)
+        track.finish()
     return file.getvalue()
 
 
@@ -137,15 +112,3 @@ def _by_tick(frames: tuple[EncodedFrame, ...]) -> dict[int, EncodedFrame]:
     ordered = sorted(frames, key=lambda frame: frame.media_time)
     start = ordered[0].media_time
     return {round(Fraction(f.media_time - start) / TIME_BASE): f for f in ordered}
-
-
-def _picture(frame: EncodedFrame, index: int) -> Picture:
-    """Its pixels, BGR, with even sides: an odd one gets its last line twice."""
-    try:
-        pixels = simplejpeg.decode_jpeg(frame.data, "BGR")
-    except ValueError as error:
-        raise ValidationError(
-            f"sample {index}: the picture at {frame.media_time:g} s is a broken JPEG ({error})"
-        ) from None
-    height, width = pixels.shape[:2]
-    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

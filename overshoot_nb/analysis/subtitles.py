@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["srt_text", "to_srt", "to_vtt", "vtt_text"]
 
-#: Columns in a line, as broadcasters have it.
-WIDTH = 42
 _FEWEST_COLUMNS = 8
 
 # SubRip has no escapes. Players take "<i>" for a tag and "{\an8}" for a command, and may take any
@@ -33,11 +31,11 @@ _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def to_srt(
     rows: pd.DataFrame,
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | None,
     *,
-    caption: CaptionText | None = None,
-    hold: float | None = None,
-    width: int = WIDTH,
+    caption: CaptionText | None,
+    hold: float | None,
+    width: int,
 ) -> str | Path:
     """See :meth:`~overshoot_nb.analysis.video_methods.VideoMethods.to_srt`."""
     _check_width(width)
@@ -46,18 +44,18 @@ def to_srt(
 
 def to_vtt(
     rows: pd.DataFrame,
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | None,
     *,
-    caption: CaptionText | None = None,
-    hold: float | None = None,
-    width: int = WIDTH,
+    caption: CaptionText | None,
+    hold: float | None,
+    width: int,
 ) -> str | Path:
     """See :meth:`~overshoot_nb.analysis.video_methods.VideoMethods.to_vtt`."""
     _check_width(width)
     return _given(vtt_text(captions_of(rows, "to_vtt", caption, hold), width), path)
 
 
-def srt_text(captions: Sequence[Caption], width: int = WIDTH) -> str:
+def srt_text(captions: Sequence[Caption], width: int) -> str:
     """The captions as a SubRip file; "" of none."""
     blocks = []
     for number, (start, end, lines) in enumerate(_cues(captions, width), 1):
@@ -66,7 +64,7 @@ def srt_text(captions: Sequence[Caption], width: int = WIDTH) -> str:
     return "\n".join(blocks)
 
 
-def vtt_text(captions: Sequence[Caption], width: int = WIDTH) -> str:
+def vtt_text(captions: Sequence[Caption], width: int) -> str:
     """The captions as a WebVTT file."""
     blocks = ["WEBVTT\n"]
     for start, end, lines in _cues(captions, width):

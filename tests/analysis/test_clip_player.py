@@ -10,7 +10,8 @@ import av
 import pytest
 import simplejpeg
 
-from overshoot_nb.analysis.clip_player import STILL_SECONDS, TIME_BASE, ClipPlayer
+from overshoot_nb.analysis.clip_player import STILL_SECONDS, ClipPlayer
+from overshoot_nb.analysis.stills import TIME_BASE
 from overshoot_nb.encoder import ClipEncoder
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import StoredSample

@@ -1,0 +1,307 @@
+"""A video file with captions: its picture drawn on or copied, its other tracks copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from overshoot_nb.capture.opening import open_source
+from overshoot_nb.capture.picture import pixel_aspect
+from overshoot_nb.errors import SourceEndedError, SourceError
+from overshoot_nb.sources import FileSource
+
+from .annotated_picture import UprightFrames, add_h264
+from .annotated_tracks import CopiedTrack, SubtitleTrack, copied_tracks
+from .captions import Caption
+from .captions_drawing import CaptionPainter, Position
+
+__all__ = ["Look", "Shown", "annotate_file"]
+
+#: Damaged packets in a row after which a file counts as unreadable.
+_MAX_FAULTS = 16
+#: Of a part of a file: what other tracks have is read so many seconds beyond its end.
+_BEYOND_SECONDS = 1
+#: A caption's start is rounded to microseconds; the frame it is about is at that very time.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How captions are drawn: see :class:`~overshoot_nb.analysis.captions_drawing.CaptionPainter`.
+
+    ``threads``: of the decoder and of the encoder; 0 is one for each core.
+    """
+
+    font_size: int | None
+    position: Position
+    threads: int
+
+
+class Shown:
+    """Which caption is on screen, asked in the order of time.
+
+    Args:
+        captions: by their start, one at a time.
+    """
+
+    def __init__(self, captions: Sequence[Caption]) -> None:
+        self._captions = captions
+        self._at = 0
+
+    def text(self, time: float) -> str:
+        """The text at that media time, "" where there is none; times never go back."""
+        time += _ROUNDING
+        captions = self._captions
+        while self._at < len(captions) and captions[self._at].end <= time:
+            self._at += 1
+        if self._at < len(captions) and captions[self._at].start <= time:
+            return captions[self._at].text
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What the first frame of a file tells: its time in seconds, and what frames will be like."""
+
+    time: Fraction | None
+    frame: Any
+    aspect: Fraction
+
+
+def annotate_file(
+    source: FileSource,
+    output: Path,
+    captions: Sequence[Caption],
+    span: tuple[float, float],
+    look: Look | None,
+    tick: Callable[[int, int | None], None],
+) -> None:
+    """Writes the file.
+
+    Args:
+        source: a local file.
+        output: where to; its suffix says the format.
+        captions: by their start, one at a time, of ``span`` alone.
+        span: media time from and to which the video goes.
+        look: how captions are drawn; None: they become a track of their own.
+        tick: told how many frames are done, of how many where that is known.
+
+    Raises:
+        SourceError: the file cannot be read, or has no video.
+        ValidationError: the format cannot hold its tracks.
+        OSError: the output cannot be written.
+    """
+    first = _first_frame(source)
+    # Without times of their own packets cannot be copied: their times come out of the decoder.
+    encode = first.time is None or (look is not None and bool(captions))
+    container, video = open_source(source)
+    try:
+        with av.open(str(output), "w") as target:
+            target.metadata.update(container.metadata)
+            work = _Work(container, video, target, first, span, tick)
+            if encode:
+                work.encode(captions, look or Look(None, "bottom", 0), soft=look is None)
+            else:
+                work.copy(captions, soft=look is None and bool(captions))
+    finally:
+        container.close()
+
+
+def _first_frame(source: FileSource) -> _First:
+    container, video = open_source(source)
+    try:
+        frames = UprightFrames()
+        for frame in _decoded(container, video):
+            time = None if frame.pts is None else frame.pts * frame.time_base
+            aspect = frames.upright_aspect(frame, pixel_aspect(video))
+            return _First(time, frames.ready(frame), aspect)
+    finally:
+        container.close()
+    raise SourceEndedError(f"{source.label}: has no frame that can be decoded")
+
+
+def _decoded(container: Any, video: Any) -> Any:
+    for packet in container.demux(video):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            continue
+
+
+class _Work:
+    """One pass over the file."""
+
+    def __init__(
+        self,
+        container: Any,
+        video: Any,
+        target: Any,
+        first: _First,
+        span: tuple[float, float],
+        tick: Callable[[int, int | None], None],
+    ) -> None:
+        self._container, self._video, self._target = container, video, target
+        self._first = first
+        self._origin = first.time or Fraction(0)
+        self._from, self._to = span
+        self._tick = tick
+        self._done = 0
+        self._total = self._frames_expected()
+        if self._from > 0:
+            at = round((self._origin + Fraction(self._from)) / video.time_base)
+            container.seek(at, stream=video, backward=True)
+
+    # ---- the picture is copied -----------------------------------------------------------------
+
+    def copy(self, captions: Sequence[Caption], *, soft: bool) -> None:
+        """Every packet as it is; a part begins at the keyframe before it."""
+        picture = CopiedTrack(self._target, self._video)
+        others = copied_tracks(self._container, self._video, self._target)
+        # Players show the first track of a kind by default: the captions come after the source's.
+        subtitles = SubtitleTrack(self._target) if soft else None
+        base: Fraction | None = None if self._from > 0 else self._start()
+        waiting: list[Any] = []
+        for packet in self._packets(others):
+            if base is None:
+                if packet.stream.index != self._video.index:
+                    waiting.append(packet)
+                    continue
+                base = packet.pts * packet.time_base
+                # What was read before the keyframe belongs to it where it is not earlier.
+                for other in waiting:
+                    if other.pts is not None and other.pts * other.time_base >= base:
+                        others[other.stream.index].write(other, base)
+            if subtitles is not None:
+                subtitles.write(captions, self._origin - base)
+                subtitles = None
+            if packet.stream.index == self._video.index:
+                picture.write(packet, base)
+                self._count()
+            elif not self._from or packet.pts is None or packet.pts * packet.time_base >= base:
+                others[packet.stream.index].write(packet, base)
+
+    # ---- the picture is drawn on ---------------------------------------------------------------
+
+    def encode(self, captions: Sequence[Caption], look: Look, *, soft: bool) -> None:
+        """Every frame of the span through the encoder, with its caption; other tracks copied."""
+        first, video, unit = self._first, self._video, self._video.time_base
+        rate = video.average_rate or video.guessed_rate or 30
+        base = self._origin + Fraction(self._from) if self._from > 0 else self._start()
+        shift = round(base / unit)
+        stream = add_h264(self._target, first.frame, unit, rate, first.aspect, look.threads)
+        others = copied_tracks(self._container, video, self._target)
+        if soft:
+            SubtitleTrack(self._target).write(captions, self._origin - base)
+        painter = CaptionPainter(
+            first.frame.width,
+            first.frame.height,
+            aspect=first.aspect,
+            font_size=look.font_size,
+            position=look.position,
+            colorspace=int(first.frame.colorspace),
+            color_range=int(first.frame.color_range),
+        )
+        shown = Shown([] if soft else captions)
+        frames = UprightFrames((first.frame.width, first.frame.height))
+        usual = max(1, round(1 / (Fraction(rate) * unit)))
+        durations: dict[int, int] = {}
+        last: int | None = None
+
+        def mux(packets: list[Any]) -> None:
+            for packet in packets:
+                # The last one has no successor that would end it.
+                packet.duration = durations.pop(packet.pts, usual)
+                self._target.mux(packet)
+
+        def draw(decoded: list[Any]) -> None:
+            nonlocal last
+            for frame in decoded:
+                if frame.pts is not None:
+                    pts = frame.pts - shift
+                else:
+                    pts = 0 if last is None else last + usual
+                time = float(pts * unit + base - self._origin)
+                again = last is not None and pts <= last
+                if again or not self._from - _ROUNDING <= time < self._to:
+                    continue
+                last = pts
+                durations[pts] = getattr(frame, "duration", 0) or usual
+                ready = frames.ready(frame)
+                ready.pts, ready.time_base = pts, unit
+                mux(stream.encode(painter.painted(ready, shown.text(time))))
+                self._count()
+
+        context = video.codec_context
+        # Threads hold back a few frames, which costs nothing here.
+        context.thread_type, context.thread_count = "AUTO", look.threads
+        for packet in self._packets(others):
+            if packet.stream.index == video.index:
+                draw(self._decode(packet))
+            elif not self._from or packet.pts is None or packet.pts * packet.time_base >= base:
+                others[packet.stream.index].write(packet, base)
+        draw(self._decode(None))
+        mux(stream.encode(None))
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            frames: list[Any] = self._video.codec_context.decode(packet)
+        except av.error.InvalidDataError:  # one damaged packet: the next may be whole again
+            return []
+        return frames
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def _packets(self, others: dict[int, CopiedTrack]) -> Any:
+        """The packets of all wanted tracks up to the end of the span."""
+        wanted = [self._container.streams[index] for index in (self._video.index, *others)]
+        end = self._origin + Fraction(self._to) if self._to < float("inf") else None
+        faults = 0
+        packets = self._container.demux(wanted)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.InvalidDataError as error:
+                faults += 1
+                if faults >= _MAX_FAULTS:
+                    raise SourceError(f"the source cannot be read on: {error}") from None
+                packets = self._container.demux(wanted)
+                continue
+            faults = 0
+            if not packet.size:
+                continue
+            # Frames are decoded before they are shown: all of the span are there by their dts.
+            when = packet.dts if packet.dts is not None else packet.pts
+            if end is not None and when is not None:
+                at = when * packet.time_base
+                if at >= end + _BEYOND_SECONDS:
+                    return
+                if at >= end:
+                    continue
+            yield packet
+
+    def _start(self) -> Fraction:
+        """Where the source's clock begins: a broadcast's may be hours ahead of zero."""
+        start = self._container.start_time
+        return Fraction(start, 1_000_000) if start else Fraction(0)  # av.time_base
+
+    def _count(self) -> None:
+        self._done += 1
+        self._tick(self._done, self._total)
+
+    def _frames_expected(self) -> int | None:
+        video, rate = self._video, self._video.average_rate
+        duration: int | None = self._container.duration
+        if self._from <= 0 and self._to == float("inf") and video.frames:
+            return int(video.frames)
+        if not duration or not rate:
+            return None
+        seconds = min(self._to, duration / 1e6) - max(self._from, 0.0)
+        return max(1, round(seconds * float(rate)))

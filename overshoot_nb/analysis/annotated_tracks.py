@@ -1,0 +1,144 @@
+"""The tracks of a container that go into another one as they are, packet by packet."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+
+from overshoot_nb.errors import MissingDependencyError, ValidationError
+
+from .captions import Caption
+
+__all__ = ["CopiedTrack", "SubtitleTrack", "copied_tracks"]
+
+logger = logging.getLogger("overshoot_nb")
+
+_ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
+_MILLISECOND = Fraction(1, 1000)
+#: What is heard or read: never left out without a word.
+_NEEDED = ("audio", "subtitle")
+
+
+class CopiedTrack:
+    """A track of the output that gets the packets of one of the input, bytes untouched.
+
+    Args:
+        output: the container being written.
+        track: the input's.
+    """
+
+    def __init__(self, output: Any, track: Any) -> None:
+        self._output = output
+        self.stream = output.add_stream_from_template(track)
+        _describe(self.stream, track)
+
+    def write(self, packet: Any, base: Fraction) -> None:
+        """Writes a packet, ``base`` seconds earlier than it was."""
+        if base:
+            shift = round(base / packet.time_base)
+            if packet.pts is not None:
+                packet.pts -= shift
+            if packet.dts is not None:
+                packet.dts -= shift
+        packet.stream = self.stream
+        self._output.mux(packet)
+
+
+class SubtitleTrack:
+    """The captions as a track of the output that players can show and hide.
+
+    Args:
+        output: the container being written.
+
+    Raises:
+        MissingDependencyError: this PyAV cannot write text.
+    """
+
+    def __init__(self, output: Any) -> None:
+        if not hasattr(output, "add_mux_stream"):
+            raise MissingDependencyError(
+                "annotate(burn=False) needs a newer PyAV: pip install --upgrade av (burn=True and "
+                "to_srt() need none)"
+            )
+        self._output = output
+        self._tx3g = output.format.name != "matroska"
+        self.stream = output.add_mux_stream("mov_text" if self._tx3g else "subrip")
+        self.stream.time_base = _MILLISECOND
+
+    def write(self, captions: Sequence[Caption], shift: Fraction) -> None:
+        """Writes all captions, ``shift`` seconds later than they are."""
+        for caption in captions:
+            text = caption.text.encode()
+            packet = av.Packet(len(text).to_bytes(2, "big") + text if self._tx3g else text)
+            start, end = (
+                max(0, round((Fraction(time) + shift) / _MILLISECOND))
+                for time in (caption.start, caption.end)
+            )
+            packet.pts = packet.dts = start
+            packet.duration = max(1, end - start)
+            packet.time_base = _MILLISECOND
+            packet.stream = self.stream
+            self._output.mux(packet)
+
+
+def copied_tracks(source: Any, video: Any, output: Any) -> dict[int, CopiedTrack]:
+    """Tracks of the output for all but ``video``, by the input's index of each.
+
+    Cover pictures are left out, and so are data and further videos that the format cannot hold,
+    which is logged.
+
+    Raises:
+        ValidationError: the format cannot hold an audio or subtitle track.
+    """
+    return {track.index: CopiedTrack(output, track) for track in _others(source, video, output)}
+
+
+def _others(source: Any, video: Any, output: Any) -> Iterator[Any]:
+    form = output.format.name
+    for track in source.streams:
+        if track.index == video.index or _is_cover(track) or track.type == "attachment":
+            continue
+        if _holds(form, track):
+            yield track
+            continue
+        codec = track.codec_context.name if track.codec_context else "unknown"
+        if track.type in _NEEDED:
+            raise ValidationError(
+                f"a {form} file cannot hold the {track.type} track of the source ({codec}), which "
+                "is copied as it is: give a path that ends in .mkv"
+            )
+        logger.info("track %d (%s, %s) does not fit into %s", track.index, track.type, codec, form)
+
+
+def _is_cover(track: Any) -> bool:
+    try:
+        return track.type == "video" and bool(int(track.disposition) & _ATTACHED_PICTURE)
+    except AttributeError:  # PyAV 14.0
+        return False
+
+
+def _holds(form: str, track: Any) -> bool:
+    """Whether a file of that format can have the track: whether one with it alone has a header."""
+    try:
+        scratch = av.open(io.BytesIO(), "w", format=form)
+        try:
+            scratch.add_stream_from_template(track)
+            scratch.start_encoding()
+        finally:
+            scratch.close()
+    except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError):
+        return False
+    return True
+
+
+def _describe(stream: Any, track: Any) -> None:
+    """What the track is: its language, its title."""
+    for name in ("language", "title"):
+        if value := track.metadata.get(name):
+            stream.metadata[name] = value
