@@ -25,6 +25,9 @@ _STRIP_SCALE = 0.6
 _DENSITY = 1.5
 #: An upright video is no taller than so many times the width.
 _TALLEST = 1.5
+#: Between the frames of a strip: so many pixels, of a colour that stands out in light and dark.
+_GAP = 3
+_GREY = 128
 _QUALITIES = (70, 50, 30, 10)
 
 
@@ -47,17 +50,23 @@ def small_picture(frames: Sequence[EncodedFrame], width: int) -> tuple[EncodedFr
     scaler = Scaler()
     tiles = [_tile(frame, scaler, round(shown * _DENSITY)) for frame in chosen]
     height = max(tile.shape[0] for tile in tiles)
-    tiles = [np.pad(t, ((0, height - t.shape[0]), (0, 0), (0, 0))) for t in tiles]
-    picture = np.ascontiguousarray(tiles[0] if alone else np.hstack(tiles))
+    picture = np.ascontiguousarray(np.hstack([_framed(tile, height, alone) for tile in tiles]))
     budget = PICTURE_BYTES * max(1.0, (width / 200) ** 2) * (1 if alone else 2)
     for quality in _QUALITIES:
         data: bytes = simplejpeg.encode_jpeg(picture, quality, "BGR", "420")
         if len(data) <= budget:
             break
-    scale = shown * len(chosen) / picture.shape[1] if not alone else shown / picture.shape[1]
-    scale = min(scale, 1.0)  # a small frame is not blown up
-    encoded = EncodedFrame(chosen[0].media_time, data, picture.shape[1], picture.shape[0])
-    return encoded, round(picture.shape[1] * scale), max(1, round(height * scale))
+    small = EncodedFrame(chosen[0].media_time, data, picture.shape[1], picture.shape[0])
+    scale = min(1.0, shown / max(tile.shape[1] for tile in tiles))  # a small frame stays small
+    return small, max(1, round(small.width * scale)), max(1, round(small.height * scale))
+
+
+def _framed(tile: Picture, height: int, alone: bool) -> Picture:
+    """A tile as high as the others, and apart from the next one."""
+    gap = 0 if alone else _GAP
+    padding = ((0, height - tile.shape[0]), (0, gap), (0, 0))
+    framed: Picture = np.pad(tile, padding, constant_values=_GREY)
+    return framed
 
 
 def _tile(frame: EncodedFrame, scaler: Scaler, width: int) -> Picture:
