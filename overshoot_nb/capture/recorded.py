@@ -48,12 +48,13 @@ class RecordedCapture:
         """See :class:`~overshoot_nb.capture.Capture`."""
         if self._run is None:
             # Reads a file, for which pyarrow is loaded.
+            from overshoot_nb.recording.held_file import HeldFile
             from overshoot_nb.recording.loading import load_run
             from overshoot_nb.recording.replay_script import parts_of
 
             source = self._source
             try:
-                run: PastRun = load_run(source.url)
+                run: PastRun = load_run(HeldFile(source.url))
             except FileNotFoundError:
                 raise SourceError(f"{source.shown}: no such file") from None
             except (OvershootError, OSError) as error:

@@ -27,6 +27,7 @@
     replay_source         a recording as a source, as a client, or played whole
     replay_address        a recording as a base_url
     replay_service        a recording in the place of a server
+    held_file             a file that stays while another takes its place
     replay_script         what happened in a run, in order
     replay_session        ... happening again
     replay_clock          ... when

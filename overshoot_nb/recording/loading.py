@@ -47,11 +47,13 @@ def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Re
     return Recording(run, _checked(path), get_runtime())
 
 
-def load_run(path: str | os.PathLike[str], client: Overshoot | None = None) -> RecordedLife:
+def load_run(
+    path: str | os.PathLike[str] | RecordingFile, client: Overshoot | None = None
+) -> RecordedLife:
     """The run of :func:`load`, for those who need no stream."""
     if client is not None:
         service_of(client)
-    file = RecordingFile(_checked(path))
+    file = path if isinstance(path, RecordingFile) else RecordingFile(_checked(path))
     first = file.footer()
     file.metadata(first)  # what is no recording is refused before its columns are looked for
     names = [name for name in COLUMNS if name in first.parquet.schema.to_arrow_schema().names]

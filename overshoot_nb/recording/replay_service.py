@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from pathlib import Path
 
 from overshoot_nb.config import Endpoint
@@ -15,7 +16,9 @@ from overshoot_nb.settings import StreamSettings
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import ModelInfo
 
+from .held_file import HeldFile
 from .loading import load_run
+from .recorded_life import RecordedLife
 from .replay_address import ReplayAddress
 from .replay_asker import RecordedAnswers
 from .replay_script import Part, PastRun, parts_of
@@ -53,14 +56,24 @@ class ReplayService:
     def _read(self) -> None:
         self._seen = _seen(self._path)
         try:
-            run = load_run(self._path)
+            self._take(load_run(HeldFile(self._path)))
         except OSError as error:
             why = "no such file" if isinstance(error, FileNotFoundError) else str(error)
             raise ValidationError(f"{self.endpoint.shown}: {self._path}: {why}") from None
+
+    def _take(self, run: RecordedLife) -> None:
         self.run: PastRun = run
         self._published = run.recorded.surface == "gateway"
-        self._parts = parts_of(self.run)
-        self.answers = RecordedAnswers(self.run)
+        self._parts = parts_of(run)
+        self.answers = RecordedAnswers(run)
+
+    def _read_again(self) -> None:
+        """Read what took the file's place, if it is whole: it may be recorded from this one."""
+        self._seen = _seen(self._path)
+        with suppress(ValidationError, OSError):
+            run = load_run(HeldFile(self._path))
+            if run.recorded.complete:
+                self._take(run)
 
     @property
     def label(self) -> str:
@@ -81,7 +94,7 @@ class ReplayService:
             ValidationError: which questions it has is said.
         """
         if before is None and _seen(self._path) != self._seen:
-            await asyncio.to_thread(self._read)
+            await asyncio.to_thread(self._read_again)
         asked = PromptVersion(
             0,
             settings.prompt,
