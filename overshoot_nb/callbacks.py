@@ -65,6 +65,11 @@ class CallbackQueue:
         """Call ``function(argument)`` after everything that was put before."""
         self._enqueue(function, argument, report=True)
 
+    def report(self, error: Exception) -> None:
+        """Call ``on_error`` of something that went wrong beside the stream, which goes on."""
+        if self._on_error is not None:
+            self._enqueue(self._on_error, error, report=False)
+
     def _enqueue(self, function: Callable[[Any], object], argument: Any, *, report: bool) -> None:
         with self._changed:
             if self._cancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakMethod
@@ -16,6 +17,7 @@ from .tuning.later_answers import LaterAnswers
 from .types import Sample, StreamInferenceResult
 
 if TYPE_CHECKING:
+    from .recording.recorder import Recorder
     from .tuning.backfill import Backfill
 
 __all__ = ["Journal", "Listener"]
@@ -54,6 +56,8 @@ class Journal:
         log: each sample's time and fate.
         counters: the running counts.
         backfills: those who asked that.
+        alerts: the conditions that are watched.
+        recorders: those who write all of it to a file.
         later: what other prompts and models said about the samples.
         labels: what the answers should be.
     """
@@ -65,6 +69,8 @@ class Journal:
         self.counters = Counters()
         self.later = LaterAnswers()
         self.backfills: list[Backfill] = []
+        self.alerts: list[Alert] = []
+        self.recorders: list[Recorder] = []
         # Whoever keeps the labels (a comparison does) keeps no rows and pictures along with them.
         touch = WeakMethod(self.touch)
         self.labels = Labels(lambda: (tell := touch()) and tell())
@@ -78,6 +84,11 @@ class Journal:
     def unlisten(self, listener: Listener) -> None:
         """Tell it no more; what is on its way may still come. Idempotent."""
         self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    async def recorded(self) -> None:
+        """Wait until the files are finished that it is recorded to; they are once it is over."""
+        for recorder in list(self.recorders):
+            await asyncio.wait([asyncio.wrap_future(recorder.over)])
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""

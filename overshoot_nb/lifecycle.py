@@ -367,6 +367,7 @@ class Lifecycle:
             await asyncio.wait([beginning])
         await self._end_run(reason)
         self._finish_left()
+        await self.journal.recorded()
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()
 
@@ -388,6 +389,7 @@ class Lifecycle:
     async def wait_over(self, *, drain: bool) -> None:
         """Wait for the end, and (``drain``) until every callback was called."""
         await self._over.wait()
+        await self.journal.recorded()
         if drain:
             await self.callbacks.drain()
 

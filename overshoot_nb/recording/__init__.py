@@ -6,6 +6,10 @@
     format                which columns a file has, and what they hold
     recorder              what a recording is to its user; how one begins
     ended_run             a run that is over, written in one pass
+    live_recording        a run that goes on: what is noted, and the thread that writes it
+    unsealed              the rows that are in memory, and which of them are staged
+    growing_file          a Parquet file that is whole at every instant
+    widening              columns of schemas that came while a run was recorded
     arrow_rows            samples and answers as Arrow tables
     run_metadata          settings, prompts, labels and counters as JSON
     run_secrets           which secrets a run knows, and texts without them

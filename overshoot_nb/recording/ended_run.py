@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arrow_rows import Row, RowWriter, in_groups
-from .format import METADATA_KEY, RowKind
+from .format import RowKind
 from .parquet_file import SealedFile
 from .placing import explained, placed
 from .row_groups import encode_group
-from .run_metadata import to_json
+from .run_metadata import as_pairs, to_json
 from .run_secrets import Secrets
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run
     from overshoot_nb.types import Sample
 
-__all__ = ["metadata_of", "rows_of", "write_run"]
+__all__ = ["rows_of", "write_run"]
 
 
 def write_run(run: Run, target: Path, *, overwrite: bool, wrote: Callable[[int], object]) -> int:
@@ -44,20 +43,8 @@ def write_run(run: Run, target: Path, *, overwrite: bool, wrote: Callable[[int],
         for group in in_groups(rows_of(run)):
             sealed.add(encode_group(writer.table(group)))
             wrote(sealed.rows)
-        sealed.finish(metadata_of(run))
+        sealed.finish(as_pairs(to_json(run)))
     return sealed.rows
-
-
-def metadata_of(
-    run: Run,
-    *,
-    complete: bool = True,
-    stream_ids: list[str] | None = None,
-    lost_pictures: int = 0,
-) -> dict[bytes, bytes]:
-    """What a run's file says beside its rows, as a file's key-value metadata."""
-    said = to_json(run, complete=complete, stream_ids=stream_ids, lost_pictures=lost_pictures)
-    return {METADATA_KEY.encode(): json.dumps(said, default=dict).encode()}
 
 
 def rows_of(run: Run) -> Iterator[Row]:

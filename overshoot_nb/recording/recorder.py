@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import concurrent.futures
 import html
+import logging
 import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.progress import ProgressBar
+from overshoot_nb.run_registry import remember_file
+from overshoot_nb.runtime import start_thread
 
 from .ended_run import write_run
+from .live_recording import LiveRecording
 from .placing import check_path
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run
 
 __all__ = ["Recorder", "RecorderState", "start_recording"]
+
+logger = logging.getLogger("overshoot_nb")
 
 RecorderState = Literal["recording", "finished", "failed"]
 
@@ -44,6 +53,8 @@ class Recorder:
         self._nbytes = 0
         #: Resolved when the file is finished or has failed.
         self.over: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._live: LiveRecording | None = None
+        self._lost = 0
 
     @property
     def rows(self) -> int:
@@ -67,10 +78,49 @@ class Recorder:
         """The state, how much there is and, where there is one, the reason, in words."""
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         said = f"{self.state}: {rows}, {self.nbytes / 1e6:,.1f} MB"
+        if lost := self.lost_pictures:
+            said += f", {lost:,} without pictures: the disk was too slow"
         return f"{said} ({self.error})" if self.error is not None else said
+
+    @property
+    def lost_pictures(self) -> int:
+        """Samples that are recorded without their pictures, as the disk was too slow for them."""
+        return self._live.lost_pictures if self._live is not None else self._lost
 
     def close(self) -> None:
         """Record no more, and wait until the file is finished. Idempotent."""
+        if (live := self._live) is not None:
+            live.close()
+        self.over.result()
+
+    # ---- from the recording ----
+
+    def _begin(self, run: Run, *, overwrite: bool, progress: Callable[[int], object]) -> None:
+        live = LiveRecording(
+            run, self.path, wrote=self._wrote, over=lambda error: self._end(run, error)
+        )
+        live.begin(overwrite=overwrite, progress=progress)
+        self._live = live
+        run.journal.recorders.append(self)
+        start_thread(live.work, f"overshoot-recorder-{self.path.name}")
+
+    def _wrote(self, rows: int, nbytes: int) -> None:
+        self._rows, self._nbytes = rows, nbytes
+
+    def _end(self, run: Run, error: Exception | None) -> None:
+        """It is over; nothing of the run is held any more."""
+        self.error = error
+        if self._live is not None:
+            self._lost, self._live = self._live.lost_pictures, None
+        if error is None:
+            _remember(run, self.path)
+        else:
+            logger.warning("recording %s failed, what it has stays: %s", self.path, error)
+            if (callbacks := getattr(run, "callbacks", None)) is not None:
+                callbacks.report(error)
+        run.journal.recorders.remove(self)
+        _give_back(self.path)
+        self.over.set_result(None)
 
     def __enter__(self) -> Recorder:
         return self
@@ -100,31 +150,63 @@ def start_recording(
         OSError: the file cannot be written.
     """
     target = check_path(path, overwrite=overwrite)
+    _take(target)
     recorder = Recorder(target)
-    bar = _Bar(target.name, len(run.journal.log) + len(run.journal.later)) if progress else None
+    bar = _Bar(target.name, len(run.journal.log) + len(run.journal.later), shown=progress)
+    begun = False
     try:
-        rows = write_run(
-            run, target, overwrite=overwrite, wrote=bar.draw if bar else lambda _: None
-        )
+        if run.is_active:
+            recorder._begin(run, overwrite=overwrite, progress=bar.draw)
+            begun = True
+        else:
+            rows = write_run(run, target, overwrite=overwrite, wrote=bar.draw)
+            recorder._wrote(rows, target.stat().st_size)
+            _remember(run, target)
+            recorder.over.set_result(None)
     finally:
-        if bar is not None:
-            bar.close()
-    recorder._rows, recorder._nbytes = rows, target.stat().st_size
-    recorder.over.set_result(None)
+        bar.close()
+        if not begun:
+            _give_back(target)
     return recorder
+
+
+def _remember(run: Run, path: Path) -> None:
+    """Rows of the run find their pictures in the file once the run is gone."""
+    for stream_id in dict.fromkeys(row.stream_id for row in run.journal.table):
+        remember_file(stream_id, path)
+
+
+#: Files that are being written, each by one recorder.
+_taken: set[Path] = set()
+_lock = threading.Lock()
+
+
+def _take(path: Path) -> None:
+    with _lock:
+        if path in _taken:
+            raise ValidationError(
+                f"{path} is being recorded to; close() that recorder first, or name another file"
+            )
+        _taken.add(path)
+
+
+def _give_back(path: Path) -> None:
+    with _lock:
+        _taken.discard(path)
 
 
 class _Bar:
     """A progress bar of what turns out to take a while."""
 
-    def __init__(self, label: str, total: int) -> None:
-        self._label, self._total = label, total
+    def __init__(self, label: str, total: int, *, shown: bool) -> None:
+        self._label, self._total, self._shown = label, total, shown
         self._began = time.monotonic()
         self._bar: ProgressBar | None = None
 
     def draw(self, rows: int) -> None:
-        if self._bar is None and time.monotonic() - self._began > _BAR_AFTER_SECONDS:
-            self._bar = ProgressBar(self._label, self._total)
+        late = time.monotonic() - self._began > _BAR_AFTER_SECONDS
+        if self._shown and late and self._bar is None:
+            self._bar = ProgressBar(self._label, self._total, unit="row")
         if self._bar is not None:
             self._bar.draw(rows)
 

@@ -37,7 +37,7 @@ from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.redaction import display_url
 from overshoot_nb.settings import StreamSettings
 
-from .format import FORMAT
+from .format import FORMAT, METADATA_KEY
 from .recorded_source import RecordedSource
 from .run_secrets import Secrets
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from overshoot_nb.sources import SourceConfig
     from overshoot_nb.tuning.run import Run
 
-__all__ = ["to_json"]
+__all__ = ["as_pairs", "to_json"]
 
 #: Fields of a source that hold an address, which is written without its secrets.
 _ADDRESSES = ("path", "url")
@@ -101,6 +101,11 @@ def to_json(
         "duration": getattr(info, "duration", None),
         "lost_pictures": lost_pictures,
     }
+
+
+def as_pairs(said: dict[str, Any]) -> dict[bytes, bytes]:
+    """What ``to_json`` gave, as a file's key-value metadata."""
+    return {METADATA_KEY.encode(): json.dumps(said, default=dict).encode()}
 
 
 def _settings(settings: StreamSettings) -> dict[str, Any]:
