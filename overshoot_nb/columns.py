@@ -130,6 +130,9 @@ class Column(Protocol):
     def array(self, arena: Arena) -> Any:
         """All values as something that ``DataFrame`` takes; later changes do not reach it."""
 
+    def cell(self, value: Any) -> Any:
+        """What the column makes of one value: None where it is missing, a time as a datetime."""
+
 
 class Arena:
     """One block of memory for the copies of many columns.
@@ -212,6 +215,10 @@ class NumberColumn:
     def array(self, arena: Arena) -> npt.NDArray[Any]:
         return arena.copy(self._buffer.values)
 
+    def cell(self, value: Any) -> Any:
+        converted = self._convert(value)
+        return self._missing if converted is None else converted
+
 
 class TimeColumn:
     """``datetime64[us, UTC]`` or ``timedelta64[us]``; ``convert`` gives microseconds or None."""
@@ -232,6 +239,13 @@ class TimeColumn:
         if self._duration:
             return numbers.view("m8[us]")
         return pd.array(numbers, dtype=TIMESTAMP, copy=False)
+
+    def cell(self, value: Any) -> timedelta | datetime | None:
+        number = self._numbers.cell(value)
+        if number == _NAT:
+            return None
+        passed = timedelta(microseconds=number)
+        return passed if self._duration else _EPOCH + passed
 
 
 class NullableColumn:
@@ -257,6 +271,9 @@ class NullableColumn:
 
     def array(self, arena: Arena) -> Any:
         return self._type(arena.copy(self._values.values), arena.copy(self._missing.values))
+
+    def cell(self, value: Any) -> Any:
+        return self._convert(value)
 
 
 class TextColumn:
@@ -286,6 +303,9 @@ class TextColumn:
 
     def array(self, arena: Arena) -> Any:
         return pd.array(pa.chunked_array(self._chunks, pa.large_string()), dtype=TEXT)
+
+    def cell(self, value: Any) -> str | None:
+        return _encodable(value) if isinstance(value, str) else None
 
 
 class CategoryColumn:
@@ -319,6 +339,9 @@ class CategoryColumn:
             self._dtype = pd.CategoricalDtype(pd.Index(self._categories, dtype=TEXT))
         codes = arena.copy(self._codes.values)
         return pd.Categorical.from_codes(codes, dtype=self._dtype, validate=False)
+
+    def cell(self, value: Any) -> str | None:
+        return _encodable(value) if isinstance(value, str) else None
 
     def _code(self, text: str | None) -> int:
         """The code of a string, which becomes a category where it is none yet."""
@@ -354,3 +377,6 @@ class ObjectColumn:
     def array(self, arena: Arena) -> pd.Series:
         # The dtype is said, for pandas 3 makes strings of objects that all happen to be some.
         return pd.Series(self._buffer.values.copy(), dtype=object, copy=False)
+
+    def cell(self, value: Any) -> Any:
+        return value if isinstance(value, self._accepts) else None

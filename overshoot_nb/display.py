@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .stream import Stream
     from .types import StreamInferenceResult
 
-__all__ = ["clock", "figures", "show_stream", "stream_html"]
+__all__ = ["clock", "figures", "in_kernel", "show_stream", "stream_html"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -77,7 +77,7 @@ def show_stream(stream: Stream) -> None:
     Raises:
         NotImplementedError: there is no kernel here, so that IPython takes the text or HTML.
     """
-    if not _in_kernel():
+    if not in_kernel():
         raise NotImplementedError
     try:
         widget = stream.widget
@@ -87,7 +87,8 @@ def show_stream(stream: Stream) -> None:
     widget.show()
 
 
-def _in_kernel() -> bool:
+def in_kernel() -> bool:
+    """Whether this is a Jupyter kernel, and not a terminal or a script."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None

@@ -17,6 +17,7 @@ from .tuning.later_answers import LaterAnswers
 from .types import Sample, StreamInferenceResult
 
 if TYPE_CHECKING:
+    from .analysis.alerts import Alert
     from .recording.recorder import Recorder
     from .tuning.backfill import Backfill
 
@@ -89,6 +90,11 @@ class Journal:
         """Wait until the files are finished that it is recorded to; they are once it is over."""
         for recorder in list(self.recorders):
             await asyncio.wait([asyncio.wrap_future(recorder.over)])
+
+    async def alerted(self) -> None:
+        """Wait until every answer so far was checked by alerts, and what they began is over."""
+        while not all(alert.idle for alert in list(self.alerts)):
+            await asyncio.sleep(0.005)
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""

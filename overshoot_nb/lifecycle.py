@@ -392,6 +392,7 @@ class Lifecycle:
         await self.journal.recorded()
         if drain:
             await self.callbacks.drain()
+            await self.journal.alerted()
 
     async def results_after(self, seen: int) -> list[StreamInferenceResult]:
         """The results from number ``seen`` on, as soon as there is one; [] at the end."""

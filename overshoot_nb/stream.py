@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
 from .analysis.followed import Followed
+from .analysis.side_thread import in_side_thread
 from .display import figures, show_stream, stream_html
 from .errors import ValidationError
 from .frames import FrameStore
@@ -275,7 +276,7 @@ class Stream(Tunable, Followed, Recordable):
             OvershootError: what made the stream fail.
             TimeoutError: it is not over after ``timeout`` seconds; it goes on.
         """
-        drain = not self._life.callbacks.inside()
+        drain = not (self._life.callbacks.inside() or in_side_thread())
         async with asyncio.timeout(timeout):
             await self._runtime.call(self._life.wait_over(drain=drain))
         if self.error is not None:

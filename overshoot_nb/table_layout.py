@@ -22,7 +22,7 @@ from .columns import (
     to_float,
     to_int64,
 )
-from .output_columns import output_columns
+from .output_columns import OutputColumn, output_columns
 from .types import StreamInferenceResult
 
 __all__ = ["Layout"]
@@ -45,6 +45,10 @@ def _tokens(name: str) -> _Pick:
 
 def _cents(result: StreamInferenceResult) -> float | None:
     return result.usage.cost_cents if result.usage is not None else None
+
+
+def _of_answer(out: OutputColumn) -> _Pick:
+    return lambda result: out.pick(result.output)
 
 
 class Layout:
@@ -81,6 +85,8 @@ class Layout:
             ("id", attrgetter("id"), TextColumn()),
         ]
         self._fields = before + after
+        self._picks = {name: pick for name, pick, _ in self._fields}
+        self._picks |= {out.name: _of_answer(out) for out in self._outputs}
         self._columns = {
             **{name: column for name, _, column in before},
             **{out.name: out.column for out in self._outputs},
@@ -97,6 +103,14 @@ class Layout:
             answers = [result.output for result in results]
             for out in self._outputs:
                 out.column.extend([out.pick(answer) for answer in answers])
+
+    def cell(self, name: str, result: StreamInferenceResult) -> Any:
+        """What the column of that name has, or would have, of a result.
+
+        Raises:
+            KeyError: there is no such column.
+        """
+        return self._columns[name].cell(self._picks[name](result))
 
     def frame(self) -> pd.DataFrame:
         """A DataFrame of all rows that shares nothing changeable with the columns."""

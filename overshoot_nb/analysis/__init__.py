@@ -21,7 +21,11 @@
     captions, captions_text, captions_wrapping      rows over time as texts; in lines
     subtitles             captions as SubRip and WebVTT
     annotate              which video, what is checked, and a file that is whole or not there
-    annotated_file, annotated_tracks, annotated_frames      of a file; its tracks; of stored pictures
+    annotated_file, annotated_tracks, annotated_frames      of a file; its tracks; of pictures
     annotated_picture, stills       frames for the encoder; stored pictures as H.264
     captions_drawing, captions_fonts        captions blended into frames; the fonts there are
+    followed              stream.live and stream.when
+    alerts, triggers, alert_actions, bell   a condition that is watched; when it fires; what follows
+    live, notebook_output                   an output that follows the rows
+    side_thread           the threads of both
 """

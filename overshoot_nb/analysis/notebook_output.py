@@ -1,0 +1,67 @@
+"""``NotebookOutput``: an output of a cell that changes after the cell has ended."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import uuid
+from typing import Any
+
+from overshoot_nb.display import in_kernel
+
+__all__ = ["Note", "NotebookOutput"]
+
+
+class Note:
+    """A line of text, or a little HTML, as an output.
+
+    Args:
+        text: the line, as plain text.
+        markup: the same as HTML, everything that is not ours escaped. Default: the text.
+    """
+
+    def __init__(self, text: str, markup: str | None = None) -> None:
+        self._text = text
+        self._markup = f"<div>{html.escape(text)}</div>" if markup is None else markup
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return self._markup
+
+
+class NotebookOutput:
+    """One output, shown in as many cells as it is asked to; any thread may change it.
+
+    Without a kernel (a script, a terminal) nothing is shown anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._id = f"overshoot-{uuid.uuid4().hex}"
+        self._cell = -1
+
+    def show(self, value: Any) -> None:
+        """Show it in the cell that runs."""
+        if in_kernel():
+            self._cell = _cell_number()
+            _display(value, display_id=self._id)
+
+    @property
+    def shown_here(self) -> bool:
+        """Whether it was last shown in the cell that runs."""
+        return self._cell == _cell_number()
+
+    def change(self, value: Any) -> None:
+        """Show something else wherever it is shown."""
+        if in_kernel():
+            _display(value, display_id=self._id, update=True)
+
+
+def _display(value: Any, **options: Any) -> None:
+    importlib.import_module("IPython.display").display(value, **options)
+
+
+def _cell_number() -> int:
+    shell = importlib.import_module("IPython").get_ipython()
+    return getattr(shell, "execution_count", -1)
