@@ -28,4 +28,17 @@
     alerts, triggers, alert_actions, bell   a condition that is watched; when it fires; what follows
     live, notebook_output                   an output that follows the rows
     side_thread           the threads of both
+    table_methods         resample, latency, tokens, cost, drops, agreement, explode; plot
+    runs                  rows run by run, and which of them hold answers
+    resampling            a row for each stretch of media time
+    grouping, latency, costs        groups of rows; how long their answers took, and what they cost
+    drops                 the samples that were never answered
+    agreement, pairing    how often two say the same; whose answers stand side by side
+    exploding             items of lists as rows
+    export_methods, exports         rows as Parquet, CSV and JSON Lines
+    plotting              df.overshoot.plot
+    figures               what a figure shows, whoever draws it
+    plot_values, timeline, distributions    how rows become figures
+    altair_drawing, altair_timeline, altair_parts, altair_chart     drawn with Altair, offline
+    matplotlib_drawing    drawn with Matplotlib
 """

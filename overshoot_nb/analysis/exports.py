@@ -42,7 +42,7 @@ def to_parquet(rows: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
 def to_csv(rows: pd.DataFrame, path: str | os.PathLike[str], escape_formulas: bool) -> Path:
     """See :meth:`~overshoot_nb.analysis.export_methods.ExportMethods.to_csv`."""
     table = _columns(rows, "to_csv")
-    names = list(table)
+    names = list(map(str, table))
     columns = [_csv_cells(table[name]) for name in table]
     if escape_formulas:
         names = [f"'{name}" if name[:1] in tuple("=+-@\t\r") else name for name in names]
@@ -72,13 +72,13 @@ def to_jsonl(rows: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
 def _columns(rows: pd.DataFrame, method: str) -> pd.DataFrame:
     """The columns to write: those of the rows, and an index that has a name before them."""
     if any(name is not None for name in rows.index.names):
-        doubled = [name for name in rows.index.names if name in rows.columns]
-        rows = rows.reset_index(level=doubled, drop=True) if doubled else rows
+        there = [name for name in rows.index.names if name in rows.columns]
+        rows = rows.reset_index(level=there, drop=True) if there else rows
         rows = rows.reset_index() if any(n is not None for n in rows.index.names) else rows
     table = rows.reset_index(drop=True)
     table.columns = pd.Index([str(name) for name in table.columns], dtype=object)
     if not table.columns.is_unique:
-        doubled = sorted(set(table.columns[table.columns.duplicated()]))
+        doubled = sorted(set(map(str, table.columns[table.columns.duplicated()])))
         raise ValidationError(
             f"{method}() needs columns of different names, and these rows have several "
             f"{', '.join(doubled)}: rename or drop the others "
@@ -132,7 +132,7 @@ def _plain(value: Any) -> Any:
 
 
 def _seconds(values: pd.Series) -> pd.Series:
-    return values.dt.total_seconds()
+    return pd.Series(values.dt.total_seconds())
 
 
 def _iso(values: pd.Series) -> pa.Array:
@@ -152,7 +152,7 @@ def _csv_cells(values: pd.Series) -> pa.Array:
     elif isinstance(dtype, pd.CategoricalDtype):
         values = values.astype(dtype.categories.dtype)
         return _csv_cells(values)
-    elif dtype == object:
+    elif dtype == np.dtype(object):
         values = _as_text(values)
     array = pa.array(values, from_pandas=True)
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

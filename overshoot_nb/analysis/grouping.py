@@ -59,7 +59,7 @@ class Groups:
         """A row for each group: its keys, then ``figures``, each of shape (size,)."""
         first = np.full(self.size, -1, np.intp)
         first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
-        columns: dict[str, Any] = {key: self._keys[key].array.take(first) for key in self._keys}
+        columns: dict[Any, Any] = {key: self._keys[key].array.take(first) for key in self._keys}
         return pd.DataFrame({**columns, **figures}, index=range(self.size))
 
     def each(self, values: pd.DataFrame) -> Any:

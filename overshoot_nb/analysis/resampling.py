@@ -16,7 +16,7 @@ import pandas as pd
 from overshoot_nb.errors import ValidationError
 
 from .rows import require
-from .runs import Runs, answered, by_run, plain, result_rows
+from .runs import Runs, answered, by_run, holds_answers, plain, result_rows
 
 __all__ = ["How", "duration_us", "resample"]
 
@@ -71,7 +71,7 @@ def resample(
     for name, function in plans.items():
         values = plain(rows[name])
         # An inference that failed says nothing about the video, whatever text came of it.
-        there = given_ok if _is_answer(name) else None
+        there = given_ok if holds_answers(name) else None
         columns[name] = None  # its place
         if callable(function):
             columns[name] = grid.each(values, there, function)
@@ -264,10 +264,6 @@ def _kind(values: pd.Series) -> Literal["number", "boolean", "other"]:
     if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"
     return "number" if pd.api.types.is_numeric_dtype(values.dtype) else "other"
-
-
-def _is_answer(name: object) -> bool:
-    return name in ("result", "out") or (isinstance(name, str) and name.startswith("out."))
 
 
 def _fits(function: str, values: pd.Series) -> bool:

@@ -16,7 +16,7 @@ from overshoot_nb.recording.format import RowKind
 
 from .rows import media_seconds
 
-__all__ = ["Runs", "answered", "by_run", "plain", "result_rows"]
+__all__ = ["Runs", "answered", "by_run", "holds_answers", "plain", "result_rows"]
 
 _KINDS = frozenset(get_args(RowKind))
 
@@ -77,6 +77,11 @@ def answered(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     if "ok" not in rows:
         return np.ones(len(rows), bool)
     return rows["ok"].astype("boolean").fillna(False).to_numpy(bool)
+
+
+def holds_answers(column: object) -> bool:
+    """Whether a column is a part of the answer, of which a failed inference has none."""
+    return column in ("result", "out") or (isinstance(column, str) and column.startswith("out."))
 
 
 def plain(values: pd.Series) -> pd.Series:
