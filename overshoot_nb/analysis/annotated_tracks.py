@@ -14,6 +14,7 @@ import av.error
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from .captions import Caption
+from .subtitles import srt_escaped
 
 __all__ = ["CopiedTrack", "SubtitleTrack", "copied_tracks"]
 
@@ -21,6 +22,7 @@ logger = logging.getLogger("overshoot_nb")
 
 _ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 _MILLISECOND = Fraction(1, 1000)
+_TX3G_BYTES = 2**16 - 1
 #: What is heard or read: never left out without a word.
 _NEEDED = ("audio", "subtitle")
 
@@ -74,8 +76,7 @@ class SubtitleTrack:
     def write(self, captions: Sequence[Caption], shift: Fraction) -> None:
         """Writes all captions, ``shift`` seconds later than they are."""
         for caption in captions:
-            text = caption.text.encode()
-            packet = av.Packet(len(text).to_bytes(2, "big") + text if self._tx3g else text)
+            packet = av.Packet(self._packed(caption.text))
             start, end = (
                 max(0, round((Fraction(time) + shift) / _MILLISECOND))
                 for time in (caption.start, caption.end)
@@ -85,6 +86,13 @@ class SubtitleTrack:
             packet.time_base = _MILLISECOND
             packet.stream = self.stream
             self._output.mux(packet)
+
+    def _packed(self, text: str) -> bytes:
+        if not self._tx3g:
+            return srt_escaped(text).encode()
+        # Its length in two bytes comes first; letters that were cut in two at its end go.
+        data = text.encode()[:_TX3G_BYTES].decode(errors="ignore").encode()
+        return len(data).to_bytes(2, "big") + data
 
 
 def copied_tracks(source: Any, video: Any, output: Any) -> dict[int, CopiedTrack]:

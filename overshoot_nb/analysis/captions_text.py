@@ -107,10 +107,10 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
     except ValueError as error:
         raise ValidationError(f"caption={form!r} is no format: {error}") from None
     columns: list[tuple[str, list[str]]] = []
-    tail = ""
+    between = ""
     for literal, field, spec, conversion in pieces:
-        if field is None:
-            tail = literal
+        between += literal
+        if field is None:  # the end, or a brace that stands for itself
             continue
         if (name := _column(rows, field)) is None:
             raise ValidationError(
@@ -122,14 +122,15 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
             cells: list[Any] = list(media_seconds(rows, method))
         else:
             cells = _values(rows, name, method)
-        columns.append((literal, [_fitted(cell, spec or "", field, form) for cell in cells]))
+        columns.append((between, [_fitted(cell, spec or "", field, form) for cell in cells]))
+        between = ""
     if not columns:
-        return [form.format()] * len(rows)
+        return [between] * len(rows)
     heads = [head for head, _ in columns]
     lines = zip(*(cells for _, cells in columns), strict=True)
     return (
         # Of nothing but missing values there is nothing to say.
-        "".join(head + cell for head, cell in zip(heads, line, strict=True)) + tail
+        "".join(head + cell for head, cell in zip(heads, line, strict=True)) + between
         if any(line)
         else ""
         for line in lines

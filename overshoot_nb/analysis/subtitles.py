@@ -18,7 +18,7 @@ from .captions_wrapping import columns, wrapped
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["srt_text", "to_srt", "to_vtt", "vtt_text"]
+__all__ = ["srt_escaped", "srt_text", "to_srt", "to_vtt", "vtt_text"]
 
 _FEWEST_COLUMNS = 8
 
@@ -59,9 +59,14 @@ def srt_text(captions: Sequence[Caption], width: int) -> str:
     """The captions as a SubRip file; "" of none."""
     blocks = []
     for number, (start, end, lines) in enumerate(_cues(captions, width), 1):
-        text = "\n".join(_SRT_MARKUP.sub(rf"\g<0>{_ZERO_WIDTH}", line) for line in lines)
+        text = srt_escaped("\n".join(lines))
         blocks.append(f"{number}\n{_time(start, ',')} --> {_time(end, ',')}\n{text}\n")
     return "\n".join(blocks)
+
+
+def srt_escaped(text: str) -> str:
+    """The lines of a SubRip cue, so that players show them as they are."""
+    return _SRT_MARKUP.sub(rf"\g<0>{_ZERO_WIDTH}", text)
 
 
 def vtt_text(captions: Sequence[Caption], width: int) -> str:
