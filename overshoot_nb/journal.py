@@ -93,7 +93,9 @@ class Journal:
 
     async def alerted(self) -> None:
         """Wait until every answer so far was checked by alerts, and what they began is over."""
-        while not all(alert.idle for alert in list(self.alerts)):
+        while True:
+            if all(alert.idle for alert in list(self.alerts)):
+                return
             await asyncio.sleep(0.005)
 
     def watch(self, watcher: Callable[[], object]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb.columns import duration_us
 from overshoot_nb.display import clock
-from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.table_layout import Layout
 from overshoot_nb.types import Sample, StreamInferenceResult
@@ -42,16 +42,11 @@ def start_alert(
     name: str | None,
     first: int,
 ) -> Alert:
-    """See :meth:`overshoot_nb.analysis.followed.Followed.when`; ``first`` is the row to begin with."""
+    """See :meth:`overshoot_nb.analysis.followed.Followed.when`; ``first`` is the first row asked."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)
     alert = Alert(run.journal, condition, do, Trigger(*times), name or condition, first)
-    if not run.is_active:
-        raise StreamClosedError(
-            f"no result will come any more of which {condition!r} could be asked, for the stream "
-            f"is over; stream.df.overshoot.events({condition!r}) finds it in the rows that it has"
-        )
     alert.listen()
     return alert
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.errors import StreamClosedError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -88,6 +90,11 @@ class Followed:
                 or another parameter cannot be used.
             StreamClosedError: the stream is over.
         """
+        if not self._run.is_active:
+            raise StreamClosedError(
+                f"no result will come any more of which {condition!r} could be asked, for the "
+                f"stream is over: stream.df.overshoot.events({condition!r}) asks the rows it has"
+            )
         first = len(self._run.journal.table)  # importing takes a while, and results come meanwhile
 
         from .alerts import start_alert
