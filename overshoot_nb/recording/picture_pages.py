@@ -12,7 +12,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
+
+import pyarrow as pa
 
 from .compact_thrift import Struct, decode
 
@@ -51,7 +53,7 @@ class PicturePages:
     broken: str = ""
     _places: dict[int, list[tuple[_Page, int]]] = field(default_factory=dict)
 
-    def read(self, file: BinaryIO, row: int, count: int) -> list[bytes]:
+    def read(self, file: pa.OSFile, row: int, count: int) -> list[bytes]:
         """The values of a row, which has ``count`` of them.
 
         Raises:
@@ -68,7 +70,7 @@ class PicturePages:
             found.append(_value(bodies[page], page.levels, number))
         return found
 
-    def read_one(self, file: BinaryIO, row: int) -> bytes | None:
+    def read_one(self, file: pa.OSFile, row: int) -> bytes | None:
         """The value of a row of a column that has one a row, None where it is missing.
 
         Raises:
@@ -79,7 +81,7 @@ class PicturePages:
         return self.read(file, row, 1)[0]
 
 
-def find_pages(file: BinaryIO, chunk: Any, column: Any) -> PicturePages | None:
+def find_pages(file: pa.OSFile, chunk: Any, column: Any) -> PicturePages | None:
     """Look through the pages of a column in a row group.
 
     Args:
@@ -106,7 +108,7 @@ def find_pages(file: BinaryIO, chunk: Any, column: Any) -> PicturePages | None:
                 return None
             size, values = header.get(_STORED_SIZE), data.get(_VALUES)
             body = at + start
-            if not 0 <= size <= end - body or not 0 <= values <= 8 * size:
+            if not 0 <= size <= end - body or not 0 <= values <= chunk.num_values:
                 raise BrokenPageError("a page is longer than its column")
             read = _Levels(file, body, size, memoryview(head)[start:])
             begins = read.next(repeats, values)
@@ -123,7 +125,7 @@ def find_pages(file: BinaryIO, chunk: Any, column: Any) -> PicturePages | None:
     return pages
 
 
-def _header(file: BinaryIO, at: int) -> tuple[Struct, bytes, int]:
+def _header(file: pa.OSFile, at: int) -> tuple[Struct, bytes, int]:
     """A page's header, the bytes that were read for it, and how many of them it takes."""
     size = _HEAD_BYTES
     while True:
@@ -142,7 +144,7 @@ def _header(file: BinaryIO, at: int) -> tuple[Struct, bytes, int]:
 class _Levels:
     """The levels that stand before a page's values: where lists begin, and what is missing."""
 
-    def __init__(self, file: BinaryIO, offset: int, size: int, known: memoryview) -> None:
+    def __init__(self, file: pa.OSFile, offset: int, size: int, known: memoryview) -> None:
         self._file, self._offset, self._size, self._known = file, offset, size, known
         self.used = 0
 
@@ -189,9 +191,9 @@ def _runs(data: bytes, width: int, count: int) -> Iterator[int]:
         at, given = at + size, given + number
 
 
-def _body(file: BinaryIO, page: _Page) -> bytes:
+def _body(file: pa.OSFile, page: _Page) -> bytes:
     file.seek(page.offset)
-    body = file.read(page.size)
+    body: bytes = file.read(page.size)
     if len(body) < page.size:
         raise BrokenPageError("the file ends within it")
     # The checksum is written as a signed number.

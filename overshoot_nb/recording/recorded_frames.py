@@ -8,7 +8,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from functools import partial
 from itertools import accumulate
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -162,7 +162,7 @@ class _Group:
             columns += [leaf for leaf in leaves if leaf is not None]
         self._table = group.columns(columns)
 
-    def sample(self, file: BinaryIO, row: int) -> Sample:
+    def sample(self, file: pa.OSFile, row: int) -> Sample:
         """The sample in a row.
 
         Raises:

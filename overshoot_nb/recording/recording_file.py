@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,7 +79,7 @@ class OpenGroup:
     """A row group of a file that is open."""
 
     recording: RecordingFile
-    file: BinaryIO
+    file: pa.OSFile
     footer: Footer
     group: int
 
@@ -184,7 +184,7 @@ class RecordingFile:
                     failure = error
                 else:
                     parts |= _split(table, [footer.groups[i] for i in wanted])
-                after = self._footer(file) if self._current(file) else self.footer()
+            after = self.footer()  # of the file that is there now
             if set(footer.groups) <= set(after.groups):
                 if failure is not None:
                     raise failure
@@ -220,21 +220,15 @@ class RecordingFile:
 
     # ---- bytes ----
 
-    def _open(self) -> BinaryIO:
-        return self.path.open("rb")
+    def _open(self) -> pa.OSFile:
+        # Not Python's own: Arrow reads that one under its lock, column by column.
+        return pa.OSFile(str(self.path))
 
-    def _current(self, file: BinaryIO) -> bool:
-        """Whether an open file is still the one at the path."""
-        try:
-            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
-        except OSError:
-            return True  # it is there no more, so this is all there is
-
-    def _seen(self, file: BinaryIO, known: Footer) -> Footer:
+    def _seen(self, file: pa.OSFile, known: Footer) -> Footer:
         """The footer in force; the known one where it still is, without parsing it again."""
         return known if self._raw(file) == known.raw else self._footer(file)
 
-    def _footer(self, file: BinaryIO) -> Footer:
+    def _footer(self, file: pa.OSFile) -> Footer:
         raw = self._raw(file)
         whole = _MAGIC + raw + _TAIL.pack(len(raw), _MAGIC)
         try:
@@ -246,10 +240,10 @@ class RecordingFile:
             ) from None
         return Footer(raw, parquet, tuple(map(_key, _groups(parquet))))
 
-    def _raw(self, file: BinaryIO) -> bytes:
+    def _raw(self, file: pa.OSFile) -> bytes:
         file.seek(0)
         begins = file.read(len(_MAGIC))
-        size = file.seek(0, os.SEEK_END)
+        size = file.size()
         if begins != _MAGIC:
             what = "is empty" if size == 0 else "is no Parquet file"
             raise ValidationError(
@@ -263,7 +257,7 @@ class RecordingFile:
         if magic != _MAGIC or start < len(_MAGIC):
             raise self._cut()
         file.seek(start)
-        raw = file.read(length)
+        raw: bytes = file.read(length)
         if len(raw) < length:
             raise self._cut()
         return raw
@@ -276,7 +270,7 @@ class RecordingFile:
         )
 
     def _columns(
-        self, file: BinaryIO, footer: Footer, groups: list[int], columns: Sequence[str]
+        self, file: pa.OSFile, footer: Footer, groups: list[int], columns: Sequence[str]
     ) -> pa.Table:
         if not groups:
             return self._empty(footer, columns)
