@@ -251,19 +251,23 @@ class Spill:
 
     def _plan(self, batch: list[Sample]) -> tuple[list[bytes], list[list[Place]]]:
         """The pictures to write, and each sample's places: new ones negative, from -1 down."""
-        known = dict(self._written_last)
+        # Only what is shared with the one before: then those with the oldest places are first.
+        known = self._written_last
         new: list[bytes] = []
         size = 0
         places: list[list[Place]] = []
         for sample in batch:
-            own: list[Place] = []
+            before, known = known, {}
             for data in pictures_of(sample):
-                if id(data) not in known:
-                    known[id(data)] = data, -1 - size
-                    new.append(data)
-                    size += len(data)
-                own.append((known[id(data)][1], len(data)))
-            places.append(own)
+                if id(data) in known:
+                    continue
+                if id(data) in before:
+                    known[id(data)] = before[id(data)]
+                    continue
+                known[id(data)] = data, -1 - size
+                new.append(data)
+                size += len(data)
+            places.append([(known[id(data)][1], len(data)) for data in pictures_of(sample)])
         return new, places
 
     def _written(self, batch: list[Sample], places: list[list[Place]], start: int) -> None:
@@ -285,7 +289,7 @@ class Spill:
         }
 
     def _drop_overwritten(self) -> None:
-        # A clip's pictures are its own or of the clip before it: the oldest are the first to go.
+        # The places of a sample are new, or of the one before it: the first are the oldest.
         while self._records:
             index, record = next(iter(self._records.items()))
             if record.oldest >= self._file.oldest:
