@@ -21,8 +21,9 @@ __all__ = ["Spill"]
 
 logger = logging.getLogger("overshoot_nb")
 
-#: So many bytes are written at once: a thread that computes would hold up each call.
-BATCH_BYTES = 4 * 1024**2
+#: So many bytes are written at once: a thread that computes would hold up each call, and with more
+#: of them the copy in between costs most.
+BATCH_BYTES = 1024**2
 #: A thread that has nothing to write ends after so many seconds; the next sample starts another.
 IDLE_SECONDS = 2.0
 
