@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.error
 
+from overshoot_nb.capture.opening import is_cover
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from .captions import Caption
@@ -20,7 +21,6 @@ __all__ = ["CopiedTrack", "SubtitleTrack", "copied_tracks"]
 
 logger = logging.getLogger("overshoot_nb")
 
-_ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 _MILLISECOND = Fraction(1, 1000)
 _TX3G_BYTES = 2**16 - 1
 #: What is heard or read: never left out without a word.
@@ -110,7 +110,8 @@ def copied_tracks(source: Any, video: Any, output: Any) -> dict[int, CopiedTrack
 def _others(source: Any, video: Any, output: Any) -> Iterator[Any]:
     form = output.format.name
     for track in source.streams:
-        if track.index == video.index or _is_cover(track) or track.type == "attachment":
+        cover = track.type == "video" and is_cover(source, track)
+        if track.index == video.index or cover or track.type == "attachment":
             continue
         if _holds(form, track):
             yield track
@@ -122,13 +123,6 @@ def _others(source: Any, video: Any, output: Any) -> Iterator[Any]:
                 "is copied as it is: give a path that ends in .mkv"
             )
         logger.info("track %d (%s, %s) does not fit into %s", track.index, track.type, codec, form)
-
-
-def _is_cover(track: Any) -> bool:
-    try:
-        return track.type == "video" and bool(int(track.disposition) & _ATTACHED_PICTURE)
-    except AttributeError:  # PyAV 14.0
-        return False
 
 
 def _holds(form: str, track: Any) -> bool:

@@ -21,7 +21,7 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 
-__all__ = ["ContainerSource", "VideoInfo", "describe", "open_source", "reason"]
+__all__ = ["ContainerSource", "VideoInfo", "describe", "is_cover", "open_source", "reason"]
 
 ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSource
 
@@ -178,15 +178,17 @@ def _check_file(path: Path) -> None:
 
 def _video_stream(container: Any) -> Any | None:
     for stream in container.streams.video:
-        if not _is_cover(container, stream):
+        if not is_cover(container, stream):
             return stream
     return None
 
 
-def _is_cover(container: Any, stream: Any) -> bool:
+def is_cover(container: Any, stream: Any) -> bool:
     """Whether a video stream is but the cover picture of a music file."""
     try:
-        return bool(int(stream.disposition) & _ATTACHED_PICTURE)
+        # A number in some versions of PyAV, in others a flag that is none.
+        disposition = stream.disposition
+        return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
     except AttributeError:  # PyAV 14.0 has the property, but it does not work
         pictures = stream.codec_context.name in ("mjpeg", "png", "bmp", "gif", "webp")
         return pictures and bool(container.streams.audio) and not stream.average_rate
