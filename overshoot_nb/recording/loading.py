@@ -64,9 +64,8 @@ def load_run(
     except ValidationError as error:
         raise ValidationError(f"{file.path} is damaged, or no recording: {error}") from None
     journal = Journal(None, 0)
-    journal.frames = FrameStore(
-        recorded.settings.keep_frames, backing=RecordedFrames(file, footer, table)
-    )
+    pictures = RecordedFrames(file, footer, table, recorded.stream_ids)
+    journal.frames = FrameStore(recorded.settings.keep_frames, backing=pictures)
     for schema in recorded.output_schemas:
         journal.table.add_schema(schema)
     rows.fill(journal)

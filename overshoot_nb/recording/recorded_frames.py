@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import accumulate
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import EncodedFrame, Mode, Sample
 
 from .picture_pages import BrokenPageError
@@ -49,10 +51,18 @@ class RecordedFrames:
         file: the recording.
         footer: what was in it when it was looked through.
         table: the columns of :func:`picture_columns` then.
+        stream_ids: of the recorded run: pictures of another one that takes its place are not its.
     """
 
-    def __init__(self, file: RecordingFile, footer: Footer, table: pa.Table) -> None:
+    def __init__(
+        self,
+        file: RecordingFile,
+        footer: Footer,
+        table: pa.Table,
+        stream_ids: Sequence[str],
+    ) -> None:
         self._file = file
+        self._stream_ids = frozenset(stream_ids)
         self._lock = threading.Lock()
         self._footer = footer
         self._places = _places(table, footer)
@@ -87,7 +97,7 @@ class RecordedFrames:
         with self._lock:
             try:
                 found = self._read(index)
-            except (DamagedFileError, OSError) as error:
+            except (ValidationError, OSError, KeyError) as error:
                 self._failures[index] = str(error)
                 return None
             self._failures.pop(index, None)
@@ -140,8 +150,11 @@ class RecordedFrames:
             raise DamagedFileError(f"{self._file.path} is damaged there: {error}") from None
 
     def _look_through(self) -> None:
+        footer, table = self._file.read(picture_columns(self._file.footer()))
+        if self._stream_ids.isdisjoint(self._file.metadata(footer)["stream_ids"]):
+            raise DamagedFileError(f"{self._file.path} is a recording of another run now")
         self._cache.clear()
-        self._footer, table = self._file.read(picture_columns(self._file.footer()))
+        self._footer = footer
         self._places = _places(table, self._footer)
 
 

@@ -24,8 +24,9 @@ from .recorded_source import RecordedSource
 
 __all__ = ["RecordedRun", "metadata_from_json"]
 
-#: Sources without secrets.
-_WHOLE = (sources.FileSource, sources.CameraSource)
+#: Sources that can be watched again, but that an address lacks its secrets. Pictures from memory
+#: are gone, and rooms with their tokens.
+_WHOLE = ("FileSource", "CameraSource", "RTSPSource", "RTMPSource", "HLSSource", "Replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,7 @@ def _source(said: Mapping[str, Any]) -> Any:
     """The source itself where all of it was written, else its name and kind."""
     kind = getattr(sources, str(said["kind"]), None)
     given = {name: value for name, value in said.items() if name not in ("kind", "label")}
-    # A file that is still there can be annotated, and watched again; pictures from memory and
-    # rooms with their tokens are gone, and an address may lack its secrets.
-    if kind is not None and kind in _WHOLE and "://" not in str(given.get("path", "")):
+    if kind is not None and said["kind"] in _WHOLE:
         try:
             return kind(**given)
         except (TypeError, ValidationError):
@@ -148,4 +147,5 @@ def _version(said: Mapping[str, Any], settings: StreamSettings, server: str) -> 
     names = {f.name for f in fields(PromptVersion) if f.name[0] != "_"}
     known = {name: value for name, value in said.items() if name in names}
     known["created_at"] = datetime.fromisoformat(known["created_at"])
-    return PromptVersion(**known, _settings=settings, _base_url=server or None)
+    watched = None if isinstance(settings.source, RecordedSource) else settings
+    return PromptVersion(**known, _settings=watched, _base_url=server or None)

@@ -21,8 +21,9 @@ __all__ = ["MAGIC", "EncodedGroup", "FooterWriter", "PlacedGroup", "encode_group
 
 MAGIC = b"PAR1"
 
-#: A page is full when it has so many bytes.
+#: A page is full when it has so many bytes, at most and at least.
 PAGE_BYTES = 32 * 1024
+LEAST_PAGE_BYTES = 1024
 
 #: Columns whose bytes are pictures already, and those that only ours reads.
 _PICTURES = ("frames.list.element.jpeg", "video")
@@ -133,12 +134,15 @@ def _written(schema: pa.Schema, table: pa.Table | None) -> tuple[Struct, memoryv
 
 
 def _paging(table: pa.Table | None) -> dict[str, Any]:
-    """A page for each picture (for a few small ones), with a checksum: read, and damaged, alone."""
-    rows = max(table.num_rows, 1) if table is not None else 1
-    each = max((table.nbytes if table is not None else 0) // rows, 1)
+    """A page for each picture, with a checksum: it is read, and damaged, alone."""
+    each = table.nbytes // max(table.num_rows, 1) if table is not None else 0
+    # Large for rows without pictures, and for the other columns of rows with large ones.
+    page = (
+        PAGE_BYTES if each < LEAST_PAGE_BYTES else min(max(each // 4, LEAST_PAGE_BYTES), PAGE_BYTES)
+    )
     return {
-        "data_page_size": PAGE_BYTES,
-        "write_batch_size": min(max(PAGE_BYTES // each, 1), 1024),
+        "data_page_size": page,
+        "write_batch_size": min(max(page // max(each, 1), 1), 1024),
         "write_page_checksum": True,
     }
 
