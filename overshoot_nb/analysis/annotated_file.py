@@ -21,8 +21,10 @@ from .annotated_tracks import CopiedTrack, SubtitleTrack, copied_tracks
 from .captions import Caption
 from .captions_drawing import CaptionPainter, Position
 
-__all__ = ["Look", "Shown", "annotate_file"]
+__all__ = ["COPIES_VIDEO", "Look", "Shown", "annotate_file"]
 
+#: PyAV 14 loses packets of pictures that are copied, not of sound: there they are encoded.
+COPIES_VIDEO = int(av.__version__.partition(".")[0]) >= 15
 #: Damaged packets in a row after which a file counts as unreadable.
 _MAX_FAULTS = 16
 #: Of a part of a file: what other tracks have is read so many seconds beyond its end.
@@ -99,7 +101,7 @@ def annotate_file(
     """
     first = _first_frame(source)
     # Without times of their own packets cannot be copied: their times come out of the decoder.
-    encode = first.time is None or (look is not None and bool(captions))
+    encode = not COPIES_VIDEO or first.time is None or (look is not None and bool(captions))
     container, video = open_source(source)
     try:
         with av.open(str(output), "w") as target:
