@@ -124,11 +124,13 @@ class RecordedFrames:
     # ---- reading ----
 
     def _read(self, index: int) -> Sample | None:
-        for _ in range(_ATTEMPTS):
-            place = self._places.get(index)
-            if place is None:
-                return None
-            number, row = place
+        for attempt in range(_ATTEMPTS):
+            if index not in self._places:  # as the file was seen last: it may be another now
+                if attempt:
+                    return None
+                self._look_through()
+                continue
+            number, row = self._places[index]
             key = self._footer.groups[number]
             read = partial(self._sample, key, row)
             found, _ = self._file.from_group(self._footer, number, read)

@@ -137,9 +137,9 @@ def _paging(table: pa.Table | None) -> dict[str, Any]:
     """A page for each picture, with a checksum: it is read, and damaged, alone."""
     each = table.nbytes // max(table.num_rows, 1) if table is not None else 0
     # Large for rows without pictures, and for the other columns of rows with large ones.
-    page = (
-        PAGE_BYTES if each < LEAST_PAGE_BYTES else min(max(each // 4, LEAST_PAGE_BYTES), PAGE_BYTES)
-    )
+    page = PAGE_BYTES
+    if each >= LEAST_PAGE_BYTES:
+        page = min(max(each // 4, LEAST_PAGE_BYTES), PAGE_BYTES)
     return {
         "data_page_size": page,
         "write_batch_size": min(max(page // max(each, 1), 1), 1024),

@@ -216,8 +216,11 @@ def test_pictures_of_a_file_that_is_gone_or_another_run_now(tmp_path):
     with pytest.raises(SampleNotKeptError, match="cannot be read"):
         loaded.frames[0]
     assert list(loaded.frames) == list(range(6))
-    made(2, size=77).record(path)
-    with pytest.raises(SampleNotKeptError):
+    made(size=77, stream_id="run-2").record(path)
+    with pytest.raises(SampleNotKeptError, match="another run"):
+        loaded.frames[4]
+    made(2).record(path)  # it was cut
+    with pytest.raises(SampleNotKeptError, match="no pictures"):
         loaded.frames[4]
     shutil.move(tmp_path / "moved.parquet", path)
     assert len(loaded.frames[4].frames[0].data) == 3000

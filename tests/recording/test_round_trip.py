@@ -145,7 +145,7 @@ def asked_later(draw: st.DrawFn, run: MadeRun) -> None:
 
 
 @hypothesis.settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
