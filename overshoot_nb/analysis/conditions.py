@@ -26,6 +26,8 @@
 Numbers are those of 64 bits; a timedelta, such as ``media_time``, is its seconds. What is said of
 something missing is neither true nor false but unknown, and so is ``not`` of it; ``x or y`` is
 true where either is, whatever the other. Unknown is no information: it begins and ends no event.
+Where null is an answer (no caption on screen), say so: ``out.caption == "GOAL" and out.caption !=
+None`` is false of it.
 
 A condition is data. Nothing of Python can be reached from it, and no text of it takes long.
 """

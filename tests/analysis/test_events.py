@@ -1,0 +1,398 @@
+"""Events and changes against slow references that are written from their definitions."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from overshoot_nb import analyze, demo
+from overshoot_nb.demo import timeline
+from overshoot_nb.errors import ValidationError
+
+# ---- the definitions, word by word ---------------------------------------------------------------
+
+
+def by_run(rows: list[dict]) -> dict:
+    """Rows that are ok and have a media time, run by run as they first come, by media time."""
+    runs: dict = {}
+    for row in rows:
+        runs.setdefault(row["stream_id"], [])
+        if row["ok"] is True and row["t"] is not None:
+            runs[row["stream_id"]].append(row)
+    return {run: sorted(own, key=lambda row: row["t"]) for run, own in runs.items()}
+
+
+def slow_events(rows, *, over, min_duration, gap, enter, leave) -> list[tuple]:
+    """Events of ``x > over``; times in microseconds."""
+    table = []
+    for run, all_rows in by_run(rows).items():
+        known = [row for row in all_rows if row["x"] is not None]
+        found = []
+        begin = None
+        for k, row in enumerate(known):
+            if begin is None:
+                first = known[k : k + enter]
+                if len(first) == enter and all(r["x"] > over for r in first):
+                    begin = k
+            if begin is not None and not row["x"] > over:
+                gone = known[k : k + leave]
+                if len(gone) == leave and not any(r["x"] > over for r in gone):
+                    found.append([begin, k, False])
+                    begin = None
+        if begin is not None:
+            found.append([begin, len(known) - 1, True])
+        merged: list[list] = []
+        for begin, end, ongoing in found:
+            if merged and known[begin]["t"] - known[merged[-1][1]]["t"] <= gap:
+                merged[-1][1:] = [end, ongoing]
+            else:
+                merged.append([begin, end, ongoing])
+        for begin, end, ongoing in merged:
+            start, stop = known[begin]["t"], known[end]["t"]
+            if stop - start < min_duration:
+                continue
+            inside = [r for r in known[begin : end + 1] if r["x"] > over]
+            peak = max(r["x"] for r in inside)
+            evidence = next(r for r in inside if r["x"] == peak)
+            seen = (peak, len(inside), evidence["sample"], evidence["t"])
+            table.append((run, start, stop, stop - start, *seen, ongoing))
+    return table
+
+
+def slow_changes(rows, *, debounce, min_hold) -> list[tuple]:
+    table = []
+    for run, own in by_run(rows).items():
+        held: list[list] = []  # [value, row]
+        for k, row in enumerate(own):
+            same = own[k : k + debounce]
+            agree = len(same) == debounce and all(r["x"] == row["x"] for r in same)
+            if agree and (not held or held[-1][0] != row["x"]):
+                held.append([row["x"], row])
+
+        def spans(held, own=own):
+            ends = [row["t"] for _, row in held[1:]] + [own[-1]["t"] if own else 0]
+            return [end - row["t"] for (_, row), end in zip(held, ends, strict=True)]
+
+        if held:
+            long = [h for h, span in zip(held, spans(held), strict=True) if span >= min_hold]
+            held = [next(same) for _, same in groupby(long, key=lambda h: (h[0],))]
+        before = None
+        for (value, row), span in zip(held, spans(held) if held else [], strict=True):
+            table.append((run, row["t"], before, value, row["sample"], span))
+            before = value
+    return table
+
+
+_NAT = np.timedelta64("NaT")
+
+
+def frame(rows: list[dict]) -> pd.DataFrame:
+    made = pd.DataFrame(
+        {
+            "sample": pd.Series([row["sample"] for row in rows], dtype="int64"),
+            "media_time": np.array(
+                [_NAT if row["t"] is None else row["t"] for row in rows], "m8[us]"
+            ),
+            "ok": pd.Series([row["ok"] for row in rows], dtype="boolean"),
+            "out.x": pd.array([row["x"] for row in rows], "Int64"),
+            "stream_id": pd.Categorical([row["stream_id"] for row in rows]),
+        }
+    )
+    made.index = [7] * len(rows)  # labels mean nothing
+    return made
+
+
+def micro(column: pd.Series) -> list[int]:
+    assert column.dtype == "timedelta64[us]"
+    return column.astype("int64").tolist()
+
+
+def event_tuples(found: pd.DataFrame) -> list[tuple]:
+    times = [micro(found[name]) for name in ("start", "end", "duration")]
+    rest = [found["peak"].tolist(), found["n"].tolist(), found["sample"].tolist()]
+    at, ongoing = micro(found["at"]), found["ongoing"].tolist()
+    return list(zip(found["stream_id"].tolist(), *times, *rest, at, ongoing, strict=True))
+
+
+def change_tuples(found: pd.DataFrame) -> list[tuple]:
+    values = [[None if pd.isna(x) else x for x in found[name]] for name in ("before", "after")]
+    return list(
+        zip(
+            found["stream_id"].tolist(),
+            micro(found["at"]),
+            *values,
+            found["sample"].tolist(),
+            micro(found["held"]),
+            strict=True,
+        )
+    )
+
+
+ticks = st.integers(0, 20).map(lambda k: k * 100_000)
+row_lists = st.lists(
+    st.fixed_dictionaries(
+        {
+            "t": ticks | st.integers(0, 2_000_000) | st.none(),
+            "x": st.integers(0, 4) | st.sampled_from([0, 4, 4, None]),
+            "ok": st.sampled_from([True, True, True, True, False, None]),
+            "stream_id": st.sampled_from(["run-b", "run-a"]),
+        }
+    ),
+    max_size=40,
+).map(lambda rows: [row | {"sample": k} for k, row in enumerate(rows)])
+seconds = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 1.0])
+
+
+@settings(max_examples=80, deadline=None)
+@given(row_lists, seconds, seconds, st.integers(1, 3), st.integers(1, 3))
+def test_events_are_what_their_definition_says(rows, min_duration, gap, enter, leave):
+    found = frame(rows).overshoot.events(
+        "out.x > 2", min_duration=min_duration, gap=gap, enter=enter, leave=leave
+    )
+    slow = slow_events(
+        rows,
+        over=2,
+        min_duration=round(min_duration * 1e6),
+        gap=round(gap * 1e6),
+        enter=enter,
+        leave=leave,
+    )
+    assert event_tuples(found) == slow
+
+
+@settings(max_examples=80, deadline=None)
+@given(row_lists, seconds, st.integers(1, 3))
+def test_changes_are_what_their_definition_says(rows, min_hold, debounce):
+    found = frame(rows).overshoot.changes("x", debounce=debounce, min_hold=min_hold)
+    assert change_tuples(found) == slow_changes(
+        rows, debounce=debounce, min_hold=round(min_hold * 1e6)
+    )
+
+
+NEW_YEAR = pd.Timestamp("2026-01-01", tz="UTC")
+
+# ---- what rows may look like ---------------------------------------------------------------------
+
+
+def steps(values, *, every=0.5, **columns) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "sample": range(len(values)),
+            "media_time": np.arange(len(values)) * every,
+            "out.x": values,
+            **columns,
+        }
+    )
+
+
+def test_an_event_from_its_first_true_row_to_the_first_row_that_says_otherwise():
+    found = steps([0, 5, 9, 7, 0, 0, 5]).overshoot.events("out.x > 3")
+    assert found.columns.tolist() == [
+        "stream_id", "start", "end", "duration", "peak", "n", "sample", "at", "ongoing",
+    ]  # fmt: skip
+    assert [str(dtype) for dtype in found.dtypes[1:]] == [
+        "timedelta64[us]", "timedelta64[us]", "timedelta64[us]", "float64", "int64", "int64",
+        "timedelta64[us]", "bool",
+    ]  # fmt: skip
+    assert event_tuples(found.assign(stream_id="")) == [
+        ("", 500_000, 2_000_000, 1_500_000, 9.0, 3, 2, 1_000_000, False),
+        ("", 3_000_000, 3_000_000, 0, 5.0, 1, 6, 3_000_000, True),
+    ]
+    assert found["stream_id"].isna().all()
+
+
+def test_a_flicker_neither_begins_nor_ends_an_event():
+    flicker = steps([0, 9, 0, 9, 9, 0, 9, 9, 0, 0])
+    found = flicker.overshoot.events("out.x > 3", enter=2, leave=2)
+    assert micro(found["start"]) == [1_500_000]
+    assert micro(found["end"]) == [4_000_000]
+    assert found["n"].tolist() == [4]
+
+
+def test_what_a_gap_is():
+    rows = steps([9, 0, 9, 0, 0, 9, 0])  # 0.5 s and 1.0 s apart
+    for gap, count in ((0.0, 3), (0.4, 3), (0.5, 2), (1.0, 1)):
+        assert len(rows.overshoot.events("out.x > 3", gap=gap)) == count
+
+
+def test_unknown_and_failed_rows_neither_begin_nor_end_anything():
+    rows = steps([9, np.nan, 9, 0, 9], ok=[True, True, False, True, True])
+    found = rows.overshoot.events("out.x > 3")
+    assert micro(found["start"]) == [0, 2_000_000]
+    assert found["n"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "peak", "sample"),
+    [
+        ("out.x > 1", 8, 2),
+        ("1 < out.x", 8, 2),
+        ("not out.x <= 1", 8, 2),
+        ("out.x > 1 and not out.dark", 8, 2),
+        ("out.x * -1 < -1", -8, 2),
+        ("out.x < 9 or out.dark", 2, 1),
+        ("not out.x >= 9", 2, 1),
+        ("1 < out.x < 9", np.nan, 3),
+        ("out.x != 0", np.nan, 3),
+        ("out.x > out.y", np.nan, 3),
+        ("out.x > 1 and out.y < 1", np.nan, 3),
+        ("out.text > 'a'", np.nan, 3),
+        ("len(out.text) > 1", 4, 3),
+        ("out.x > 1 and out.x > 0", 8, 2),
+    ],
+)
+def test_the_peak_is_of_the_one_number_that_is_compared_in_one_direction(condition, peak, sample):
+    rows = steps(
+        [0, 2, 8, 5, 8, 3, 0],
+        **{
+            "out.y": [0] * 7,
+            "out.dark": [False] * 7,
+            "out.text": ["a", "ab", "ab", "abcd", "ab", "ab", "a"],
+        },
+    )
+    if condition in ("out.x < 9 or out.dark", "not out.x >= 9"):
+        rows = rows.iloc[1:6]
+    found = rows.overshoot.events(condition)
+    assert len(found) == 1
+    np.testing.assert_equal(found["peak"].tolist(), [peak])
+    assert found["sample"].tolist() == [sample]
+    assert micro(found["at"]) == [sample * 500_000]
+
+
+def test_rows_of_no_run_no_time_or_no_rows_at_all():
+    rows = steps([9, 9, 0], stream_id=pd.Series([None, "a", None], dtype="str"))
+    found = rows.overshoot.events("out.x > 3")
+    assert found["n"].tolist() == [1, 1]
+    assert found["ongoing"].tolist() == [False, True]
+    for none in (rows.iloc[:0], rows.assign(media_time=np.nan), rows.assign(ok=False)):
+        events, changes = none.overshoot.events("out.x > 3"), none.overshoot.changes("x")
+        assert len(events) == len(changes) == 0
+        assert events["start"].dtype == changes["at"].dtype == "timedelta64[us]"
+
+
+def test_rows_of_a_recording_that_are_no_answers_of_the_run_are_left_out():
+    rows = steps(
+        [9, 0, 9, 9],
+        kind=["result", "later", "drop", "result"],
+        ok=pd.array([True, True, None, True], "boolean"),
+    )
+    assert rows.overshoot.events("out.x > 3")["n"].tolist() == [2]
+    assert rows.assign(kind=["car"] * 4).overshoot.events("out.x > 3")["n"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pd.array([1, 1, None, None, 2], "Int64"), [(None, 1), (1, None), (None, 2)]),
+        ([1, 1, 2, 2, 1], [(None, 1), (1, 2), (2, 1)]),
+        ([True, True, False, False, False], [(None, True), (True, False)]),
+        (pd.array([True, None, None, False, False], "boolean"),
+         [(None, True), (True, None), (None, False)]),
+        ([1.5, 1.5, np.nan, np.nan, 1.5], [(None, 1.5), (1.5, None), (None, 1.5)]),
+        (["a", "a", None, "b", "b"], [(None, "a"), ("a", None), (None, "b")]),
+        (pd.Categorical(["a", "b", None, None, "b"]),
+         [(None, "a"), ("a", "b"), ("b", None), (None, "b")]),
+        (pd.Series([[1], [1.0], [True], [], None], dtype=object),
+         [(None, [1]), ([1], [True]), ([True], []), ([], None)]),
+        (pd.Series([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {}, 1, True], dtype=object),
+         [(None, {"a": 1, "b": 2}), ({"a": 1, "b": 2}, {}), ({}, 1), (1, True)]),
+        (pd.to_datetime(["2026-01-01"] * 3 + [None] * 2, utc=True),
+         [(None, NEW_YEAR), (NEW_YEAR, None)]),
+    ],
+)  # fmt: skip
+def test_changes_of_any_dtype(values, expected):
+    rows = steps(values)
+    found = rows.overshoot.changes("out.x")
+
+    def shown(value):
+        return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+
+    pairs = zip(found["before"], found["after"], strict=True)
+    assert [(shown(before), shown(after)) for before, after in pairs] == expected
+    # True is 1 to ==, and not to us.
+    kinds = [isinstance(shown(x), bool | np.bool_) for x in found["after"]]
+    assert kinds == [isinstance(after, bool) for _, after in expected]
+
+
+def test_a_run_begins_with_nothing_before():
+    rows = steps(["a", "b", "b", "c"], stream_id=["1", "1", "2", "2"])
+    found = rows.overshoot.changes("x")
+    assert found["before"].isna().tolist() == [True, False, True, False]
+    assert found["after"].tolist() == ["a", "b", "b", "c"]
+
+
+def test_methods_never_change_the_rows():
+    rows = steps([0, 9, 9, 0], stream_id=pd.Categorical(["a"] * 4))
+    copy = rows.copy(deep=True)
+    rows.overshoot.events("out.x > 3", gap=1.0)
+    rows.overshoot.changes("x", debounce=2)
+    pd.testing.assert_frame_equal(rows, copy)
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda a: a.events("out.y > 3"), "there is no column out.y; did you mean out.x"),
+        (lambda a: a.events("out.x > 3", gap=-1), "gap=-1 is not valid"),
+        (lambda a: a.events("out.x > 3", min_duration=math.nan), "min_duration=nan is not valid"),
+        (lambda a: a.events("out.x > 3", min_duration="1"), "min_duration='1' is not valid"),
+        (lambda a: a.events("out.x > 3", enter=0), "enter=0 is not valid"),
+        (lambda a: a.events("out.x > 3", leave=1.5), "leave=1.5 is not valid"),
+        (lambda a: a.events("out.x > 3", leave=True), "leave=True is not valid"),
+        (lambda a: a.changes("out.y"), "there is no column out.y; did you mean out.x"),
+        (lambda a: a.changes(3), "there is no column 3"),
+        (lambda a: a.changes("out.x", debounce=0), "debounce=0 is not valid"),
+        (lambda a: a.changes("out.x", min_hold=-0.1), "min_hold=-0.1 is not valid"),
+        (lambda a: a.changes(["out.x"]), "there is no column"),
+    ],
+)
+def test_what_is_wrong_is_said(call, problem):
+    with pytest.raises(ValidationError, match=problem):
+        call(steps([0, 9]).overshoot)
+
+
+def test_columns_that_are_not_there_are_named():
+    rows = steps([0, 9])
+    for column in ("media_time", "sample"):
+        for ask in ("events", "changes"):
+            with pytest.raises(ValidationError, match=rf"{ask}\(\) needs the column {column}"):
+                getattr(rows.drop(columns=column).overshoot, ask)(
+                    "out.x" if ask == "changes" else "x > 1"
+                )
+
+
+# ---- the demo video, whose truth is known --------------------------------------------------------
+
+
+def test_events_of_the_demo_are_there_when_they_were_on_screen():
+    interval = 1.0
+    rows = analyze(
+        demo.video(),
+        demo.PROMPT,
+        "local/read",
+        base_url="local",
+        output_schema=demo.SCHEMA,
+        interval_seconds=interval,
+        progress=False,
+    )
+    # Null is what the schema has where there is no banner: that is something known.
+    found = rows.overshoot.events("out.event == 'DUNK' and out.event != None")
+    dunks = [banner for banner in timeline.BANNERS if banner.event == "DUNK"]
+    assert len(found) == len(dunks)
+    for event, banner in zip(found.itertuples(), dunks, strict=True):
+        assert abs(event.start.total_seconds() - banner.start) <= interval
+        assert abs(event.end.total_seconds() - banner.end) <= interval
+    scores = rows.overshoot.changes("home_score")
+    baskets = [basket.at for basket in timeline.BASKETS if basket.team == 0]
+    changed = scores["at"].dt.total_seconds().tolist()[1:]
+    assert len(changed) == len(baskets)
+    assert all(abs(at - basket) <= interval for at, basket in zip(changed, baskets, strict=True))
+    first = timeline.truth(0)["home_score"]
+    assert scores["after"].tolist()[0] == first
+    assert scores["before"].tolist()[1] == first
