@@ -19,6 +19,7 @@ from overshoot_nb.recording.ended_run import write_run
 from overshoot_nb.recording.recording import Recording
 from overshoot_nb.service import open_service
 from overshoot_nb.settings import StreamSettings
+from overshoot_nb.stream import Stream
 from overshoot_nb.tuning.side_columns import add_side_columns
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult, Usage
 
@@ -119,9 +120,9 @@ def result_of(sample: Sample, said: str = "yes", **fields: Any) -> StreamInferen
     return StreamInferenceResult(**{**about, **fields})
 
 
-def assert_same(run: MadeRun | Recording, loaded: Recording) -> None:
+def assert_same(run: MadeRun | Stream, loaded: Recording) -> None:
     """Everything that a recording keeps is as it was; floats to the bit, NaN too."""
-    ours = run._run if isinstance(run, Recording) else run
+    ours = run._life if isinstance(run, Stream) else run
     same_frame(run.df, loaded.df)
     journal, again = ours.journal, loaded._run.journal
     assert repr(list(again.table)) == repr(list(journal.table))

@@ -29,7 +29,8 @@ from overshoot_nb.recording.row_groups import encode_group
 from overshoot_nb.recording.run_metadata import as_pairs, to_json
 from overshoot_nb.recording.run_secrets import Secrets
 from overshoot_nb.run_registry import find_run
-from tests.recording.made_runs import MadeRun, assert_same, load
+
+from made_runs import MadeRun, assert_same, load
 
 
 def made(rows: int = 6, size: int = 3000, **parameters) -> MadeRun:

@@ -11,7 +11,8 @@ import hypothesis
 from hypothesis import strategies as st
 
 from overshoot_nb.types import EncodedFrame, Sample, Usage
-from tests.recording.made_runs import START, MadeRun, assert_same, load, result_of, same_frame
+
+from made_runs import START, MadeRun, assert_same, load, result_of, same_frame
 
 SCHEMA = {
     "type": "object",
