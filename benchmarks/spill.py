@@ -4,8 +4,8 @@ Pictures of 60 KB through a store of 16 MB, with a file for those that leave it 
 beside it what anybody would write: each picture written to an open temporary file. All rounds take
 turns. Printed: how long a put takes, the bytes a second that reach the file, and how long a random
 sample takes to come back from memory and from disk (from the system's cache, where a run's newest
-pictures are). The bars: a quarter of the plain file's bytes a second, 99 puts of 100 within 1 ms though
-nothing waits for the disk, a sample from disk within 5 ms.
+pictures are). The bars: a quarter of the plain file's bytes a second (a stream makes a hundredth),
+99 puts of 100 within 1 ms though nothing waits for the disk, a sample from disk within 5 ms.
 
 Exits with 1 when a bar is missed.
 """

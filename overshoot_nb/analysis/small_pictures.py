@@ -57,7 +57,8 @@ def small_picture(frames: Sequence[EncodedFrame], width: int) -> tuple[EncodedFr
         if len(data) <= budget:
             break
     small = EncodedFrame(chosen[0].media_time, data, picture.shape[1], picture.shape[0])
-    scale = min(1.0, shown / max(tile.shape[1] for tile in tiles))  # a small frame stays small
+    widest = max(tile.shape[1] for tile in tiles)
+    scale = min(1.0, shown / widest, shown * _TALLEST / height)  # a small frame stays small
     return small, max(1, round(small.width * scale)), max(1, round(small.height * scale))
 
 
