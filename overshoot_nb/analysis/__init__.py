@@ -30,7 +30,7 @@
     side_thread           the threads of both
     table_methods         resample, latency, tokens, cost, drops, agreement, explode; plot
     runs                  rows run by run, and which of them hold answers
-    resampling            a row for each stretch of media time
+    resampling, time_grid           a row for each stretch of media time
     grouping, latency, costs        groups of rows; how long their answers took, and what they cost
     drops                 the samples that were never answered
     agreement, pairing    how often two say the same; whose answers stand side by side

@@ -12,7 +12,7 @@ from typing import Any
 
 import altair as alt
 
-from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, data, finished, time_x
+from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, Datasets, finished, time_x
 from .altair_timeline import draw_timeline
 from .figures import COLOURS, Bars, Curves, Matrix, Timeline, clock
 
@@ -38,6 +38,7 @@ def _(figure: Timeline) -> Any:
 
 @draw.register
 def _(figure: Curves) -> Any:
+    datasets = Datasets()
     names = [curve.name for curve in figure.curves]
     labels = {curve.name: f"{curve.name} (n = {curve.n:,})" for curve in figure.curves}
     points = [
@@ -73,8 +74,8 @@ def _(figure: Curves) -> Any:
         alt.Tooltip("ms:Q", title="latency (ms)", format=",.1f"),
         alt.Tooltip("p:Q", title="at or below (%)", format=".1f"),
     ]
-    base = alt.Chart(data(points)).encode(x=x, y=y, color=colour)
-    marked = alt.Chart(data(marks)).encode(x=x, y=y, color=colour)
+    base = datasets.chart(points).encode(x=x, y=y, color=colour)
+    marked = datasets.chart(marks).encode(x=x, y=y, color=colour)
     layers = [
         base.mark_line(interpolate="step-after", strokeWidth=2),
         base.mark_circle(size=60, opacity=0).encode(tooltip=tooltip),
@@ -85,7 +86,7 @@ def _(figure: Curves) -> Any:
     if len(names) == 1:  # of several they would lie on each other
         layers.append(marked.mark_text(align="left", dx=9, dy=9).encode(text="text:N"))
     chart = alt.layer(*layers).properties(width=WIDTH, height=280)
-    return finished(chart, figure.title, figure.notes)
+    return finished(chart, datasets, figure.title, figure.notes)
 
 
 # ---- counts and heatmaps -------------------------------------------------------------------------
@@ -93,6 +94,7 @@ def _(figure: Curves) -> Any:
 
 @draw.register
 def _(figure: Bars) -> Any:
+    datasets = Datasets()
     values = [
         {
             "v": label,
@@ -110,12 +112,14 @@ def _(figure: Bars) -> Any:
     ]
     amount: dict[str, Any] = {"title": figure.unit, "scale": alt.Scale(nice=True, zero=True)}
     counted = alt.Axis(format=",~d", tickMinStep=1, tickCount=6)
-    base = alt.Chart(data(values)).encode(tooltip=tooltip)
+    base = datasets.chart(values).encode(tooltip=tooltip)
     if figure.upright:
         x = alt.X("v:N", title=figure.what, sort=labels, axis=alt.Axis(labelAngle=_slope(labels)))
         y = alt.Y("n:Q", axis=counted, **amount)
         chart = base.mark_bar(color=COLOURS[0]).encode(x=x, y=y)
-        return finished(chart.properties(width=WIDTH, height=240), figure.title, figure.notes)
+        return finished(
+            chart.properties(width=WIDTH, height=240), datasets, figure.title, figure.notes
+        )
     y = alt.Y(
         "v:N",
         title=None,
@@ -132,7 +136,7 @@ def _(figure: Bars) -> Any:
     chart = alt.layer(bars, text).properties(
         width=WIDTH - 120, height=max(ROW_HEIGHT * len(labels), ROW_HEIGHT)
     )
-    return finished(chart, figure.title, figure.notes)
+    return finished(chart, datasets, figure.title, figure.notes)
 
 
 def _slope(labels: list[str]) -> int:
@@ -142,12 +146,13 @@ def _slope(labels: list[str]) -> int:
 
 def _whole_ticks(figure: Matrix) -> list[int]:
     most = int(figure.counts.max(initial=0))
-    step = max(1, math.ceil(most / 5))
+    step = next(s for p in range(19) for s in (10**p, 2 * 10**p, 5 * 10**p) if 6 * s > most)
     return list(range(0, most + 1, step))
 
 
 @draw.register
 def _(figure: Matrix) -> Any:
+    datasets = Datasets()
     lines, columns = figure.values.shape
     values = []
     for line in range(lines):
@@ -193,7 +198,7 @@ def _(figure: Matrix) -> Any:
     ]
     if not figure.whole:
         tooltip.append(alt.Tooltip("n:Q", title="answers", format=","))
-    base = alt.Chart(data(values)).encode(y=y, tooltip=tooltip)
+    base = datasets.chart(values).encode(y=y, tooltip=tooltip)
     if figure.axis is not None:
         x = time_x(figure.axis, "t")
         chart: Any = base.mark_rect().encode(x=x, x2="e:Q", color=colour)
@@ -215,4 +220,6 @@ def _(figure: Matrix) -> Any:
             written = base.mark_text(fontSize=11).encode(x=x, text="v:Q", color=ink)
             chart = alt.layer(chart, written)
     height = max((ROW_HEIGHT + 6) * lines, ROW_HEIGHT)
-    return finished(chart.properties(width=width, height=height), figure.title, figure.notes)
+    return finished(
+        chart.properties(width=width, height=height), datasets, figure.title, figure.notes
+    )

@@ -9,7 +9,7 @@ import altair as alt
 from .altair_chart import offline
 from .figures import GREY, TimeAxis, wrapped
 
-__all__ = ["LABELS", "ROW_HEIGHT", "WIDTH", "data", "finished", "time_x"]
+__all__ = ["LABELS", "ROW_HEIGHT", "WIDTH", "Datasets", "finished", "time_x"]
 
 #: Pixels.
 WIDTH = 640
@@ -21,7 +21,7 @@ LABELS = 270
 _LINE = 105
 
 
-def finished(chart: Any, title: str, notes: tuple[str, ...]) -> Any:
+def finished(chart: Any, datasets: Datasets, title: str, notes: tuple[str, ...]) -> Any:
     """A chart with its title and notes, in the style of all."""
     text = alt.TitleParams(
         text=title,
@@ -46,13 +46,21 @@ def finished(chart: Any, title: str, notes: tuple[str, ...]) -> Any:
         )
         .configure_legend(labelFontSize=11, titleFontSize=12, titleFontWeight="normal")
     )
+    chart.datasets = datasets.values
     return offline(chart)
 
 
-def data(values: list[dict[str, Any]]) -> alt.Data:
-    """Values as the data of a chart."""
-    # Given as they are: the limit of 5,000 rows is about DataFrames, and these are few.
-    return alt.Data(values=values)  # type: ignore[no-untyped-call]
+class Datasets:
+    """The data of a figure, by name: charts are copied often, and their data need not be."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[dict[str, Any]]] = {}
+
+    def chart(self, values: list[dict[str, Any]]) -> alt.Chart:
+        """A chart of a list of records. It is no DataFrame, of which 5,000 rows are too many."""
+        name = f"data{len(self.values) + 1}"
+        self.values[name] = values
+        return alt.Chart(alt.NamedData(name))
 
 
 # ---- time ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, data, finished, time_x
+from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, Datasets, finished, time_x
 from .figures import COLOURS, HIGHLIGHT, Band, Line, States, TimeAxis, Timeline, clock
 
 __all__ = ["draw_timeline"]
@@ -21,19 +21,19 @@ _FEW = 120
 
 def draw_timeline(figure: Timeline) -> Any:
     """Panels one below the other."""
-    axis = figure.axis
+    datasets, axis = Datasets(), figure.axis
     # Panels stand exactly below each other only if their labels take the same room.
     texts = [text for p in figure.panels if isinstance(p, States) for text in p.labels]
     room = min(max([40.0, *(len(text) * _CHARACTER for text in texts)]), LABELS)
     panels = []
     for number, (panel, bands) in enumerate(zip(figure.panels, figure.bands, strict=True)):
         last = number == len(figure.panels) - 1
-        layers = [_bands(bands, axis)] if bands else []
+        layers = [_bands(datasets, bands, axis)] if bands else []
         if isinstance(panel, Line):
-            layers += _line(panel, axis, room, last)
+            layers += _line(datasets, panel, axis, room, last)
             height = _LINE_HEIGHT if len(figure.panels) > 1 else 2 * _LINE_HEIGHT
         else:
-            layers.append(_states(panel, axis, room, last))
+            layers.append(_states(datasets, panel, axis, room, last))
             height = max(ROW_HEIGHT * len(panel.labels), ROW_HEIGHT)
         drawn = alt.layer(*layers).properties(width=WIDTH, height=height)
         if panel.title:
@@ -42,23 +42,23 @@ def draw_timeline(figure: Timeline) -> Any:
             )
         panels.append(drawn)
     if not panels:
-        panels = [_empty(axis)]
-    return finished(alt.vconcat(*panels, spacing=14), figure.title, figure.notes)
+        panels = [_empty(datasets, axis)]
+    return finished(alt.vconcat(*panels, spacing=14), datasets, figure.title, figure.notes)
 
 
-def _empty(axis: TimeAxis) -> Any:
-    chart = alt.Chart(data([{"t": axis.start, "text": "no rows"}])).mark_text(align="left", dx=8)
+def _empty(datasets: Datasets, axis: TimeAxis) -> Any:
+    chart = datasets.chart([{"t": axis.start, "text": "no rows"}]).mark_text(align="left", dx=8)
     return chart.encode(x=time_x(axis, "t"), text="text:N").properties(width=WIDTH, height=60)
 
 
-def _bands(bands: tuple[Band, ...], axis: TimeAxis) -> Any:
+def _bands(datasets: Datasets, bands: tuple[Band, ...], axis: TimeAxis) -> Any:
     # An event of a single moment would have no width.
     thin = (axis.end - axis.start) / WIDTH
     values = [
         {"t": band.start, "e": max(band.end, band.start + thin), "text": band.text}
         for band in bands
     ]
-    chart = alt.Chart(data(values)).mark_rect(color=HIGHLIGHT, opacity=0.3)
+    chart = datasets.chart(values).mark_rect(color=HIGHLIGHT, opacity=0.3)
     tooltip = [alt.Tooltip("text:N", title="event")]
     return chart.encode(x=alt.X("t:Q"), x2="e:Q", tooltip=tooltip)
 
@@ -73,7 +73,7 @@ _HOVER = [
 ]
 
 
-def _line(panel: Line, axis: TimeAxis, room: float, last: bool) -> list[Any]:
+def _line(datasets: Datasets, panel: Line, axis: TimeAxis, room: float, last: bool) -> list[Any]:
     values = [
         {
             "t": t,
@@ -88,10 +88,15 @@ def _line(panel: Line, axis: TimeAxis, room: float, last: bool) -> list[Any]:
     y = alt.Y(
         "v:Q",
         title=None,
-        axis=alt.Axis(tickCount=4, minExtent=room, format=".12~g"),
+        axis=alt.Axis(
+            tickCount=4,
+            minExtent=room,
+            format=".12~g",
+            tickMinStep=1 if panel.is_whole else alt.Undefined,
+        ),
         scale=alt.Scale(zero=False, nice=True, padding=4),
     )
-    base = alt.Chart(data(values)).encode(x=time_x(axis, "t", shown=last), y=y)
+    base = datasets.chart(values).encode(x=time_x(axis, "t", shown=last), y=y)
     tooltip = [*_HOVER, alt.Tooltip("s:Q", title="sample")]
     dots: Any = {"opacity": 1, "size": 18} if len(values) <= _FEW else {"opacity": 0, "size": 60}
     return [
@@ -100,7 +105,7 @@ def _line(panel: Line, axis: TimeAxis, room: float, last: bool) -> list[Any]:
     ]
 
 
-def _states(panel: States, axis: TimeAxis, room: float, last: bool) -> Any:
+def _states(datasets: Datasets, panel: States, axis: TimeAxis, room: float, last: bool) -> Any:
     values = [
         {
             "t": t,
@@ -136,7 +141,7 @@ def _states(panel: States, axis: TimeAxis, room: float, last: bool) -> Any:
     colour = alt.Color(
         "v:N", scale=alt.Scale(domain=labels, range=_cycled(len(labels))), legend=None
     )
-    chart = alt.Chart(data(values)).mark_bar(height=alt.RelativeBandSize(0.7))
+    chart = datasets.chart(values).mark_bar(height=alt.RelativeBandSize(0.7))
     return chart.encode(
         x=time_x(axis, "t", shown=last), x2="e:Q", y=y, color=colour, tooltip=tooltip
     )

@@ -80,7 +80,7 @@ def _stretches(records: list[Any]) -> Iterator[list[Any]]:
 
 def _recorded(rows: pd.DataFrame) -> list[_Drop]:
     require(rows, "drops", "stream_id", "sample", "media_time")
-    own = rows[(rows["kind"] == "drop").to_numpy(bool)].drop_duplicates(["stream_id", "sample"])
+    own = rows[rows["kind"].isin(["drop"]).to_numpy(bool)].drop_duplicates(["stream_id", "sample"])
     seconds = media_seconds(own, "drops")
     return [
         _Drop(*one) for one in zip(own["stream_id"], own["reason"].fillna(""), seconds, strict=True)

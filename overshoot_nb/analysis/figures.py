@@ -143,6 +143,12 @@ class Line:
     values: npt.NDArray[np.float64]
     samples: npt.NDArray[np.int64]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        known = self.values[~np.isnan(self.values)]
+        return bool((known == np.rint(known)).all())
+
 
 @dataclass(frozen=True, slots=True)
 class States:

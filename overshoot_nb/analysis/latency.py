@@ -6,6 +6,8 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
@@ -35,13 +37,34 @@ def latency(
     grouped = groups.each(measured)
     mean, largest = groups.whole(grouped.mean()), groups.whole(grouped.max())
     figures: dict[str, Any] = {"n": groups.count(), "ok": groups.count(ok)}
-    at = {name: groups.whole(grouped.quantile(q)) for name, q in quantiles.items()}
     for column, which in LATENCIES.items():
         figures[f"{which}_mean_ms"] = mean[column]
-        for name, percentile in at.items():
-            figures[f"{which}_{name}_ms"] = percentile[column]
+        at = _at_quantiles(measured[column].to_numpy(), groups, list(quantiles.values()))
+        for name, percentile in zip(quantiles, at, strict=True):
+            figures[f"{which}_{name}_ms"] = percentile
         figures[f"{which}_max_ms"] = largest[column]
     return groups.table(figures)
+
+
+def _at_quantiles(
+    values: npt.NDArray[np.float64], groups: Groups, quantiles: list[float]
+) -> list[npt.NDArray[np.float64]]:
+    """Each quantile of each group, between two values in proportion; NaN of none."""
+    known = np.flatnonzero(~np.isnan(values))
+    codes = groups.codes[known]
+    ordered = values[known[np.lexsort((values[known], codes))]]
+    counts = np.bincount(codes, minlength=groups.size)
+    some = np.flatnonzero(counts)
+    first = (np.cumsum(counts) - counts)[some]
+    made = []
+    for quantile in quantiles:
+        place = quantile * (counts[some] - 1)
+        below = np.floor(place).astype(np.intp)
+        low, high = ordered[first + below], ordered[first + np.ceil(place).astype(np.intp)]
+        figure = np.full(groups.size, np.nan)
+        figure[some] = low + (high - low) * (place - below)
+        made.append(figure)
+    return made
 
 
 def _quantiles(percentiles: Sequence[float]) -> dict[str, float]:

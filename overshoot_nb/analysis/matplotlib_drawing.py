@@ -102,7 +102,7 @@ def _(figure: figures.Timeline) -> Figure:
         thin = (figure.axis.end - figure.axis.start) / 600
         for band in bands:
             end = max(band.end, band.start + thin)
-            axes.axvspan(band.start, end, color=HIGHLIGHT, alpha=0.3, linewidth=0)
+            axes.axvspan(band.start, end, color=HIGHLIGHT, alpha=0.3, linewidth=0, zorder=0)
     if not panels:
         grid[0, 0].text(0.02, 0.5, "no rows", transform=grid[0, 0].transAxes, va="center")
         grid[0, 0].set_yticks([])
@@ -126,7 +126,7 @@ def _line(axes: Axes, panel: Line) -> None:
         marker="o" if len(panel.times) <= _FEW else None,
         markersize=2.5,
     )
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.is_whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     if np.isnan(panel.values).all():
         axes.set_yticks([])

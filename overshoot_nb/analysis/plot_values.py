@@ -69,7 +69,8 @@ def is_number(values: pd.Series) -> bool:
 
 def numbers(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     """A column as floats, NaN where nothing is known; infinities are no place on paper. (n,)"""
-    values = np.array(rows[column].astype("Float64").to_numpy(np.float64, na_value=np.nan))
+    given = rows[column].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    values: npt.NDArray[np.float64] = np.array(given, np.float64)
     values[~known(rows, column) | ~np.isfinite(values)] = np.nan
     return values
 

@@ -69,14 +69,14 @@ def result_rows(rows: pd.DataFrame) -> pd.DataFrame:
     kind = rows["kind"]
     if kind.ndim > 1 or not set(kind.dropna().unique()) <= _KINDS:
         return rows  # a column of somebody's own
-    return rows[(kind == "result").to_numpy(bool)]
+    return rows[kind.isin(["result"]).to_numpy(bool)]
 
 
 def answered(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which rows hold an answer: all but the failed ones; all where rows do not say."""
     if "ok" not in rows:
         return np.ones(len(rows), bool)
-    return rows["ok"].astype("boolean").fillna(False).to_numpy(bool)
+    return (rows["ok"].isin([True]) & rows["ok"].notna()).to_numpy(bool)
 
 
 def holds_answers(column: object) -> bool:
@@ -86,6 +86,10 @@ def holds_answers(column: object) -> bool:
 
 def plain(values: pd.Series) -> pd.Series:
     """Booleans that a file gave as objects, for some are missing, as booleans; others as is."""
-    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "boolean":
+    if values.dtype != np.dtype(object):
+        return values
+    known = (v for v in values.array if v is not None and v is not pd.NA and v is not np.nan)
+    first = next(known, None)
+    if isinstance(first, bool | np.bool_) and pd.api.types.infer_dtype(values) == "boolean":
         return values.astype("boolean")
     return values

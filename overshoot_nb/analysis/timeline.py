@@ -66,10 +66,10 @@ def timeline(
         notes.append(f"the first {len(panels)} of {count:,} panels")
     axis = _axis(runs, panels)
     shown = tuple(_of_run(bands, owner, len(runs), axis) for owner in owners)
-    if isinstance(events, str):
-        notes.append(f"shaded: {shortened(events, 80)}")
-    if bands is not None and (most := max(map(len, shown), default=0)) and len(bands) > MOST_BANDS:
-        notes.append(f"the {most:,} longest of {len(bands):,} events")
+    if bands is not None:
+        what = shortened(events, 80) if isinstance(events, str) else "events"
+        most = f", the {MOST_BANDS} longest of {len(bands):,}" if len(bands) > MOST_BANDS else ""
+        notes.append(f"shaded: {what}{most}")
     what = columns[0] if len(columns) == 1 else "Answers"
     what = "Answers" if what == "result" else what
     return Timeline(f"{what} over media time", _once(notes), axis, tuple(panels), shown)
@@ -99,9 +99,24 @@ def _columns(rows: pd.DataFrame, column: Any, notes: list[str]) -> list[str]:
     if empty and len(empty) < len(found):
         found = [name for name in found if name not in empty]
         notes.append(f"without any value: {shortened(', '.join(empty), 80)}")
+    texts = [name for name in found if _has_many(rows, name)]
+    if texts and len(texts) < len(found):
+        found = [name for name in found if name not in texts]
+        notes.append(f"of too many different values: {shortened(', '.join(texts), 80)}")
     if len(found) > _FIELDS:
         notes.append(f"the first {_FIELDS} of {len(found)} fields")
     return found[:_FIELDS]
+
+
+def _has_many(rows: pd.DataFrame, name: str) -> bool:
+    """Whether a field says too many different things to give each a line."""
+    values = rows[name]
+    if is_number(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return False
+    try:
+        return bool(values.nunique() > MOST_STATES)
+    except TypeError:  # lists and objects among others
+        return True
 
 
 def _first(values: pd.Series) -> Any:
@@ -144,8 +159,8 @@ def _line(
     if len(times) > 4 * STRETCHES:
         kept = _extremes(times, values)
         notes.append(
-            f"{len(times):,} points are thinned to the first, last, least and greatest of each of "
-            f"{STRETCHES} stretches"
+            f"lines go through the first, last, least and greatest value of each of {STRETCHES} "
+            "stretches"
         )
         times, values, samples = times[kept], values[kept], samples[kept]
     return Line(title, times, values, samples)
@@ -190,8 +205,8 @@ def _states(
         stretch = _stretch(times)
         begins = np.flatnonzero(np.r_[True, stretch[1:] != stretch[:-1]])
         notes.append(
-            f"{len(changed):,} changes are too many to be seen: each of {STRETCHES} stretches "
-            "shows its most frequent value"
+            f"there are more changes than can be seen: each of {STRETCHES} stretches shows its most "
+            "frequent value"
         )
         frequent = _most_frequent(stretch, codes)
         sizes = np.diff(np.r_[begins, len(codes)])

@@ -1,0 +1,82 @@
+"""The figures of df.overshoot.plot in JupyterLab and Notebook 7, whose browser has no network."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from pages import JupyterNotebook
+
+SETUP = """import numpy as np
+import pandas as pd
+import overshoot_nb
+rows = pd.DataFrame({
+    "media_time": pd.to_timedelta(np.arange(60) / 2, unit="s"),
+    "sample": np.arange(60),
+    "ok": True,
+    "out.people": np.arange(60) % 7,
+    "out.event": ["<img src=x onerror=alert(1)>", "goal", "goal"] * 20,
+    "model": "m",
+})
+"""
+TIMELINE = 'rows.overshoot.plot.timeline(events="people > 4")'
+
+
+def figure_of(notebook: JupyterNotebook) -> Locator:
+    """What the second cell drew."""
+    notebook.run(0, seconds=120)
+    notebook.run(1)
+    drawn = notebook.cell(1).locator(".vega-embed").locator("canvas, svg").first
+    expect(drawn).to_be_visible()
+    drawn.scroll_into_view_if_needed()
+    return drawn
+
+
+def point_at(notebook: JupyterNotebook, drawn: Locator) -> Locator:
+    """Moves over a figure from top to bottom until something is said; what is said."""
+    said = notebook.page.locator("#vg-tooltip-element.visible")
+    box = drawn.bounding_box()
+    for share in range(30, 90, 3):
+        x, y = box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share / 100
+        notebook.page.mouse.move(x, y)
+        notebook.page.wait_for_timeout(50)
+        if said.count():
+            break
+    return said
+
+
+def check_drawn_without_a_network(host) -> None:
+    notebook = host.open([SETUP, TIMELINE])
+    asked: list[str] = []
+    notebook.page.on("request", lambda request: asked.append(request.url))
+    drawn = figure_of(notebook)
+    assert drawn.bounding_box()["width"] > 500
+    expect(point_at(notebook, drawn)).to_contain_text("event")
+    notebook.shot(f"{type(host).__name__}-timeline")
+    # What a model said is text, in the figure and where it is pointed at.
+    assert notebook.js("() => document.querySelectorAll('img[src=x]').length") == 0
+    own = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+def test_a_figure_is_drawn_in_lab_without_a_network(lab):
+    check_drawn_without_a_network(lab)
+
+
+def test_a_figure_is_drawn_in_notebook_7_without_a_network(notebook7):
+    check_drawn_without_a_network(notebook7)
+
+
+def test_what_is_pointed_at_says_its_value(lab):
+    notebook = lab.open([SETUP, 'rows.overshoot.plot.counts("event")'])
+    said = point_at(notebook, figure_of(notebook))
+    expect(said).to_contain_text("value")
+    expect(said).to_contain_text("share")
+    notebook.shot("lab-tooltip")
+
+
+def test_a_matplotlib_figure_is_a_picture_without_a_magic(lab):
+    notebook = lab.open([SETUP, TIMELINE.replace(")", ', backend="matplotlib")')])
+    notebook.run(0, seconds=120)
+    notebook.run(1)
+    expect(notebook.cell(1).locator("img")).to_be_visible()
+    notebook.shot("lab-matplotlib")
