@@ -36,4 +36,5 @@
     replay_session        ... happening again
     replay_clock          ... when
     replay_asker          its answers about single samples
+    recorded_errors       its errors, of the classes that they were
 """

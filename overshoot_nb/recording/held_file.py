@@ -6,8 +6,10 @@ import os
 import shutil
 import tempfile
 from contextlib import nullcontext
-from typing import Any, BinaryIO, cast
+from typing import Any
 from weakref import finalize
+
+import pyarrow as pa
 
 from .recording_file import RecordingFile
 
@@ -35,16 +37,12 @@ class HeldFile(RecordingFile):
     def _open(self) -> Any:
         return nullcontext(self._file)
 
-    def _current(self, file: BinaryIO) -> bool:
-        return True
 
-
-def _kept_open(recording: RecordingFile) -> BinaryIO:
-    file = recording.path.open("rb")
+def _kept_open(recording: RecordingFile) -> Any:
     if os.name != "nt":
-        return file
+        return pa.OSFile(str(recording.path))
     # No file can be replaced there while it is open.
-    with file:
-        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
+    copy = tempfile.TemporaryFile()  # noqa: SIM115
+    with recording.path.open("rb") as file:
         shutil.copyfileobj(file, copy, 2**20)
-    return copy
+    return pa.PythonFile(copy, "r")

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from overshoot_nb.api.chat import ChatAnswer
-from overshoot_nb.errors import NotFoundError, OvershootError
+from overshoot_nb.errors import ApiError
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning.asking import Asked, Question, asked_as_text
 from overshoot_nb.types import Sample, StreamInferenceResult
 
+from .recorded_errors import is_failed_request, recorded_error
 from .replay_script import PastRun
 
 if TYPE_CHECKING:
@@ -99,21 +100,20 @@ class ReplayAsker:
         """See ``Asker``.
 
         Raises:
-            NotFoundError: nobody asked this about the sample when the recording was made.
+            ApiError: nobody asked this about the sample when the recording was made.
+            OvershootError: the request failed then.
         """
         version, label = question.version, self._service.label
         if repeat:
-            raise NotFoundError(
-                f"the recording {label} has one answer to each question, no repeats"
-            )
+            raise ApiError(f"the recording {label} has one answer to each question, no repeats")
         found = await asyncio.to_thread(self._service.answers.find, version, sample)
         if found is None:
-            raise NotFoundError(
+            raise ApiError(
                 f"the recording {label} has no answer to {version.text[:80]!r} ({version.model}) "
                 f"about sample {sample.index}"
             )
-        if not found.ok and not found.result and found.usage is None:
-            raise OvershootError(found.error or "the request failed")
+        if is_failed_request(found):
+            raise recorded_error(found.error)
         answer = ChatAnswer(
             id=found.id,
             model=found.model_name,
@@ -126,7 +126,7 @@ class ReplayAsker:
             latency_ms=found.inference_latency_ms,
             attempts=1,
         )
-        return Asked(answer, cached=True)  # nothing was charged for it
+        return Asked(answer, cached=False)  # it counts as it did then
 
 
 def _digest(sample: Sample) -> bytes:

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from overshoot_nb.capture import VideoInfo
 from overshoot_nb.chat_session import DROP_CLOSED
-from overshoot_nb.errors import OvershootError, SampleNotKeptError, ValidationError
+from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.preview import Preview, PreviewFrame
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.session import Sink
@@ -30,10 +30,10 @@ from overshoot_nb.types import (
     Sample,
     SpectateResponse,
     StreamConfigResponse,
-    StreamInferenceResult,
     StreamInfo,
 )
 
+from .recorded_errors import is_failed_request, recorded_error
 from .replay_clock import ReplayClock
 from .replay_script import Moment, Outcome, Part, PastRun
 
@@ -112,6 +112,7 @@ class ReplaySession:
         self._stopped = False
         self._taken = 0  # how many moments came
         self._settled = 0  # how many outcomes came
+        self._settled_accounts = False
         self._open: dict[int, tuple[Sample, bool]] = {}  # by number: those without an outcome
         self._turn = asyncio.Lock()  # one thing happens at a time
         self._changed = asyncio.Event()
@@ -201,14 +202,8 @@ class ReplaySession:
             sample=outcome.result.sample + self._shift,
             prompt_version=self._versions[outcome.result.prompt_version],
         )
-        self._sink.answered(result, self._error_of(result))
-
-    def _error_of(self, result: StreamInferenceResult) -> OvershootError | None:
-        """What a request that failed said; an answer that cannot be used is one all the same."""
-        answered = result.ok or result.result or result.usage or result.finish_reason
-        if answered or self._published:
-            return None
-        return OvershootError(result.error or "the request failed")
+        failed = is_failed_request(result) and not self._published
+        self._sink.answered(result, recorded_error(result.error) if failed else None)
 
     def _drop(self, number: int, reason: str) -> None:
         sample, sent = self._open.pop(number)
@@ -392,7 +387,7 @@ class ReplaySession:
         self._settle_accounts()
         if run.state == "failed":
             self._over = True
-            raise OvershootError(run.note or "the recorded run failed")
+            raise recorded_error(run.note)
         if run.state == "closed":
             note = f"the recording ends here, where its stream was closed ({run.note})"
             if self._lingers:
@@ -404,7 +399,11 @@ class ReplaySession:
         return run.note or "the recording ends here"
 
     def _settle_accounts(self) -> None:
-        """What the server charged for the run itself."""
+        """What the server charged for the run itself, once all of it happened."""
+        done = self._taken == len(self._part.moments)
+        if self._settled_accounts or not self._part.last or not done:
+            return
+        self._settled_accounts = True
         counters = self._run.journal.counters
         stats = counters.snapshot()
         charged = counters.lease_cents, stats.seconds_charged, stats.credits_remaining_cents
@@ -437,6 +436,7 @@ class ReplaySession:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(CATCH_UP_SECONDS):
                         await self._catch_up()
+                        self._settle_accounts()
         finally:
             for number in list(self._open):
                 self._drop(number, DROP_CLOSED)
