@@ -163,10 +163,11 @@ def column_of(values: list[Any], codes: NDArray[np.intp] | None = None) -> Colum
     if codes is None:
         codes = np.arange(len(values))
     values = [*values, None]  # code -1
-    if all(value is None or isinstance(value, bool) for value in values):
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {bool}:
         truths = np.array([UNKNOWN if v is None else TRUE * v for v in values], np.int8)
         return Known(truths[codes])
-    if all(value is None or isinstance(value, float) for value in values):
-        return Numbers(np.array([np.nan if v is None else v for v in values])[codes])
+    if kinds <= {float}:
+        return Numbers(np.array(values, np.float64)[codes])  # of None, numpy makes NaN
     missing = np.array([value is None for value in values])
     return Coded(np.where(missing[codes], -1, codes), values)

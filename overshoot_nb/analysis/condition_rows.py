@@ -42,7 +42,7 @@ from .condition_tree import (
     Negation,
     Node,
 )
-from .condition_values import call, combine, compare, parse_time, search_texts
+from .condition_values import call, combine, compare, containing, parse_time, search_texts
 
 __all__ = ["RowEvaluation"]
 
@@ -173,12 +173,14 @@ class RowEvaluation:
         if function == "matches" and isinstance(first, Coded):
             texts = [value if isinstance(value, str) else "" for value in first.values]
             pattern = cast(str, cast(Constant, others[0]).value)
-            found: list[bool] = search_texts(texts, pattern).tolist()
-            each = [
-                match if isinstance(value, str) else None
-                for match, value in zip(found, first.values, strict=True)
-            ]
-            return column_of(each, first.codes)
+            found: list[bool | None] = search_texts(texts, pattern).tolist()
+            for place, value in enumerate(first.values):
+                if not isinstance(value, str):
+                    found[place] = None
+            return column_of(found, first.codes)
+        if function == "contains" and isinstance(others[0], Constant):
+            contains = containing(others[0].value)
+            return self._each(contains, first)
         return self._each(lambda *arguments: call(function, *arguments), first, *others)
 
     def _missing(self, value: Value) -> NDArray[np.bool_]:

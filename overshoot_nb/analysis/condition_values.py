@@ -24,6 +24,7 @@ __all__ = [
     "call",
     "combine",
     "compare",
+    "containing",
     "key",
     "parse_time",
     "pattern_problem",
@@ -211,7 +212,7 @@ def call(function: str, *arguments: Any) -> Any:
         case "lower" if isinstance(value, str):
             return value.lower()
         case "contains":
-            return _contains(value, arguments[1])
+            return containing(arguments[1])(value)
         case "matches" if isinstance(value, str):
             return _matches(value, arguments[1])
         case "abs" if isinstance(value, float):
@@ -221,15 +222,20 @@ def call(function: str, *arguments: Any) -> Any:
     return None
 
 
-def _contains(value: Any, text: Any) -> bool | None:
+def containing(text: Any) -> Callable[[Any], bool | None]:
+    """A function that says whether a value contains a text; case does not matter."""
     if not isinstance(text, str):
-        return None
+        return lambda value: None
     folded = text.casefold()
-    if isinstance(value, str):
-        return folded in value.casefold()
-    if isinstance(value, list):
-        return any(isinstance(item, str) and item.casefold() == folded for item in value)
-    return None
+
+    def contains(value: Any) -> bool | None:
+        if isinstance(value, str):
+            return folded in value.casefold()
+        if isinstance(value, list):
+            return any(isinstance(item, str) and item.casefold() == folded for item in value)
+        return None
+
+    return contains
 
 
 def _matches(text: str, pattern: str) -> bool:
