@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,8 @@ __all__ = ["Secrets"]
 
 #: What is shorter could be any word of a message.
 _LEAST_LENGTH = 4
+#: Of any URL, whosever it is.
+_USER_INFO = re.compile(r"(?<=://)[^\s/@'\"<>]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,14 @@ class Secrets:
                 text = text.replace(url, redact(url))
         for word in self._words:
             text = text.replace(word, "…")
-        return text
+        return _USER_INFO.sub("", text) if "@" in text else text
 
     def __repr__(self) -> str:
         return "Secrets(…)"
 
 
 def _parts(url: str) -> list[str]:
-    """The password and the values of the query."""
+    """The password, the values of the query, and the stream key of an RTMP URL."""
     try:
         parts = urlsplit(url)
         password = parts.password or ""
@@ -65,4 +68,6 @@ def _parts(url: str) -> list[str]:
         return []
     values = [pair.partition("=")[2] for pair in parts.query.split("&")]
     found = [password, *values]
+    if parts.scheme.startswith("rtmp"):
+        found.append(parts.path.lstrip("/").partition("/")[2])
     return [*found, *map(unquote, found)]

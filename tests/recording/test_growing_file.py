@@ -78,7 +78,7 @@ def small(monkeypatch):
     monkeypatch.setattr(growing_file, "ALIGNMENT", 2**13)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_it_is_whole_after_each_write_and_each_torn_write(small, seed):
     chance = random.Random(seed)
     file = WatchedFile()
@@ -86,7 +86,7 @@ def test_it_is_whole_after_each_write_and_each_torn_write(small, seed):
     sealed: list[int] = []
     staged: list[int] = []
     number = 0
-    for step in range(25):
+    for step in range(20):
         rows = chance.randrange(1, 12)
         new = group(number, rows, size=chance.choice((10, 300, 2000)))
         numbers = list(range(number, number + rows))
@@ -114,7 +114,7 @@ def test_it_is_whole_after_each_write_and_each_torn_write(small, seed):
     assert found == sealed + staged
     assert said[b"overshoot_nb"] == b"the end"
     assert growing.nbytes == len(file.getvalue())
-    assert file.writes > 100
+    assert file.writes > 80
 
 
 def test_it_is_extended_many_times_and_other_readers_take_it_at_every_stage(tmp_path):
