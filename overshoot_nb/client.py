@@ -226,7 +226,8 @@ class Streams:
             clip_encoding: "images" sends a clip as time-stamped JPEGs, "video" as one MP4.
             response_format: how a schema is asked for: "json_schema", "json_object" (the schema
                 goes into the prompt), or "auto".
-            keep_frames: bytes of sampled JPEGs to keep, newest first; False keeps none.
+            keep_frames: bytes of sampled JPEGs to keep in memory, newest first; older ones go to
+                a temporary file (``OVERSHOOT_SPILL_BYTES``, 10 GB). False keeps none anywhere.
                 Default 256 MB.
             realtime: for files: overrides the source's own ``realtime``.
             transport: how video goes to a v0.2 server: "webrtc" (the default there; extra

@@ -144,9 +144,9 @@ class Stream(Tunable, Followed, Recordable):
 
     @property
     def frames(self) -> FrameStore:
-        """The sampled pictures by sample index, the newest ``keep_frames`` bytes of them.
+        """The sampled pictures by sample index: the newest ``keep_frames`` bytes of them in memory.
 
-        The very bytes that were sent. A v0.2 server takes its own pictures of the video: these are
+        Older ones are on disk, where there is room for them, and found all the same. The very bytes that were sent. A v0.2 server takes its own pictures of the video: these are
         ours of the same moment.
         """
         return self._life.journal.frames

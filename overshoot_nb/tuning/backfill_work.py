@@ -104,6 +104,9 @@ class BackfillWork:
             if known is not None and is_answer(known):
                 self._keep(index, known, known=True)
                 continue
+            if not self._asker.by_result and index in self._journal.frames:
+                waiting.append(index)  # without reading it, which may be from the disk
+                continue
             try:
                 self._sample(index, self._row(index))
             except SampleNotKeptError as gone:
@@ -116,7 +119,8 @@ class BackfillWork:
         """Ask about one; returns seconds after which to ask about it again, or None."""
         row = self._row(index)
         try:
-            sample = self._sample(index, row)
+            # It may be read from the disk, which the streams of this loop need not wait for.
+            sample = await asyncio.to_thread(self._sample, index, row)
         except SampleNotKeptError as error:
             self._miss(index, self._why_gone(index, error))
             return None
