@@ -146,8 +146,9 @@ class Stream(Tunable, Followed, Recordable):
     def frames(self) -> FrameStore:
         """The sampled pictures by sample index: the newest ``keep_frames`` bytes of them in memory.
 
-        Older ones are on disk, where there is room for them, and found all the same. The very bytes that were sent. A v0.2 server takes its own pictures of the video: these are
-        ours of the same moment.
+        Older ones are on disk, where there is room for them, and found all the same. They are the
+        very bytes that were sent. A v0.2 server takes its own pictures of the video: these are ours
+        of the same moment.
         """
         return self._life.journal.frames
 

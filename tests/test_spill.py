@@ -180,6 +180,52 @@ def test_samples_that_waited_too_many_for_the_limit_leave_memory_all_the_same(
     assert len(store) == 50
 
 
+class Archive:
+    """Samples that a recording has."""
+
+    nbytes = 77
+
+    def __init__(self, *samples: Sample) -> None:
+        self._samples = {sample.index: sample for sample in samples}
+
+    @property
+    def latest(self) -> int | None:
+        return max(self._samples, default=None)
+
+    def get(self, index: int) -> Sample | None:
+        return self._samples.get(index)
+
+    def indices(self) -> list[int]:
+        return list(self._samples)
+
+    def why_not(self, index: int) -> str:
+        return f"the recording has no sample {index}"
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._samples
+
+    def close(self) -> None:
+        self._samples.clear()
+
+
+def test_samples_are_looked_for_in_memory_then_on_disk_then_in_the_archive(disk: Spill) -> None:
+    archive = Archive(taken(0), taken(1), taken(2), taken(3))
+    store = FrameStore(KB, spill=disk, backing=archive)
+    assert store.latest is not None
+    assert store.latest.sample == taken(3)
+    assert list(store) == [0, 1, 2, 3]
+    newer = {i: Sample(i, "frame", 0.0, NOW, (picture(100 + i),)) for i in (2, 3)}
+    store.put(newer[2])
+    store.put(newer[3])
+    written(disk)
+    assert [store[i].sample for i in range(4)] == [taken(0), taken(1), newer[2], newer[3]]
+    assert list(store) == [0, 1, 2, 3]
+    assert len(store) == 4
+    assert store.nbytes_on_disk == KB + 77
+    with pytest.raises(SampleNotKeptError, match="the recording has no sample 9"):
+        store[9]
+
+
 # ---- bounds ------------------------------------------------------------------------------------
 
 

@@ -204,6 +204,13 @@ async def written(frames: Any) -> None:
             await asyncio.sleep(0.005)
 
 
+def test_pictures_that_memory_has_no_room_for_are_found(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.mp4", 60, fps=10)
+    with ChatServer(lambda request: f"{number_in(request.jpegs[0])}") as server:
+        df = analyze(path, server, keep_frames=1)
+    assert [shown(df, i) for i in range(len(df))] == list(range(0, 60, 5))
+
+
 def test_where_nothing_goes_to_disk_only_the_last_analysis_is_kept(
     tmp_path: Path, no_spill: None
 ) -> None:
