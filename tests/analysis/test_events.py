@@ -386,7 +386,7 @@ def beginning(tmp_path_factory) -> str:
 
 
 def test_events_of_the_demo_are_there_when_they_were_on_screen(beginning):
-    interval = 0.7
+    interval = 1.0
     rows = analyze(
         beginning,
         demo.PROMPT,
