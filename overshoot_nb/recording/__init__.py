@@ -35,6 +35,8 @@
     replay_script         what happened in a run, in order
     replay_session        ... happening again
     replay_clock          ... when
+    replay_chapters       ... how far, with what was asked so far
+    replay_pictures       ... with its pictures
     replay_asker          its answers about single samples
     recorded_errors       its errors, of the classes that they were
 """

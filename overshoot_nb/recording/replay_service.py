@@ -163,7 +163,7 @@ class ReplayService:
             first_index=first_index,
             speed=speed,
             published=self._published,
-            lingers=settings.realtime and self.leader is None,
+            patient=settings.realtime,
             leader=self.leader,
         )
 

@@ -14,13 +14,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import ClassVar
 
 from overshoot_nb.capture import VideoInfo
 from overshoot_nb.chat_session import DROP_CLOSED
-from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.preview import Preview, PreviewFrame
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.preview import Preview
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.session import Sink
 from overshoot_nb.stats import StreamStats
@@ -34,7 +33,9 @@ from overshoot_nb.types import (
 )
 
 from .recorded_errors import is_failed_request, recorded_error
+from .replay_chapters import Chapters, short
 from .replay_clock import ReplayClock
+from .replay_pictures import ReplayPictures
 from .replay_script import Moment, Outcome, Part, PastRun
 
 __all__ = ["Leader", "ReplaySession"]
@@ -68,7 +69,8 @@ class ReplaySession:
         first_index: index of the first sample.
         speed: how many times as fast as it was; ``math.inf`` without waiting.
         published: whether a v0.2 server answered, which took the samples by itself.
-        lingers: whether it waits to be closed where the run was.
+        patient: whether it waits for as long as it takes to be asked otherwise, and to be closed
+            where the run was; else not for long, and not at all.
         leader: who asks otherwise when the recording does; None where that is the user.
 
     Attributes:
@@ -91,7 +93,7 @@ class ReplaySession:
         first_index: int,
         speed: float,
         published: bool = False,
-        lingers: bool = False,
+        patient: bool = False,
         leader: Leader | None = None,
     ) -> None:
         self.stream_id = part.stream_id
@@ -99,14 +101,14 @@ class ReplaySession:
         self._run = run
         self._part = part
         self._sink = sink
-        self._preview = preview
         self._shift = first_index - part.first
         self._published = published
-        self._lingers = lingers
+        self._pictures = ReplayPictures(run, preview, self._shift)
+        self._chapters = Chapters(run, part, published=published)
+        self._patient = patient
         self._leader = leader
         self._clock = ReplayClock(speed)
         self._started_at = time.monotonic()
-        self._shown_at = float("-inf")
         self._paused = False
         self._over = False
         self._stopped = False
@@ -116,11 +118,8 @@ class ReplaySession:
         self._open: dict[int, tuple[Sample, bool]] = {}  # by number: those without an outcome
         self._turn = asyncio.Lock()  # one thing happens at a time
         self._changed = asyncio.Event()
-        self._chapter = -1  # the newest that may be told
-        self._told: set[int] = set()  # those that were asked
-        self._versions: dict[int, int] = {}  # recorded number -> that of this stream
         self._prompt = prompt
-        self._enforce(prompt)
+        self._chapters.ask(prompt)
 
     # ---- what happens ----
 
@@ -137,7 +136,8 @@ class ReplaySession:
             self._changed.clear()
             step = self._next()
             if step is None:
-                await self._held_up()
+                if given_up := await self._held_up():
+                    return given_up
                 continue
             wait = self._clock.until(step.at)
             if wait > 0 and await self._change_within(wait):
@@ -157,7 +157,7 @@ class ReplaySession:
             outcome = self._part.outcomes[self._settled]
         if self._taken < len(self._part.moments):
             moment = self._part.moments[self._taken]
-        held = moment is not None and (self._paused or moment.chapter > self._chapter)
+        held = moment is not None and (self._paused or moment.chapter > self._chapters.newest)
         if outcome is not None:
             # What is under way is answered, whoever holds up the samples.
             due = outcome.number < self._taken if held else outcome.after <= self._taken
@@ -173,7 +173,7 @@ class ReplaySession:
             self._taken += 1
             self._sink.missed(step.index + self._shift, step.media_time, step.missed)
         else:
-            sample = await asyncio.to_thread(self._sample, step)
+            sample = await asyncio.to_thread(self._pictures.read, step)
             self._taken += 1
             self._take(step, sample)
         self._clock.passed(step.at)
@@ -181,9 +181,9 @@ class ReplaySession:
     def _take(self, moment: Moment, sample: Sample) -> None:
         number = self._taken - 1
         self._sink.sampled(sample)
-        self._show(sample)
+        self._pictures.show(sample)
         recorded = self._run.journal.log[moment.index]
-        if recorded.row is not None and moment.chapter not in self._told:
+        if recorded.row is not None and not self._chapters.told(moment.chapter):
             self._sink.dropped(sample, DROP_NOT_ASKED)
             return
         if recorded.row is not None:
@@ -200,7 +200,7 @@ class ReplaySession:
         result = replace(
             outcome.result,
             sample=outcome.result.sample + self._shift,
-            prompt_version=self._versions[outcome.result.prompt_version],
+            prompt_version=self._chapters.version_here(outcome.result.prompt_version),
         )
         failed = is_failed_request(result) and not self._published
         self._sink.answered(result, recorded_error(result.error) if failed else None)
@@ -209,57 +209,29 @@ class ReplaySession:
         sample, sent = self._open.pop(number)
         self._sink.dropped(sample, reason, sent=sent)
 
-    def _sample(self, moment: Moment) -> Sample:
-        """A recorded sample with its pictures. Blocks."""
-        journal = self._run.journal
-        index = moment.index + self._shift
-        try:
-            return replace(journal.frames[moment.index].sample, index=index)
-        except SampleNotKeptError:  # answered, but its pictures were not recorded
-            row = journal.log[moment.index].row
-            known = journal.table[row] if row is not None else None
-            taken_at = known.captured_at if known is not None else None
-            return Sample(
-                index,
-                known.mode if known is not None else self._run.settings.mode,
-                moment.media_time,
-                taken_at or datetime.now(UTC),
-                (),
-            )
-
-    def _show(self, sample: Sample) -> None:
-        if not sample.frames or time.monotonic() - self._shown_at < 1 / self._preview.fps:
-            return
-        frame = sample.frames[-1]
-
-        def make() -> PreviewFrame:
-            return PreviewFrame(
-                frame.media_time, time.time(), frame.data, frame.width, frame.height, sample.index
-            )
-
-        if self._preview.offer(make):
-            self._shown_at = time.monotonic()
-
     # ---- what is waited for ----
 
-    async def _held_up(self) -> None:
-        """Wait for whoever holds up the next sample."""
+    async def _held_up(self) -> str:
+        """Wait for whoever holds up the next sample; says why where that is given up, else ""."""
         chapter = self._part.moments[self._taken].chapter
-        if self._paused or chapter <= self._chapter:
+        if self._paused or chapter <= self._chapters.newest:
             await self._changed.wait()
-            return
-        wanted = self._run.prompts[self._part.chapters[chapter]]
+            return ""
+        wanted = self._chapters.wanted(chapter)
         if self._leader is not None:
             await self._leader(wanted)
-            return
+            return ""
         waiting = (
             f"the recording goes on with prompt version {wanted.version}, "
-            f"{_short(wanted.text)}: update_prompt() to it is waited for"
+            f"{short(wanted.text)}: update_prompt() to it is waited for"
         )
         self._sink.said(waiting)
         if not await self._change_within(PATIENCE_SECONDS):
+            if not self._patient:
+                return f"the recording goes on with prompt version {wanted.version}, not asked here"
             logger.warning("replay of stream %s: %s", self.stream_id, waiting)
             await self._changed.wait()
+        return ""
 
     async def _change_within(self, seconds: float) -> bool:
         try:
@@ -270,9 +242,9 @@ class ReplaySession:
 
     async def _catch_up(self) -> None:
         """Make all happen at once that comes before the next change of the prompt."""
-        moments = self._part.moments
+        moments, newest = self._part.moments, self._chapters.newest
         async with self._turn:
-            while self._taken < len(moments) and moments[self._taken].chapter <= self._chapter:
+            while self._taken < len(moments) and moments[self._taken].chapter <= newest:
                 await self._happen(moments[self._taken])
                 await asyncio.sleep(0)
             outcomes = self._part.outcomes
@@ -292,11 +264,11 @@ class ReplaySession:
             ValidationError: the recording has no such question.
         """
         before = self._prompt
-        self._number_of(prompt)
+        self._chapters.number_of(prompt)  # refuses what there is not
         if asked_as_text(prompt) != asked_as_text(before):
             await self._catch_up()
             self._prompt = prompt
-            self._enforce(prompt)
+            self._chapters.ask(prompt)
             self._changed.set()
         return StreamConfigResponse(
             id=f"{self.stream_id}-prompt-{prompt.version}",
@@ -307,31 +279,6 @@ class ReplaySession:
             created_at=before.created_at,
             updated_at=prompt.created_at,
         )
-
-    def _number_of(self, prompt: PromptVersion) -> int:
-        """The recorded number of a question."""
-        asked = asked_as_text(prompt)
-        for version in self._run.prompts:
-            if asked_as_text(version) == asked:
-                return version.version
-        raise ValidationError(f"the recording has no answer to {_short(prompt.text)}")
-
-    def _enforce(self, prompt: PromptVersion) -> None:
-        """The next chapter in which this is asked may be told, with all that come before it."""
-        number = self._number_of(prompt)
-        self._versions[number] = prompt.version
-        chapters = self._part.chapters
-        for chapter in range(self._chapter + 1, len(chapters)):
-            if chapters[chapter] == number:
-                self._chapter = chapter
-                self._told.add(chapter)
-                break
-        # A v0.2 server goes on with an earlier prompt for a while, where nobody asked for it.
-        while self._published and self._chapter + 1 < len(chapters):
-            if chapters[self._chapter + 1] not in self._versions:
-                break
-            self._chapter += 1
-            self._told.add(self._chapter)
 
     def change_interval(self, seconds: float) -> None:
         """See :class:`~overshoot_nb.session.Session`; the samples come as they were recorded."""
@@ -382,21 +329,25 @@ class ReplaySession:
     async def _end(self) -> str:
         run = self._run
         if not self._part.last:
-            self._over = True
-            return "the recording of this run ends here: restart() goes on with the next"
+            note = "the recording of this run ends here: restart() goes on with the next"
+            return await self._linger(note)
         self._settle_accounts()
         if run.state == "failed":
             self._over = True
             raise recorded_error(run.note)
         if run.state == "closed":
             note = f"the recording ends here, where its stream was closed ({run.note})"
-            if self._lingers:
-                self._sink.said(note)
-                await asyncio.sleep(LINGER_SECONDS)
-            self._over = True
-            return note
+            return await self._linger(note)
         self._over = True
         return run.note or "the recording ends here"
+
+    async def _linger(self, note: str) -> str:
+        """Wait a little for what ended the run then."""
+        if self._patient and self._leader is None:
+            self._sink.said(note)
+            await asyncio.sleep(LINGER_SECONDS)
+        self._over = True
+        return note
 
     def _settle_accounts(self) -> None:
         """What the server charged for the run itself, once all of it happened."""
@@ -440,8 +391,3 @@ class ReplaySession:
         finally:
             for number in list(self._open):
                 self._drop(number, DROP_CLOSED)
-
-
-def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return repr(words if len(words) <= 60 else words[:59] + "…")
