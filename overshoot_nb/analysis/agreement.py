@@ -101,7 +101,7 @@ def _said(paired: Paired, pair: Pair) -> npt.NDArray[np.bool_]:
     """Where the other side holds an answer."""
     if pair.ok is None:
         return np.ones(len(paired.theirs), bool)
-    return answered(paired.theirs.rename(columns={pair.ok: "ok"})[["ok"]])
+    return answered(pd.DataFrame({"ok": paired.theirs[pair.ok]}))
 
 
 # ---- values --------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def cost(rows: pd.DataFrame, prices: Prices | None, by: str | Sequence[str]) -> 
     known = np.isfinite(cents)
     groups = Groups(rows, keys)
     figures: dict[str, Any] = {"n": groups.count(), "priced": groups.count(known)}
-    total = np.bincount(groups.codes[known], cents[known], minlength=groups.size)
+    total = np.zeros(groups.size)
+    np.add.at(total, groups.codes[known], cents[known])
     total[figures["priced"] == 0] = np.nan  # not said is not free
     figures["cents"] = total
     with np.errstate(invalid="ignore"):
