@@ -16,6 +16,7 @@ from replays import FIRST, MODEL, SCHEMA, SECOND, answer, assert_same, at, run_n
 import overshoot_nb
 from overshoot_nb import Overshoot, OvershootError, StreamClosedError, ValidationError, analyze
 from overshoot_nb.recording import replay_session
+from overshoot_nb.recording.recorded_errors import recorded_error
 from overshoot_nb.validation import check_output_schema
 
 from chatserver import ChatServer, Reply, Request, completion
@@ -429,6 +430,68 @@ def test_a_run_that_failed_fails(folder):
     assert again == errors
     with pytest.raises(StreamClosedError):
         asyncio.run(replayed.pause())
+
+
+def test_a_recording_that_was_cut_off(folder):
+    """What was under way when its process was killed has no outcome."""
+    video = make_video(folder / "cut.mp4", 600)
+    path, copy = folder / "cutting.parquet", folder / "cut.parquet"
+
+    async def main():
+        hold = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def answer(request: Request) -> Reply:
+            if number_in(request.jpegs[0]) >= 9:
+                asyncio.run_coroutine_threadsafe(hold.wait(), loop).result(20)
+            return Reply(completion("yes"))
+
+        with ChatServer(answer) as server:
+            async with Overshoot(base_url=server.url) as client:
+                stream = await client.streams.create(str(video), FIRST, MODEL, interval_seconds=0.1)
+                while not (len(stream.df) and stream.stats.in_flight and stream.stats.waiting):
+                    await asyncio.sleep(0.01)
+                recorder = stream.record(path, progress=False)
+                copy.write_bytes(path.read_bytes())
+                rows = len(stream.df)
+                hold.set()
+                await stream.close()
+                recorder.close()
+                return rows
+
+    rows = asyncio.run(main())
+
+    async def offline():
+        async with Overshoot(base_url=at(copy, "inf")) as client:
+            stream = await client.streams.create("camera", FIRST, MODEL)
+            return await stream.wait(20), stream
+
+    status, stream = asyncio.run(offline())
+    assert "cut off" in status
+    assert len(stream.df) == rows
+    assert stream.stats.drops[replay_session.DROP_CUT_OFF] >= 1
+    assert stream.stats.waiting == stream.stats.in_flight == 0
+
+
+def test_analyze_does_not_wait_for_a_prompt_that_it_cannot_change(recorded, monkeypatch):
+    stream, _, path = recorded
+    monkeypatch.setattr(replay_session, "PATIENCE_SECONDS", 0.1)
+    df = analyze("camera.mp4", FIRST, MODEL, base_url=at(path), progress=False)
+    first = stream.df[stream.df["prompt_version"] == 1]
+    assert df["id"].tolist() == first["id"].tolist()
+
+
+def test_errors_are_of_the_classes_that_they_were():
+    for error in (
+        overshoot_nb.RateLimitError("too many", 429, "req-1"),
+        overshoot_nb.ServerError("it (broke)", 503),
+        overshoot_nb.AuthenticationError("no key\nat all", 401),
+        overshoot_nb.NetworkError("no route to 127.0.0.1"),
+    ):
+        again = recorded_error(str(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert getattr(again, "status_code", None) == getattr(error, "status_code", None)
 
 
 def test_a_notebook_may_record_over_what_it_replays(recorded, folder, monkeypatch):

@@ -248,6 +248,20 @@ def test_what_names_a_recording(folder, recorded, tmp_path):
             samples_of(source, FrameProcessingConfig())
 
 
+def test_it_is_shown_as_code(recorded, folder):
+    path = str(folder / "frames.parquet")
+
+    async def main(source):
+        with ChatServer(lambda request: "yes") as server:
+            async with Overshoot(base_url=server.url) as client:
+                stream = await client.streams.create(source, FIRST, MODEL)
+                await stream.close()
+                return stream.prompts[1].as_code()
+
+    assert f'"{path}",' in asyncio.run(main(path))
+    assert f'overshoot_nb.Replay("{path}", speed=None)' in asyncio.run(main(replay(path, None)))
+
+
 def test_reading_can_be_broken_off(recorded, folder):
     reader = SampleReader(
         Replay(folder / "frames.parquet"),
