@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import overshoot_nb  # noqa: F401 - gives DataFrames their accessor
+from overshoot_nb.columns import TEXT  # importing the package gives DataFrames the accessor
 
 BAR_MS = 150.0
 
@@ -36,7 +36,7 @@ def make_rows(count: int) -> pd.DataFrame:
             "captured_at": pd.Timestamp("2026-01-01", tz="UTC")
             + pd.to_timedelta(np.arange(count) / 2, unit="s"),
             "ok": ok,
-            "result": pd.array([f"{k} people at second {i}" for i, k in enumerate(people)], "str"),
+            "result": pd.array([f"{k} people at second {i}" for i, k in enumerate(people)], TEXT),
             "out.people": pd.arrays.IntegerArray(people, ~ok),
             "out.dark": pd.arrays.BooleanArray(rng.random(count) < 0.3, ~ok),
             "out.score": np.where(ok, rng.random(count), np.nan),

@@ -48,6 +48,6 @@ def bell_note(line: str, *, ringing: bool) -> Note:
         sound = f'<audio autoplay src="data:audio/wav;base64,{data}"></audio>'
     markup = (
         '<div role="alert" style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-        f"\N{BELL} {html.escape(line)}{sound}</div>"
+        f"<strong>Alert</strong> {html.escape(line)}{sound}</div>"
     )
-    return Note(f"\N{BELL} {line}", markup)
+    return Note(f"Alert: {line}", markup)

@@ -93,6 +93,8 @@ def _number(cell: Any) -> float | None:
         number = float(cell)
     except OverflowError:
         return math.inf if cell > 0 else -math.inf
+    except (TypeError, ValueError):  # a complex number; a Decimal that signals
+        return None
     return None if math.isnan(number) else number
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.display import in_kernel
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 
@@ -108,6 +109,8 @@ class Live:
         return f"<Live {self._title}: {state}, {self.updates} updates{failed}>"
 
     def _ipython_display_(self) -> None:
+        if not in_kernel():
+            raise NotImplementedError  # IPython in a terminal takes the repr
         # As the last value of the cell that made it, it is there already.
         if not self._output.shown_here:
             self._output.show(self._value)

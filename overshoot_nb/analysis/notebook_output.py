@@ -54,7 +54,7 @@ class NotebookOutput:
 
     def change(self, value: Any) -> None:
         """Show something else wherever it is shown."""
-        if in_kernel():
+        if self._cell >= 0 and in_kernel():
             _display(value, display_id=self._id, update=True)
 
 

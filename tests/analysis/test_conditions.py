@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from overshoot_nb.analysis.condition_values import plain
 from overshoot_nb.analysis.conditions import Condition
+from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.table import ResultTable
 from overshoot_nb.table_layout import Layout
@@ -190,7 +191,7 @@ def test_rows_of_other_programs_say_the_same():
             "media_time": pd.to_timedelta([0.0, 0.5, 1.0], unit="s"),
             "out.people": pd.array([4, None, 5], "Int64"),
             "out.dark": pd.array([False, True, None], "boolean"),
-            "result": pd.array(["a", "b", None], "str"),
+            "result": pd.array(["a", "b", None], TEXT),
             "out.when": pd.to_datetime(
                 ["2026-01-01T00:01Z", "2026-01-01T00:00Z", None], format="ISO8601"
             ),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import analyze, demo
+from overshoot_nb.columns import TEXT
 from overshoot_nb.demo import timeline
 from overshoot_nb.errors import ValidationError
 
@@ -267,7 +268,7 @@ def test_the_peak_is_of_the_one_number_that_is_compared_in_one_direction(conditi
 
 
 def test_rows_of_no_run_no_time_or_no_rows_at_all():
-    rows = steps([9, 9, 0], stream_id=pd.Series([None, "a", None], dtype="str"))
+    rows = steps([9, 9, 0], stream_id=pd.Series([None, "a", None], dtype=TEXT))
     found = rows.overshoot.events("out.x > 3")
     assert found["n"].tolist() == [1, 1]
     assert found["ongoing"].tolist() == [False, True]
