@@ -54,7 +54,13 @@ def _(figure: Curves) -> Any:
     x = alt.X(
         "ms:Q",
         title=figure.x_title,
-        scale=alt.Scale(type="log" if figure.log else "linear", zero=False, nice=True),
+        scale=alt.Scale(
+            type="log" if figure.log else "linear",
+            zero=False,
+            nice=True,
+            # Without any answer there is nothing to take it from.
+            domain=alt.Undefined if figure.curves else [0, 1],
+        ),
         axis=alt.Axis(format=",.12~g", tickCount=8, labelOverlap=True),
     )
     y = alt.Y("p:Q", title="Answers at or below (%)", scale=alt.Scale(domain=[0, 100]))

@@ -161,8 +161,9 @@ def _csv_cells(values: pd.Series) -> pa.Array:
 def _escaped(column: pa.Array) -> pa.Array:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
+    quote, nothing = (pa.scalar(text, column.type) for text in ("'", ""))
     risky = pc.match_substring_regex(column, _FORMULA)
-    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+    return pc.if_else(risky, pc.binary_join_element_wise(quote, column, nothing), column)
 
 
 def _json_cells(values: pd.Series) -> list[Any]:
