@@ -142,7 +142,7 @@ def test_a_restart_begins_anew(clip):
     assert first.stream_id != second.stream_id
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.booleans()), max_size=40),
     st.integers(0, 6),

@@ -151,7 +151,7 @@ row_lists = st.lists(
 seconds = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 1.0])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(row_lists, seconds, seconds, st.integers(1, 3), st.integers(1, 3))
 def test_events_are_what_their_definition_says(rows, min_duration, gap, enter, leave):
     found = frame(rows).overshoot.events(
@@ -168,7 +168,7 @@ def test_events_are_what_their_definition_says(rows, min_duration, gap, enter, l
     assert event_tuples(found) == slow
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(row_lists, seconds, st.integers(1, 3))
 def test_changes_are_what_their_definition_says(rows, min_hold, debounce):
     found = frame(rows).overshoot.changes("x", debounce=debounce, min_hold=min_hold)

@@ -31,7 +31,7 @@ def live_threads() -> list[str]:
 
 
 def run(clip, watch, **parameters):
-    """What ``watch(stream)`` said, once the stream is over and nothing follows it any more."""
+    """The stream and what ``watch(stream)`` said, once the stream is over and nothing follows it any more."""
 
     async def main(url):
         async with Overshoot("key", base_url=url) as client:
@@ -62,7 +62,7 @@ def test_it_follows_at_most_twice_a_second_and_ends_with_everything(clip):
     assert live.updates == len(made)
     assert 3 <= len(made) <= 8  # of 2.5 s
     steps = [later[0] - earlier[0] for earlier, later in pairwise(made)]
-    assert min(steps) >= live_module.UPDATE_SECONDS
+    assert min(steps) >= live_module.UPDATE_SECONDS - 0.001
     rows = [rows for _, rows in made]
     assert rows == sorted(set(rows))  # only where there are new ones
     assert repr(live) == f"<Live count: up to date, {len(made)} updates>"
@@ -90,7 +90,7 @@ def test_methods_by_name_with_their_options(clip):
             stream.live(lambda df, share, of: (df["result"].str.len() > share).sum() / of, 1, of=2),
         )
 
-    stream, (events, changes, share) = run(clip, watch)
+    stream, (events, changes, share) = run(clip, watch, realtime=False)
     said = stream.df.overshoot.events("matches(result, '^[4-9].$')", gap=0.5)
     pd.testing.assert_frame_equal(events.value, said)
     assert changes.value["after"].tolist() == [MODEL]
@@ -183,7 +183,7 @@ def test_what_is_no_method_is_refused(clip, what, problem):
 
 
 class Watched(Kernel):
-    """A kernel whose outputs' changes are noted as they come: [(seconds, text or HTML)]."""
+    """A kernel whose outputs are noted as they come: (seconds, type of the message, content)."""
 
     def _run(self, code: str, timeout: float) -> str:
         self.changes: list[tuple[float, str, dict]] = []
