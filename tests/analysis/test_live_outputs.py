@@ -31,7 +31,7 @@ def live_threads() -> list[str]:
 
 
 def run(clip, watch, **parameters):
-    """The stream and what ``watch(stream)`` said, once the stream is over and nothing follows it any more."""
+    """The stream and what ``watch(stream)`` said, once it is over and no thread is left."""
 
     async def main(url):
         async with Overshoot("key", base_url=url) as client:
