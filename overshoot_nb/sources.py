@@ -271,8 +271,9 @@ def as_source(anything: Any) -> SourceConfig:
     """A source from whatever names one.
 
     Args:
-        anything: a path, URL, ``Path``, camera index, "camera", "camera:1", "/dev/video0", an
-            iterator, list or array of uint8 pictures, or a source, which comes back as it is.
+        anything: a path (of a recording, too), URL, ``Path``, camera index, "camera", "camera:1",
+            "/dev/video0", an iterator, list or array of uint8 pictures, or a source, which comes
+            back as it is.
 
     Raises:
         ValidationError: it is none of these.

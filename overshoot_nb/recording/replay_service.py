@@ -64,6 +64,7 @@ class ReplayService:
     def _take(self, run: RecordedLife) -> None:
         self.run: PastRun = run
         self._published = run.recorded.surface == "gateway"
+        self._modes = {result.mode for result in run.journal.table}
         self._parts = parts_of(run)
         self.answers = RecordedAnswers(run)
 
@@ -104,11 +105,10 @@ class ReplayService:
             settings.temperature,
         )
         self.require_known(asked)
-        modes = {result.mode for result in self.run.journal.table} or {settings.mode}
-        if settings.mode not in modes:
+        if self._modes and settings.mode not in self._modes:
             raise ValidationError(
                 f"mode={settings.mode!r}: the recording {self.label} is of mode "
-                f"{' and '.join(sorted(modes))!r}; nothing else can be replayed"
+                f"{' and '.join(sorted(self._modes))!r}; nothing else can be replayed"
             )
 
     def require_known(self, version: PromptVersion) -> None:

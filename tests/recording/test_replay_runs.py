@@ -283,8 +283,10 @@ def test_a_pause_holds_the_samples_back(recorded):
             await asyncio.sleep(0.005)
         await replayed.pause()
         assert replayed.state == "paused"
+        before = len(replayed.samples)
         await asyncio.sleep(0.4)
         paused = len(replayed.samples)
+        assert paused - before <= 1  # one may have been on its way
         # What was under way is answered all the same.
         assert replayed.stats.in_flight == 0
         await asyncio.sleep(0.4)
@@ -343,10 +345,26 @@ def test_a_run_that_was_closed_is_closed_where_it_was(folder):
     with ChatServer(slowly) as server:
         stream = asyncio.run(cell(server.url, str(video)))
     stream.record(path, progress=False)
-    for speed in ("inf", "3", "1"):
+    for speed in ("inf", "3"):
         replayed = asyncio.run(cell(at(path, speed), "camera"))
         assert_same(replayed, stream)
         assert replayed.status == stream.status == "closed: closed by its user"
+
+
+def test_a_close_that_comes_early_comes_after_all_that_came_before_it(folder):
+    path = folder / "closed.parquet"
+    stream = overshoot_nb.load(path)
+
+    async def main():
+        async with Overshoot(base_url=at(path, "0.5")) as client:
+            replayed = await client.streams.create("camera", FIRST, MODEL, interval_seconds=0.1)
+            while not len(replayed.df):
+                await asyncio.sleep(0.002)
+            assert len(replayed.df) < 5
+            await replayed.close()
+            return replayed
+
+    assert_same(asyncio.run(main()), stream)
 
 
 def test_nobody_waits_for_ever_for_a_close(folder, monkeypatch):
@@ -362,12 +380,12 @@ def test_nobody_waits_for_ever_for_a_close(folder, monkeypatch):
 
 
 def test_a_restarted_run_is_restarted(folder):
-    video = make_video(folder / "again.mp4", 60)
+    video = make_video(folder / "again.mp4", 36)
 
     async def cell(base_url: str, source: str):
         async with Overshoot(base_url=base_url) as client:
             stream = await client.streams.create(source, FIRST, MODEL, interval_seconds=0.1)
-            while len(stream.df) < 6:
+            while len(stream.df) < 4:
                 await asyncio.sleep(0.002)
             await stream.restart(prompt=SECOND, interval_seconds=0.2)
             await stream.wait()
@@ -395,7 +413,7 @@ def test_a_restarted_run_is_restarted(folder):
 
     _, more = asyncio.run(too_often())
     assert list(more.df["sample"]) == sorted(more.df["sample"])
-    assert list(more.df["id"].head(5)) == list(stream.df["id"].head(5))
+    assert list(more.df["id"].head(3)) == list(stream.df["id"].head(3))
 
 
 def test_a_run_that_failed_fails(folder):
