@@ -15,7 +15,7 @@
     run_secrets           which secrets a run knows, and texts without them
     row_groups            row groups and footers of a Parquet file, as bytes
     compact_thrift        the encoding of footers
-    parquet_file          where the bytes go
+    whole_file            a Parquet file that is written from its beginning to its end
     placing               a file that takes its place whole
     loading               load(path)
     recording             a recording as the stream that it was

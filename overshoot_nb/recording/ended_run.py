@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from .arrow_rows import Row, RowWriter, in_groups
 from .format import RowKind
-from .parquet_file import SealedFile
 from .placing import explained, placed
-from .row_groups import encode_group
 from .run_metadata import as_pairs, to_json
 from .run_secrets import Secrets
+from .whole_file import WholeFile
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run
@@ -37,14 +36,12 @@ def write_run(run: Run, target: Path, *, overwrite: bool, wrote: Callable[[int],
     with (
         explained(target),
         placed(target, overwrite=overwrite) as path,
-        path.open("xb", buffering=0) as file,
+        WholeFile(path, writer.schema, as_pairs(to_json(run))) as file,
     ):
-        sealed = SealedFile(file, writer.schema)
         for group in in_groups(rows_of(run)):
-            sealed.add(encode_group(writer.table(group)))
-            wrote(sealed.rows)
-        sealed.finish(as_pairs(to_json(run)))
-    return sealed.rows
+            file.add(writer.table(group))
+            wrote(file.rows)
+    return file.rows
 
 
 def rows_of(run: Run) -> Iterator[Row]:

@@ -26,7 +26,6 @@ from io import RawIOBase
 import pyarrow as pa
 
 from .format import GROUP_BYTES
-from .parquet_file import write_all
 from .row_groups import MAGIC, EncodedGroup, FooterWriter, PlacedGroup
 
 __all__ = ["GrowingFile"]
@@ -69,6 +68,7 @@ class _Staged:
 
     group: EncodedGroup
     start: int
+    placed: PlacedGroup
 
     @property
     def end(self) -> int:
@@ -184,8 +184,7 @@ class GrowingFile:
         staged: Sequence[_Staged],
         metadata: Mapping[bytes, bytes],
     ) -> bytes:
-        placed = [one.group.at(one.start) for one in staged]
-        return self._footers.compose([*sealed, *placed], metadata)
+        return self._footers.compose([*sealed, *(one.placed for one in staged)], metadata)
 
     def _enforce(self, footer: bytes) -> None:
         """Write a footer into a slot that is not in force, and bring it into force."""
@@ -237,10 +236,18 @@ def _in_a_row(groups: Sequence[EncodedGroup], start: int) -> tuple[list[PlacedGr
 def _staged(groups: Sequence[EncodedGroup], start: int) -> list[_Staged]:
     staged = []
     for group in groups:
-        staged.append(_Staged(group, start))
+        staged.append(_Staged(group, start, group.at(start)))
         start = staged[-1].end
     return staged
 
 
 def _tail(length: int) -> bytes:
     return struct.pack("<I", length) + MAGIC
+
+
+def write_all(file: RawIOBase, at: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` at a place of the file; what is small is one write."""
+    file.seek(at)
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]

@@ -209,6 +209,8 @@ class _Group:
 
 def _places(table: pa.Table, footer: Footer) -> dict[int, tuple[int, int]]:
     """The row group, and the row in it, of each sample that has pictures: the last of several."""
+    if "frames" not in table.column_names:
+        raise ValidationError("the recording is damaged: it has no column frames")
     frames = table.column("frames").is_valid().to_numpy()
     own = pc.not_equal(table.column("kind"), pa.scalar("later", table.schema.field("kind").type))
     rows = np.flatnonzero(frames & own.fill_null(False).to_numpy())

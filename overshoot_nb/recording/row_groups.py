@@ -17,7 +17,14 @@ import pyarrow.parquet as pq
 
 from .compact_thrift import BINARY, I64, LIST, STRUCT, Listed, Struct, decode, encode
 
-__all__ = ["MAGIC", "EncodedGroup", "FooterWriter", "PlacedGroup", "encode_group"]
+__all__ = [
+    "MAGIC",
+    "EncodedGroup",
+    "FooterWriter",
+    "PlacedGroup",
+    "encode_group",
+    "parquet_options",
+]
 
 MAGIC = b"PAR1"
 
@@ -61,15 +68,17 @@ class EncodedGroup:
 
     def at(self, offset: int) -> PlacedGroup:
         """Itself, where its bytes begin at ``offset``."""
-        # Each call says it anew: offsets are shifted in a copy.
-        group, _ = decode(encode(self._described))
         shift = offset - len(MAGIC)
-        _shift(group, (_GROUP_OFFSET,), shift)
+        group = _shifted(self._described, (_GROUP_OFFSET,), shift)
         # Optional, and 16 bits wide: a long recording has more groups than that.
         group.fields.pop(_GROUP_ORDINAL, None)
+        chunks = []
         for chunk in group.get(_GROUP_COLUMNS).items:
-            _shift(chunk, _CHUNK_OFFSETS, shift)
-            _shift(chunk.get(_CHUNK_METADATA), _COLUMN_OFFSETS, shift)
+            chunk = _shifted(chunk, _CHUNK_OFFSETS, shift)
+            column = _shifted(chunk.get(_CHUNK_METADATA), _COLUMN_OFFSETS, shift)
+            chunk.put(_CHUNK_METADATA, STRUCT, column)
+            chunks.append(chunk)
+        group.put(_GROUP_COLUMNS, LIST, Listed(STRUCT, chunks))
         return PlacedGroup(self.rows, encode(group))
 
 
@@ -114,16 +123,19 @@ def _pair(item: tuple[bytes, bytes]) -> Struct:
     return pair
 
 
-def _shift(described: Struct, numbers: Iterable[int], shift: int) -> None:
+def _shifted(described: Struct, numbers: Iterable[int], shift: int) -> Struct:
+    """A copy of which these fields are so much larger."""
+    copy = Struct(dict(described.fields))
     for number in numbers:
         if offset := described.get(number):  # 0: some writers say so where there is none
-            described.put(number, I64, offset + shift)
+            copy.put(number, I64, offset + shift)
+    return copy
 
 
 def _written(schema: pa.Schema, table: pa.Table | None) -> tuple[Struct, memoryview]:
     """The footer of a file in memory, and what stands between its magic and that."""
     out = pa.BufferOutputStream()
-    with pq.ParquetWriter(out, schema, **_options(schema), **_paging(table)) as writer:
+    with pq.ParquetWriter(out, schema, **parquet_options(schema, table)) as writer:
         if table is not None:
             writer.write_table(table, row_group_size=max(table.num_rows, 1))
     file = memoryview(out.getvalue()).cast("B")
@@ -133,21 +145,13 @@ def _written(schema: pa.Schema, table: pa.Table | None) -> tuple[Struct, memoryv
     return footer, file[len(MAGIC) : start]
 
 
-def _paging(table: pa.Table | None) -> dict[str, Any]:
-    """A page for each picture, with a checksum: it is read, and damaged, alone."""
-    each = table.nbytes // max(table.num_rows, 1) if table is not None else 0
-    # Large for rows without pictures, and for the other columns of rows with large ones.
-    page = PAGE_BYTES
-    if each >= LEAST_PAGE_BYTES:
-        page = min(max(each // 4, LEAST_PAGE_BYTES), PAGE_BYTES)
-    return {
-        "data_page_size": page,
-        "write_batch_size": min(max(page // max(each, 1), 1), 1024),
-        "write_page_checksum": True,
-    }
+def parquet_options(schema: pa.Schema, table: pa.Table | None) -> dict[str, Any]:
+    """How Arrow is to write a recording.
 
-
-def _options(schema: pa.Schema) -> dict[str, Any]:
+    Args:
+        schema: of all of it.
+        table: some of its rows, by whose size the pages are made; None where there are none.
+    """
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     plain = [name for name, _ in leaves if name not in _PICTURES]
     return {
@@ -161,6 +165,21 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
             if name not in _UNORDERED and "." not in name.removeprefix("out.")
             if name in ("kind", "stream_id") or not pa.types.is_string(type_)
         ],
+        **_paging(table),
+    }
+
+
+def _paging(table: pa.Table | None) -> dict[str, Any]:
+    """A page for each picture, with a checksum: it is read, and damaged, alone."""
+    each = table.nbytes // max(table.num_rows, 1) if table is not None else 0
+    # Large for rows without pictures, and for the other columns of rows with large ones.
+    page = PAGE_BYTES
+    if each >= LEAST_PAGE_BYTES:
+        page = min(max(each // 4, LEAST_PAGE_BYTES), PAGE_BYTES)
+    return {
+        "data_page_size": page,
+        "write_batch_size": min(max(page // max(each, 1), 1), 1024),
+        "write_page_checksum": True,
     }
 
 

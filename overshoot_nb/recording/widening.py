@@ -8,9 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from .arrow_rows import RowWriter
-from .parquet_file import SealedFile
 from .placing import placed
-from .row_groups import encode_group
+from .whole_file import WholeFile
 
 __all__ = ["widen"]
 
@@ -29,9 +28,7 @@ def widen(path: Path, writer: RowWriter, metadata: Mapping[bytes, bytes]) -> Non
     with (
         placed(path, overwrite=True) as new,
         pq.ParquetFile(path) as old,
-        new.open("xb", buffering=0) as file,
+        WholeFile(new, writer.schema, metadata) as file,
     ):
-        sealed = SealedFile(file, writer.schema)
         for number in range(old.num_row_groups):
-            sealed.add(encode_group(writer.with_outputs(old.read_row_group(number))))
-        sealed.finish(metadata)
+            file.add(writer.with_outputs(old.read_row_group(number)))

@@ -427,7 +427,7 @@ def test_what_fails_while_it_is_written_leaves_what_was_there(clip, tmp_path, mo
     def broken(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("overshoot_nb.recording.parquet_file.write_all", broken)
+    monkeypatch.setattr("overshoot_nb.recording.whole_file.WholeFile.add", broken)
     with pytest.raises(OSError, match="there is no room left for it"):
         stream.record(path, overwrite=True)
     assert path.read_text() == "mine"
