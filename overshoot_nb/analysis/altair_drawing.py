@@ -70,7 +70,7 @@ def _(figure: Curves) -> Any:
         scale=alt.Scale(domain=domain, range=list(COLOURS[: len(domain)])),
         # One alone is said in the subtitle.
         legend=None
-        if len(names) == 1
+        if len(names) <= 1
         else alt.Legend(
             title=None, orient="bottom", columns=2, labelLimit=300, symbolType="stroke"
         ),
