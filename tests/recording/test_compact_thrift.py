@@ -116,7 +116,7 @@ def footer_of(table: pa.Table, **options: object) -> bytes:
     [
         {},
         {"compression": "none", "use_dictionary": False, "version": "1.0"},
-        {"write_page_index": True, "row_group_size": 7, "store_decimal_as_integer": True},
+        {"write_page_index": True, "row_group_size": 7},
         {"write_statistics": False, "write_page_checksum": True, "row_group_size": 3},
     ],
 )
