@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import NamedTuple
 
 from overshoot_nb.chat_session import FATAL, HOPELESS_AFTER
@@ -14,6 +17,7 @@ from overshoot_nb.errors import (
     NetworkError,
     NotFoundError,
     RateLimitError,
+    SampleNotKeptError,
     StreamClosedError,
 )
 from overshoot_nb.prompts import PromptVersion
@@ -30,6 +34,10 @@ from .pictures import Subject
 __all__ = ["ComparisonWork", "Given"]
 
 
+#: Samples whose pictures are held beside those that are asked about.
+RECENT = 4
+
+
 class Given(NamedTuple):
     """An answer (or why there is none), and whether no request was made for it."""
 
@@ -38,11 +46,22 @@ class Given(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """A version, asked for the ``repeat``-th time about samples of the same pictures."""
+    """A version, asked for the ``repeat``-th time about a sample."""
 
     version: PromptVersion
     repeat: int
-    samples: tuple[Sample, ...]
+    sample: int
+
+
+class _Pictured(NamedTuple):
+    """A sample, and what is the same for samples of which a server is sent the same."""
+
+    sample: Sample
+    content: Hashable
+
+
+#: A version's number, the repeat, and the content of a sample.
+_Asking = tuple[int, int, Hashable]
 
 
 @dataclass(slots=True)
@@ -88,6 +107,12 @@ class ComparisonWork:
     errors: int = 0
     missing: dict[int, str] = field(default_factory=dict)
     _standing: dict[int, _Standing] = field(default_factory=dict)
+    #: Of the samples of one content: that which is asked about, and others that came meanwhile.
+    _first: dict[_Asking, int] = field(default_factory=dict)
+    _alike: dict[_Asking, list[tuple[_Job, Sample]]] = field(default_factory=dict)
+    #: To be asked again, by their place in ``answers``.
+    _paused: dict[tuple[int, int, int], _Pictured] = field(default_factory=dict)
+    _recent: OrderedDict[int, _Pictured] = field(default_factory=OrderedDict)
     _paused_until: float = 0.0  # monotonic
 
     def __post_init__(self) -> None:
@@ -97,7 +122,7 @@ class ComparisonWork:
     @property
     def total(self) -> int:
         """Answers that are wanted."""
-        return len(self.subject.samples) * len(self.versions) * self.repeats
+        return len(self.subject.media_time) * len(self.versions) * self.repeats
 
     async def carry_out(
         self, account: Account, max_in_flight: int, *, known: bool
@@ -115,7 +140,7 @@ class ComparisonWork:
             OvershootError: nothing was answered at all.
         """
         questions = {v.version: await self.asker.prepare(v) for v in self.versions}
-        # With many pictures it takes a while, which streams on this loop need not wait for.
+        # With many samples it takes a while, which streams on this loop need not wait for.
         jobs = await asyncio.to_thread(self._open_jobs, known)
         stopped = await ask_many(
             jobs, lambda job: self._ask(job, questions, account), account, max_in_flight
@@ -140,45 +165,50 @@ class ComparisonWork:
         own = set(map(id, run.prompts))
         for version in self.versions:
             if id(version) in own:
-                for sample in self.subject.samples:
-                    result = run.journal.answer(sample.index, version.version)
+                for sample in self.subject.media_time:
+                    result = run.journal.answer(sample, version.version)
                     if result is not None and result.ok:
-                        self.answers[version.version, sample.index, 0] = Given(result, True)
+                        self.answers[version.version, sample, 0] = Given(result, True)
 
     def _jobs(self) -> list[_Job]:
         """Sample by sample, so that what a budget ends is whole as far as it came."""
-        alike: dict[Hashable, list[Sample]] = {}
-        for sample in self.subject.samples:
-            content = sample.index if self.asker.by_result else _content(sample)
-            alike.setdefault(content, []).append(sample)
-        jobs = []
-        for samples in alike.values():
-            for version in self.versions:
-                for repeat in range(self.repeats):
-                    open_ = [
-                        sample
-                        for sample in samples
-                        if (version.version, sample.index, repeat) not in self.answers
-                    ]
-                    if open_:
-                        jobs.append(_Job(version, repeat, tuple(open_)))
-        return jobs
+        return [
+            _Job(version, repeat, sample)
+            for sample in self.subject.media_time
+            for version in self.versions
+            for repeat in range(self.repeats)
+            if (version.version, sample, repeat) not in self.answers
+        ]
 
     async def _ask(
         self, job: _Job, questions: Mapping[int, Question], account: Account
     ) -> float | None:
         """Ask; returns the seconds to wait where the server wants to be left alone for a while."""
-        number = job.version.version
-        standing = self._standing[number]
-        first = job.samples[0]
-        if standing.error is not None or first.index in self.missing:
+        standing = self._standing[job.version.version]
+        if standing.error is not None:
+            return None
+        place = job.version.version, job.sample, job.repeat
+        try:
+            pictured = self._paused.pop(place, None) or await self._pictured(job.sample)
+        except SampleNotKeptError as error:
+            self.missing.setdefault(job.sample, str(error))
+            return None
+        sample = pictured.sample
+        asking = job.version.version, job.repeat, pictured.content
+        first = self._first.setdefault(asking, job.sample)
+        if first != job.sample:
+            known = self.answers.get((job.version.version, first, job.repeat))
+            if known is not None:
+                self._keep_alike(job, known.result, sample)
+            else:
+                self._alike.setdefault(asking, []).append((job, _without_pictures(sample)))
             return None
         outcome: Asked | Exception
         try:
             outcome = await self.asker.ask(
-                questions[number],
-                first,
-                result_id=self.subject.result_ids.get(first.index, ""),
+                questions[job.version.version],
+                sample,
+                result_id=self.subject.result_ids.get(job.sample, ""),
                 repeat=job.repeat,
             )
         except (ApiError, NetworkError) as error:
@@ -188,11 +218,12 @@ class ComparisonWork:
                 ) from None
             account.failed()
             if self.asker.by_result and isinstance(error, NotFoundError):
-                self.missing[first.index] = str(error)
+                self.missing[job.sample] = str(error)
                 return None
             if isinstance(error, RateLimitError):
                 pause = self._pause(standing, error)
                 if standing.error is None:
+                    self._paused[place] = pictured
                     return pause
             else:
                 standing.failed(error)
@@ -204,12 +235,45 @@ class ComparisonWork:
                 account.answered(outcome.answer.usage)
                 if self.gaps is not None:
                     self.gaps.took(outcome.answer.latency_ms / 1e3)
-        for k, sample in enumerate(job.samples):
-            result = result_of(questions[number], sample, self._stream_id, outcome)
-            cached = isinstance(outcome, Asked) and (k > 0 or outcome.cached)
-            self.answers[number, sample.index, job.repeat] = Given(result, cached)
-            self.errors += not result.ok
+        result = result_of(questions[job.version.version], sample, self._stream_id, outcome)
+        self._keep(job, Given(result, isinstance(outcome, Asked) and outcome.cached))
+        for other, outline in self._alike.pop(asking, ()):
+            self._keep_alike(other, result, outline)
         return None
+
+    async def _pictured(self, index: int) -> _Pictured:
+        """A sample, of which the last few are held: one version asks about it after the other.
+
+        Raises:
+            SampleNotKeptError: it was dropped meanwhile.
+        """
+        known = self._recent.get(index)
+        if known is None:
+            # It may be read from the disk, which streams on this loop need not wait for.
+            known = await asyncio.to_thread(self._read, index)
+            self._recent[index] = known
+            while len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
+        return known
+
+    def _read(self, index: int) -> _Pictured:
+        sample = self.subject.read(index)
+        return _Pictured(sample, index if self.asker.by_result else _content(sample))
+
+    def _keep(self, job: _Job, given: Given) -> None:
+        self.answers[job.version.version, job.sample, job.repeat] = given
+        self.errors += not given.result.ok
+
+    def _keep_alike(self, job: _Job, known: StreamInferenceResult, sample: Sample) -> None:
+        """What was said about other samples of the same pictures was said about this one."""
+        result = replace(
+            known,
+            sample=sample.index,
+            media_time=sample.media_time,
+            frame_times=tuple(frame.media_time for frame in sample.frames),
+            captured_at=sample.captured_at,
+        )
+        self._keep(job, Given(result, is_answer(result)))
 
     def _pause(self, standing: _Standing, error: RateLimitError) -> float:
         """Seconds for which nothing is asked: the limit is that of a live stream, too."""
@@ -225,10 +289,19 @@ class ComparisonWork:
         return self.subject.run.stream_id if self.subject.run is not None else ""
 
 
-def _content(sample: Sample) -> Hashable:
-    """All of a sample that a chat server is sent."""
+def _content(sample: Sample) -> bytes:
+    """What tells all of a sample that a chat server is sent, in few bytes."""
+    digest = blake2b(digest_size=20)
     if sample.video is not None:
-        return sample.video
-    if sample.mode == "frame":
-        return sample.frames[0].data
-    return tuple((frame.media_time, frame.data) for frame in sample.frames)
+        digest.update(b"video")
+        digest.update(sample.video)
+    else:
+        for frame in sample.frames:
+            if sample.mode == "clip":
+                digest.update(struct.pack("<dQ", frame.media_time, len(frame.data)))
+            digest.update(frame.data)
+    return digest.digest()
+
+
+def _without_pictures(sample: Sample) -> Sample:
+    return replace(sample, frames=tuple(replace(f, data=b"") for f in sample.frames), video=None)

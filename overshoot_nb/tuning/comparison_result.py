@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from overshoot_nb.errors import SampleNotKeptError
 from overshoot_nb.judges import Judges
-from overshoot_nb.types import StreamInferenceResult
+from overshoot_nb.types import EncodedFrame, StreamInferenceResult
 
 from .comparison_asking import ComparisonWork, Given
 from .comparison_grid import differ, rows_shown, said
@@ -14,6 +15,7 @@ from .comparison_plan import Candidate
 from .fields import answer_fields, field_name, shown
 from .judging import Judgement, judge_each, overall
 from .labels import MISSING, Labels
+from .pictures import Subject
 from .score import Score
 from .scoring import pair_answers
 from .thumbnails import thumbnail
@@ -65,9 +67,9 @@ class Comparison:
     ) -> None:
         # What some prompts were answered about is shown, also where it was gone before the others.
         gone = work.missing.keys() - {sample for _, sample, _ in work.answers}
-        kept = [sample for sample in work.subject.samples if sample.index not in gone]
+        times = work.subject.media_time
         self.candidates = candidates
-        self.samples = tuple(sample.index for sample in kept)
+        self.samples = tuple(index for index in times if index not in gone)
         self.missing = dict(sorted(work.missing.items()))
         self.stopped = stopped
         self.repeats = work.repeats
@@ -75,12 +77,11 @@ class Comparison:
         self._judge = judge
         self._answers = dict(work.answers)
         #: Of each sample, seconds.
-        self.media_time = {sample.index: sample.media_time for sample in kept}
+        self.media_time = {index: times[index] for index in self.samples}
         self.differing = frozenset(i for i in self.samples if differ(self._first(i)))
         self.shown = rows_shown(self.samples, self.differing)
         #: The samples that are shown, and small pictures of them: no others are held.
-        frames = {sample.index: sample.frames for sample in kept}
-        small = {i: thumbnail(frames[i]) for i in self.shown}
+        small = {index: _small_picture(work.subject, index) for index in self.shown}
         self.pictures = {i: picture for i, picture in small.items() if picture is not None}
         self._lock = threading.Lock()
         self._judged: _Judged | None = None
@@ -344,6 +345,13 @@ class Comparison:
 
 #: Outcomes that say whether an answer is right.
 _RIGHT = {"right": True, "wrong": False, "unusable": False}
+
+
+def _small_picture(subject: Subject, index: int) -> EncodedFrame | None:
+    try:
+        return thumbnail(subject.read(index).frames)
+    except SampleNotKeptError:  # what was answered is shown all the same
+        return None
 
 
 def _cell(answer: StreamInferenceResult | None, field: str | None) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,19 +36,29 @@ _ACCEPTED = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """Samples to ask about.
+    """Samples to ask about. Those of streams may be more than memory has room for.
 
     Attributes:
-        samples: in the order in which they are shown; each index is there once.
+        media_time: of each sample by its index, seconds; in the order in which they are shown.
+        reader: see :meth:`read`.
         missing: why each of those that were meant, too, cannot be asked about, by index.
         run: the run that they are of, or None.
         result_ids: ids of the samples' rows, for a server that is asked by these.
     """
 
-    samples: tuple[Sample, ...]
+    media_time: Mapping[int, float]
+    reader: Callable[[int], Sample]
     missing: Mapping[int, str] = field(default_factory=dict)
     run: Run | None = None
     result_ids: Mapping[int, str] = field(default_factory=dict)
+
+    def read(self, index: int) -> Sample:
+        """One of the samples with its pictures, which may be read from the disk.
+
+        Raises:
+            SampleNotKeptError: it was dropped meanwhile.
+        """
+        return self.reader(index)
 
 
 def run_behind(what: Any) -> Run | None:
@@ -72,9 +82,9 @@ def subject_of(
 ) -> Subject:
     """The samples in whatever holds pictures.
 
-    Of a stream, all that have a row; of rows, theirs. Pictures from elsewhere are numbered
-    from 0. A JPEG that fits into what streams send and is upright stays as it is; other
-    pictures are encoded as a stream would.
+    Of a stream, all that have a row; of rows, theirs; their pictures are read later, one by one.
+    Pictures from elsewhere are numbered from 0. A JPEG that fits into what streams send and is
+    upright stays as it is; other pictures are encoded as a stream would.
 
     Args:
         what: a stream or anything else with a ``frames`` store, a frame store, rows of
@@ -99,8 +109,8 @@ def subject_of(
         if isinstance(store, Mapping):
             subject = _of_store(store, last, wanted)
         else:
-            subject = _chosen(_from_pictures(what), last, wanted)
-    if not subject.samples and not subject.missing:
+            subject = _of_samples(_from_pictures(what), last, wanted)
+    if not subject.media_time and not subject.missing:
         raise ValidationError("there is no sample to ask about: none was taken, or none is meant")
     return subject
 
@@ -132,16 +142,16 @@ def _check_last(last: float | None, wanted: list[int] | None) -> None:
         raise ValidationError(f"last={last!r} is not valid: it must be a number of seconds, x > 0")
 
 
-def _chosen(samples: list[Sample], last: float | None, wanted: list[int] | None) -> Subject:
+def _chosen(
+    times: Mapping[int, float], last: float | None, wanted: list[int] | None
+) -> dict[int, float]:
+    """Those of the samples, whose media times these are, that are meant."""
     if wanted is not None:
-        by_index = {sample.index: sample for sample in samples}
-        if unknown := [index for index in wanted if index not in by_index]:
-            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(by_index)}")
-        samples = [by_index[index] for index in wanted]
-    elif last is not None and samples:
-        newest = max(sample.media_time for sample in samples)
-        samples = [sample for sample in samples if sample.media_time >= newest - last]
-    return Subject(tuple(samples))
+        if unknown := [index for index in wanted if index not in times]:
+            raise LookupError(f"there is no sample {unknown[0]}: there are {_spans(times)}")
+        return {index: times[index] for index in wanted}
+    since = -math.inf if last is None else max(times.values(), default=0.0) - last
+    return {index: time for index, time in times.items() if time >= since}
 
 
 def _spans(indices: Collection[int]) -> str:
@@ -204,28 +214,36 @@ def _of_run(
     else:
         meant = set(rows if last is None else samples_meant(run, last, None))
         indices = sorted(meant.intersection(rows))
-    samples: list[Sample] = []
+    times: dict[int, float] = {}
     missing: dict[int, str] = {}
     ids: dict[int, str] = {}
     in_store = set(run.journal.frames)
     for index in indices:
-        place = run.journal.log[index].row
-        row = run.journal.table[place] if place is not None else None
+        row = _row(run, index)
         if row is not None:
             ids[index] = row.id
-        kept: Sample | None = None
-        if index in in_store:
-            with suppress(SampleNotKeptError):  # it may have gone just now
-                kept = run.journal.frames[index].sample
         if by_result:
-            kept = None if row is None else _as_the_server_has_it(row, kept)
-        if kept is not None:
-            samples.append(kept)
-        elif by_result:
-            missing[index] = f"sample {index} has no result, and a v0.2 server keeps those alone"
+            if row is not None:
+                times[index] = row.media_time
+            else:
+                missing[index] = (
+                    f"sample {index} has no result, and a v0.2 server keeps those alone"
+                )
+        elif index in in_store:
+            times[index] = run.journal.log[index].media_time
         else:
             missing[index] = _why_gone(run, index)
-    return Subject(tuple(samples), missing, run, ids)
+    read = partial(_as_the_server_has_it if by_result else _kept, run)
+    return Subject(times, read, missing, run, ids)
+
+
+def _row(run: Run, index: int) -> StreamInferenceResult | None:
+    place = run.journal.log[index].row
+    return run.journal.table[place] if place is not None else None
+
+
+def _kept(run: Run, index: int) -> Sample:
+    return run.journal.frames[index].sample
 
 
 def _why_gone(run: Run, index: int) -> str:
@@ -237,8 +255,11 @@ def _why_gone(run: Run, index: int) -> str:
     return f"sample {index} was dropped from the store of pictures (keep_frames)"
 
 
-def _as_the_server_has_it(row: StreamInferenceResult, kept: Sample | None) -> Sample:
+def _as_the_server_has_it(run: Run, index: int) -> Sample:
     """The sample of a result; its pictures are ours of the same moment, where we have them."""
+    row = _row(run, index)
+    assert row is not None  # the others are missing
+    kept = run.journal.frames.get(index)
     captured_at = row.captured_at or datetime.min.replace(tzinfo=UTC)
     frames = kept.frames if kept is not None else ()
     return Sample(row.sample, row.mode, row.media_time, captured_at, frames)
@@ -248,22 +269,25 @@ def _as_the_server_has_it(row: StreamInferenceResult, kept: Sample | None) -> Sa
 
 
 def _of_store(store: Mapping[int, Any], last: float | None, wanted: list[int] | None) -> Subject:
-    if wanted is None or not isinstance(store, FrameStore):
-        return _chosen(list(_all_in(store)), last, wanted)
-    samples: list[Sample] = []
+    if not isinstance(store, FrameStore):
+        return _of_samples([_sample_in(store[index]) for index in store], last, wanted)
+    times: dict[int, float] = {}
     missing: dict[int, str] = {}
-    for index in wanted:
+    for index in store if wanted is None else wanted:
         try:
-            samples.append(store[index].sample)
+            times[index] = _sample_in(store[index]).media_time  # one at a time is held
         except SampleNotKeptError as error:
-            missing[index] = str(error)
-    return Subject(tuple(samples), missing)
+            # Of those that nobody named, a stream that goes on may have dropped some just now.
+            if wanted is not None:
+                missing[index] = str(error)
+    return Subject(_chosen(times, last, None), lambda index: store[index].sample, missing)
 
 
-def _all_in(store: Mapping[int, Any]) -> Iterator[Sample]:
-    for index in store:
-        with suppress(SampleNotKeptError):  # a stream that goes on may have dropped it just now
-            yield _sample_in(store[index])
+def _of_samples(samples: Sequence[Sample], last: float | None, wanted: list[int] | None) -> Subject:
+    """Of samples that somebody holds."""
+    held = {sample.index: sample for sample in samples}
+    times = {index: sample.media_time for index, sample in held.items()}
+    return Subject(_chosen(times, last, wanted), held.__getitem__)
 
 
 def _sample_in(item: Any) -> Sample:

@@ -171,7 +171,6 @@ class Trial:
             response_format=run.settings.response_format,
             cache=answer_cache() if cache else None,
         )
-        # Held for as long as it takes: every prompt is asked about the very same pictures.
         self._subject = subject_of(
             run, samples=self._labels.samples, by_result=self._asker.by_result
         )
@@ -188,14 +187,14 @@ class Trial:
             answer = journal.answer(sample, self._current.version)
             if answer is not None and is_answer(answer):
                 self._answers[sample] = answer
-        asked_about = [s.index for s in self._subject.samples if s.index not in self._answers]
+        asked_about = [index for index in self._subject.media_time if index not in self._answers]
         if asked_about:
             [answers] = await self._ask([self._current], asked_about, "current prompt")
             self._answers.update(answers)
         right = self._right([self._answers])[0]
         schema = self._current.output_schema
         asked = {field for field in self._labels.fields if may_have(schema, field)}
-        can_ask = {sample.index for sample in self._subject.samples}
+        can_ask = self._subject.media_time
         judged = []
         for sample, is_right in right.items():
             # What no answer of this prompt can say is nothing to learn from.
@@ -249,8 +248,9 @@ class Trial:
     ) -> list[dict[int, StreamInferenceResult]]:
         """The answers of each version, by sample."""
         wanted = set(samples)
-        chosen = tuple(sample for sample in self._subject.samples if sample.index in wanted)
-        subject = replace(self._subject, samples=chosen, missing={})
+        times = self._subject.media_time
+        chosen = {index: time for index, time in times.items() if index in wanted}
+        subject = replace(self._subject, media_time=chosen, missing={})
         service = self._run.service
         work = ComparisonWork(subject, versions, 1, self._asker, lambda: is_closed(service))
         shown = label if self._progress else None

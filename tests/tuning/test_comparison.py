@@ -27,18 +27,19 @@ from overshoot_nb.errors import (
     StreamClosedError,
     ValidationError,
 )
+from overshoot_nb.frames import FrameStore
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning import answer_cache
 from overshoot_nb.tuning.asking import asker_of
 from overshoot_nb.tuning.budget import Account, Budget
 from overshoot_nb.tuning.comparison import Comparison, compare
-from overshoot_nb.tuning.comparison_asking import ComparisonWork
+from overshoot_nb.tuning.comparison_asking import RECENT, ComparisonWork
 from overshoot_nb.tuning.comparison_grid import ROWS
 from overshoot_nb.tuning.comparison_plan import candidates_of
 from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.tuning.pictures import subject_of
-from overshoot_nb.types import EncodedFrame
+from overshoot_nb.types import EncodedFrame, Sample
 
 from chatserver import ChatServer, Reply, completion
 from gatewayserver import KEY, GatewayServer
@@ -139,6 +140,37 @@ def test_what_asks_the_same_is_asked_once():
     assert list(comparison.df["answer"]) == ["3", "3", "3", "3", "4", "4"]
     same, server = run(PICTURES[:1], ["which number?", "which number?"])
     assert len(same.candidates) == len(server.requests) == 1
+
+
+@pytest.mark.parametrize("max_in_flight", [1, 4])
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_pictures_that_are_the_same_are_asked_about_once_in_whatever_order(
+    max_in_flight, refusals, monkeypatch
+):
+    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.05)
+    refused = itertools.count()
+
+    def said(request):
+        if next(refused) < refusals:
+            return Reply('{"error": {"message": "slow down"}}', 429)
+        return answers(request)
+
+    many = [barcode(n) for n in (1, 1, 2, 1, 2, 1, 3)]
+    comparison, server = run(
+        many,
+        "which number?",
+        answer=said,
+        cache=False,
+        repeats=2,
+        max_in_flight=max_in_flight,
+        delay=0.01,
+    )
+    assert len(server.requests) == 2 * 3 + refusals
+    df = comparison.df
+    assert list(df["answer"][df["repeat"] == 1]) == list("1121213")
+    assert list(df["sample"][df["repeat"] == 0]) == list(range(7))
+    assert df["cached"].sum() == 2 * 4
+    assert len(comparison.pictures) == 7
 
 
 def test_versions_that_differ_in_a_schemas_order_or_types_are_asked_by_themselves():
@@ -754,6 +786,78 @@ def test_frames_that_left_the_store_are_listed(tmp_path, no_spill):
         assert "could not be asked about" in comparison._repr_mimebundle_()["text/html"]
 
     watched(tmp_path, check, keep_frames=3 * 4000)
+
+
+class OnDisk:
+    """A frame archive that makes each sample anew, and knows how many of them are held."""
+
+    class Held(Sample):
+        __slots__ = ("__weakref__",)
+
+    def __init__(self, samples, gone=()):
+        self.samples = samples
+        self.gone = gone
+        self.made = []
+        self.most = 0
+        self.threads = set()
+        self.latest = max(samples)
+        self.nbytes = 0
+
+    def get(self, index):
+        self.threads.add(threading.current_thread().name)
+        if index in self.gone:
+            return None
+        known = self.samples[index]
+        sample = self.Held(index, "frame", known.media_time, known.captured_at, known.frames)
+        self.made.append(weakref.ref(sample))
+        self.most = max(self.most, sum(ref() is not None for ref in self.made))
+        return sample
+
+    def indices(self):
+        return list(self.samples)
+
+    def why_not(self, index):
+        return f"sample {index} cannot be read"
+
+    def __contains__(self, index):
+        return index in self.samples
+
+    def close(self):
+        pass
+
+
+def test_pictures_on_disk_are_read_when_they_are_asked_about_and_let_go(tmp_path):
+    async def check(stream, server):
+        disk = OnDisk({i: stored.sample for i, stored in stream.frames.items()})
+        stream._run.journal.frames = FrameStore(backing=disk)
+        few = await compare(
+            stream, "other?", budget=Budget(requests=2), max_in_flight=1, progress=False
+        )
+        assert len(few.df) == 2
+        asked = len(disk.made) - len(few.shown)
+        assert asked <= 3, "what nobody asks about is not read"
+        disk.made.clear()
+        comparison = await compare(
+            stream, ["which number?", "other?"], max_in_flight=2, cache=False, progress=False
+        )
+        assert len(comparison.df) == 24
+        assert comparison.df["ok"].all()
+        assert len(comparison.pictures) == 12
+        assert disk.most <= RECENT + 2 + 1
+        assert not any(name.startswith("overshoot-runtime") for name in disk.threads)
+
+    watched(tmp_path, check)
+
+
+def test_a_sample_that_is_gone_when_it_would_be_asked_about_is_listed(tmp_path):
+    async def check(stream, server):
+        disk = OnDisk({i: stored.sample for i, stored in stream.frames.items()}, gone={3})
+        stream._run.journal.frames = FrameStore(backing=disk)
+        comparison = await compare(stream, ["which number?", "other?"], progress=False)
+        assert comparison.missing == {3: "sample 3 cannot be read"}
+        assert comparison.samples == (0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11)
+
+    watched(tmp_path, check)
 
 
 def test_the_winner_can_be_applied_to_a_stream_that_goes_on(tmp_path):

@@ -16,7 +16,7 @@ from overshoot_nb import Overshoot
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import FrameStore, StoredSample
 from overshoot_nb.run_registry import find_run
-from overshoot_nb.tuning.pictures import run_behind, subject_of
+from overshoot_nb.tuning.pictures import Subject, run_behind, subject_of
 from overshoot_nb.types import EncodedFrame, Sample
 
 from chatserver import ChatServer
@@ -35,8 +35,12 @@ def sample(index: int, media_time: float | None = None) -> Sample:
     return Sample(index, "frame", at, datetime(2026, 1, 1, tzinfo=UTC), (frame,))
 
 
+def read(subject: Subject) -> list[Sample]:
+    return [subject.read(index) for index in subject.media_time]
+
+
 def only(what) -> EncodedFrame:
-    (found,) = subject_of(what).samples
+    (found,) = read(subject_of(what))
     (frame,) = found.frames
     return frame
 
@@ -71,7 +75,7 @@ def test_arrays_of_each_kind(channels):
 
 
 def test_one_array_of_many_pictures():
-    found = subject_of(np.stack([barcode(3), barcode(9)])).samples
+    found = read(subject_of(np.stack([barcode(3), barcode(9)])))
     assert [number_in(s.frames[0].data) for s in found] == [3, 9]
 
 
@@ -90,14 +94,14 @@ def test_a_photo_that_lies_on_its_side_is_turned(tmp_path):
 
 
 def test_pictures_are_numbered_in_their_order():
-    found = subject_of([barcode(7), jpeg(barcode(8)), Image.fromarray(barcode(9))]).samples
+    found = read(subject_of([barcode(7), jpeg(barcode(8)), Image.fromarray(barcode(9))]))
     assert [(s.index, number_in(s.frames[0].data)) for s in found] == [(0, 7), (1, 8), (2, 9)]
 
 
 def test_samples_keep_their_own_numbers_unless_two_are_the_same():
-    kept = subject_of([sample(4), StoredSample(sample(2))]).samples
+    kept = read(subject_of([sample(4), StoredSample(sample(2))]))
     assert [s.index for s in kept] == [4, 2]
-    clash = subject_of([sample(4), sample(4, 9.0)]).samples
+    clash = read(subject_of([sample(4), sample(4, 9.0)]))
     assert [(s.index, s.media_time) for s in clash] == [(0, 4.0), (1, 9.0)]
 
 
@@ -142,9 +146,9 @@ def store_of(*samples: Sample, max_bytes: int = 10**6) -> FrameStore:
 def test_the_last_seconds_and_chosen_ones():
     store = store_of(*map(sample, range(6)))
     for what in (store, list(store.values()), type("Kept", (), {"frames": store})()):
-        assert [s.index for s in subject_of(what).samples] == [0, 1, 2, 3, 4, 5]
-        assert [s.index for s in subject_of(what, last=2).samples] == [3, 4, 5]
-        assert [s.index for s in subject_of(what, samples=[4, 1, 4]).samples] == [4, 1]
+        assert list(subject_of(what).media_time) == [0, 1, 2, 3, 4, 5]
+        assert list(subject_of(what, last=2).media_time) == [3, 4, 5]
+        assert list(subject_of(what, samples=[4, 1, 4]).media_time) == [4, 1]
 
 
 def test_samples_that_cannot_be_asked_about_are_refused():
@@ -172,7 +176,7 @@ def test_samples_that_a_stream_drops_meanwhile_are_left_out():
     store = Dropping(sum(sample(number).nbytes for number in range(4)))
     for number in range(4):
         store.put(sample(number))
-    assert 0 not in [s.index for s in subject_of(store).samples]
+    assert 0 not in list(subject_of(store).media_time)
     assert 0 not in store
 
 
@@ -180,7 +184,7 @@ def test_what_left_a_store_is_listed():
     size = sample(0).nbytes
     store = store_of(*map(sample, range(6)), max_bytes=2 * size + size // 2)
     found = subject_of(store, samples=[0, 5])
-    assert [s.index for s in found.samples] == [5]
+    assert list(found.media_time) == [5]
     assert list(found.missing) == [0]
     assert "dropped from the store" in found.missing[0]
 
@@ -218,14 +222,14 @@ def test_a_stream_its_frames_and_its_rows_are_the_same_samples(tmp_path):
             for what in (stream, stream._run, df):
                 found = subject_of(what)
                 assert found.run is stream._run
-                assert [s.index for s in found.samples] == list(range(12))
+                assert list(found.media_time) == list(range(12))
                 assert found.result_ids == dict(zip(df["sample"], df["id"], strict=True))
                 kept = [stream.frames[i].frames[0].data for i in range(12)]
-                assert [s.frames[0].data for s in found.samples] == kept
+                assert [s.frames[0].data for s in read(found)] == kept
             assert run_behind(stream.frames) is None
-            assert [s.index for s in subject_of(df[df["sample"] > 8]).samples] == [9, 10, 11]
-            picked = subject_of(df, samples=df["sample"][[1, 3]]).samples
-            assert [s.index for s in picked] == [1, 3]
+            assert list(subject_of(df[df["sample"] > 8]).media_time) == [9, 10, 11]
+            picked = subject_of(df, samples=df["sample"][[1, 3]])
+            assert list(picked.media_time) == [1, 3]
             with pytest.raises(LookupError, match="no sample 99"):
                 subject_of(stream, samples=[99])
             with pytest.raises(LookupError, match="no sample 3"):
@@ -234,12 +238,12 @@ def test_a_stream_its_frames_and_its_rows_are_the_same_samples(tmp_path):
             # Rows that were merged with others: samples that are floats, rows of no stream.
             notes = pd.DataFrame({"sample": [3, 4, 99], "note": list("abc")})
             merged = df.merge(notes, on="sample", how="outer")
-            assert [s.index for s in subject_of(merged).samples] == list(range(12))
+            assert list(subject_of(merged).media_time) == list(range(12))
             merged["sample"] = merged["sample"].where(merged["stream_id"].notna())
             assert merged["sample"].dtype == "float64"
-            assert [s.index for s in subject_of(merged).samples] == list(range(12))
+            assert list(subject_of(merged).media_time) == list(range(12))
             twice = subject_of(pd.concat([df.head(2), df.head(3)]))
-            assert [s.index for s in twice.samples] == [0, 1, 2]
+            assert list(twice.media_time) == [0, 1, 2]
             with pytest.raises(ValidationError, match="each column once"):
                 subject_of(pd.concat([df, df], axis=1))
             with pytest.raises(LookupError, match="no sample 99"):
@@ -248,9 +252,9 @@ def test_a_stream_its_frames_and_its_rows_are_the_same_samples(tmp_path):
             await stream.restart()
             await stream.wait()
             assert len(stream.df["stream_id"].unique()) == 2
-            assert [s.index for s in subject_of(stream.df).samples] == list(range(24))
+            assert list(subject_of(stream.df).media_time) == list(range(24))
             # Of the video's time in this run.
-            assert [s.index for s in subject_of(stream, last=1.0).samples] == [21, 22, 23]
+            assert list(subject_of(stream, last=1.0).media_time) == [21, 22, 23]
 
             other = await client.streams.create(video, "?", "m", realtime=False)
             await other.wait()
@@ -275,14 +279,14 @@ def test_frames_that_left_the_store_are_listed_and_not_needed_where_results_are_
             kept = list(stream.frames)
             assert 0 < len(kept) < 12
             found = subject_of(stream)
-            assert [s.index for s in found.samples] == kept
+            assert list(found.media_time) == kept
             assert sorted(found.missing) == sorted(set(range(12)) - set(kept))
             assert "dropped from the store" in found.missing[0]
             named = subject_of(stream, by_result=True)
-            assert [s.index for s in named.samples] == list(range(12))
+            assert list(named.media_time) == list(range(12))
             assert not named.missing
-            assert named.samples[0].frames == ()
-            assert named.samples[0].media_time == 0.0
+            assert named.read(0).frames == ()
+            assert named.read(0).media_time == named.media_time[0] == 0.0
 
     with ChatServer(lambda request: "yes") as server:
         asyncio.run(watch(server))
