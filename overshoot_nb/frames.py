@@ -130,15 +130,18 @@ class FrameStore(Mapping[int, StoredSample]):
         return sum(kept.nbytes for kept in (self._spill, self._backing) if kept is not None)
 
     @property
-    def latest(self) -> StoredSample | None:
-        """The sample put last, None where there is none."""
+    def latest_index(self) -> int | None:
+        """Index of the sample put last, None where there is none. Reads no file."""
         with self._lock:
-            last = next(reversed(self._samples.values()), None)
-        for kept in (self._spill, self._backing):
-            newest = kept.latest if kept is not None else None
-            if kept is not None and newest is not None and (last is None or newest > last.index):
-                last = kept.get(newest) or last
-        return None if last is None else StoredSample(last)
+            newest = [next(reversed(self._samples), None)]
+        newest += [kept.latest for kept in (self._spill, self._backing) if kept is not None]
+        return max((index for index in newest if index is not None), default=None)
+
+    @property
+    def latest(self) -> StoredSample | None:
+        """The sample put last, None where there is none; it may be read from the disk."""
+        index = self.latest_index
+        return None if index is None else self.get(index)
 
     def __getitem__(self, index: int) -> StoredSample:
         """The sample of that index, which may be read from the disk.
@@ -155,7 +158,9 @@ class FrameStore(Mapping[int, StoredSample]):
 
     def _fetch(self, index: int) -> Sample | None:
         for kept in (self._spill, self._backing):
-            if kept is not None and (sample := kept.get(index)) is not None:
+            sample = kept.get(index) if kept is not None else None
+            # What a file of others has for a sample may be without any picture.
+            if sample is not None and (sample.frames or sample.video is not None):
                 return sample
         return self._samples.get(index)  # it may have been put again meanwhile
 

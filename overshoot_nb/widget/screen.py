@@ -27,6 +27,9 @@ class Screen:
         self._link = link
         self._pages = pages
         self._newest: PreviewFrame | None = None
+        # Read here, where it may be on disk: whoever makes a widget can wait, streams cannot.
+        self._kept_index = stream.frames.latest_index
+        self._kept = stream.frames.latest
 
     @property
     def media_time(self) -> float:
@@ -52,11 +55,18 @@ class Screen:
             self._send(frame)
 
     def _newest_known(self) -> PreviewFrame | None:
-        stored = self._stream.frames.latest
-        newest = self._newest
+        frames = self._stream.frames
+        if (index := frames.latest_index) != self._kept_index:
+            self._kept_index = index
+            self._kept = frames.latest  # taken since then, so that it is still in memory
+        stored, newest = self._kept, self._newest
         captured_at = stored.captured_at.timestamp() if stored is not None else 0.0
         # By the clock: after a restart the video is younger than what was shown of it before.
-        if stored is None or (newest is not None and newest.shown_at >= captured_at):
+        if (
+            stored is None
+            or not stored.frames
+            or (newest is not None and newest.shown_at >= captured_at)
+        ):
             return newest
         frame = stored.frames[-1]
         return PreviewFrame(

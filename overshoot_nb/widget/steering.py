@@ -219,11 +219,9 @@ class Steering:
         jpeg: bytes | None = None
         frames, missing = 0, None
         try:
-            stored = stream.frames[sample]
-            frames = len(stored.frames)
-            # A clip is a strip of its frames, which takes a while to draw.
-            jpeg = await asyncio.to_thread(stored._repr_jpeg_)
-        except LookupError as error:
+            # It may be read from the disk, and a clip is a strip of its frames to be drawn.
+            frames, jpeg = await asyncio.to_thread(_picture, stream, sample)
+        except (LookupError, ValueError) as error:
             missing = str(error)
         detail: Detail = {
             "kind": "detail",
@@ -247,6 +245,17 @@ class NeedsRestart(Exception):
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
         self.problem: Problem = {"message": message, "advice": advice}
+
+
+def _picture(stream: Stream, sample: int) -> tuple[int, bytes | None]:
+    """How many frames a sample has, and a JPEG of them.
+
+    Raises:
+        LookupError: it is not kept.
+        ValueError: a frame is a broken JPEG.
+    """
+    stored = stream.frames[sample]
+    return len(stored.frames), stored._repr_jpeg_()
 
 
 async def _schema(text: str) -> dict[str, Any]:

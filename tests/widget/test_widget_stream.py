@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from overshoot_nb import FrameSource, Overshoot
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.sample_log import FATES
+from overshoot_nb.spill_file import SpillFile
+from overshoot_nb.types import EncodedFrame
 from overshoot_nb.widget.pages import MOST
 
 from chatserver import ChatServer, Reply, Request, completion
@@ -305,6 +309,52 @@ def test_a_sample_as_a_whole(clip, page_of, no_spill):
         assert (await page.until("detail"))["sample"] == 0
 
     run(main, answer)
+
+
+def test_pictures_on_disk_are_not_read_on_the_loop_of_the_streams(clip, page_of, monkeypatch):
+    readers = set()
+    read = SpillFile.read
+
+    def seen(file, position, nbytes):
+        readers.add(threading.current_thread().name)
+        return read(file, position, nbytes)
+
+    async def main(client):
+        stream = await client.streams.create(clip, "Number?", MODEL, realtime=False, keep_frames=1)
+        await stream.wait()
+        kept = stream.frames
+        await until(lambda: kept.nbytes == 0 < kept.nbytes_on_disk)
+        monkeypatch.setattr(SpillFile, "read", seen)
+        page = page_of(stream)
+        page.hello()
+        assert (await page.until("picture"))["sample"] == len(stream.samples) - 1
+        page.say("look", sample=3)
+        assert (await page.until("detail"))["missing"] is None
+        monkeypatch.undo()
+        assert page.buffers_of("detail") == [[kept[3].frames[0].data]]
+        assert readers
+        assert not any(name.startswith("overshoot-runtime") for name in readers)
+
+    run(main)
+
+
+def test_a_clip_of_broken_pictures_is_shown_without_them(clip, page_of):
+    async def main(client):
+        stream = await client.streams.create(clip, "Number?", MODEL, realtime=False)
+        await stream.wait()
+        broken = EncodedFrame(0.0, b"no JPEG", 10, 10)
+        taken = stream.frames[2].sample
+        stream.frames.put(replace(taken, mode="clip", frames=(broken, broken)))
+        stream.frames.put(replace(taken, index=len(stream.samples), frames=()))
+        page = page_of(stream)
+        page.hello()
+        await page.until("welcome")
+        page.say("look", sample=2)
+        detail = await page.until("detail")
+        assert detail["text"] == "30"
+        assert "JPEG" in detail["missing"]
+
+    run(main)
 
 
 def test_a_drop_says_why(clip, page_of):
