@@ -146,11 +146,11 @@ class Alert:
     def _ask(self, result: StreamInferenceResult) -> None:
         if len(self._journal.table.schemas) != self._schemas:
             self._learn_columns()
-        truth = self._bound.truth(lambda column: plain(self._layout.cell(column, result)))
         time = duration_us(result.media_time)
-        if truth is None or time is None:
+        if time is None:
             return
-        if self._trigger.fires(result.stream_id, time, truth):
+        truth = self._bound.truth(lambda column: plain(self._layout.cell(column, result)))
+        if self._trigger.fires(result.stream_id, time, truth is True):
             self._fire(result)
 
     def _learn_columns(self) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from .condition_kinds import Kind
+from .condition_texts import Texts
 from .condition_tree import Constant
 from .condition_values import plain
 
@@ -26,6 +28,7 @@ __all__ = [
     "TRUE",
     "UNKNOWN",
     "Coded",
+    "CodedTexts",
     "Column",
     "Known",
     "Numbers",
@@ -74,6 +77,19 @@ class Coded:
 
     codes: NDArray[np.intp]  # the place of each row's value, -1 is missing
     values: list[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedTexts(Coded):
+    """The same where every value is a text."""
+
+    texts: Texts
+
+    def known(self, found: NDArray[np.bool_], missing: bool | None) -> Known:
+        """What was found of each distinct text, and is so where there is none, of each row."""
+        truths = np.full(len(found) + 1, UNKNOWN if missing is None else TRUE * missing, np.int8)
+        truths[:-1] = TRUE * found  # the last one is of code -1
+        return Known(truths[self.codes])
 
 
 Column = Numbers | Times | Known | Coded
@@ -127,12 +143,25 @@ def read_column(column: pd.Series[Any]) -> Column:
         values = [plain(value) for value in column.cat.categories]
         return Coded(column.cat.codes.to_numpy().astype(np.intp), values)
     if kind == "text" or pd.api.types.infer_dtype(column, skipna=True) == "string":
-        codes, texts = pd.factorize(column)
-        return Coded(codes, np.asarray(texts, object).tolist())
+        return _coded_texts(column)
     cells = [plain(cell) for cell in column]
     codes = np.arange(len(cells))
     codes[[cell is None for cell in cells]] = -1
     return Coded(codes, cells)
+
+
+def _coded_texts(column: pd.Series[Any]) -> Coded:
+    try:
+        array = pa.array(column, from_pandas=True)
+    except UnicodeEncodeError:  # a lone surrogate, which a Python object may hold
+        codes, distinct = pd.factorize(column)
+        return Coded(codes, np.asarray(distinct, object).tolist())
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    encoded = array.dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
+    texts = Texts(encoded.dictionary)
+    return CodedTexts(codes, texts.values, texts)
 
 
 def cells_of(value: Value, length: int) -> list[Any]:
@@ -159,10 +188,9 @@ def _time(ticks: int) -> datetime | None:
 
 
 def column_of(values: list[Any], codes: NDArray[np.intp] | None = None) -> Column:
-    """Single values as a column; with codes, of each row the value of its code."""
+    """Single values as a column; with codes, of each row the value there: -1 is the last one."""
     if codes is None:
         codes = np.arange(len(values))
-    values = [*values, None]  # code -1
     kinds = set(map(type, values)) - {type(None)}
     if kinds <= {bool}:
         truths = np.array([UNKNOWN if v is None else TRUE * v for v in values], np.int8)

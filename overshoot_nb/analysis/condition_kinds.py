@@ -142,8 +142,10 @@ class _Check:
     def _comparison(self, node: Comparison) -> None:
         left, right = node.children
         if isinstance(right, ListOf):
+            self.kind(left)
             for item in right.children:
-                self._alike(left, item, node)
+                if item.value is not None:
+                    self._alike(left, item, node)
         elif node.operator in ("in", "not in"):
             if self._one_of(right, ("text",), "'in' looks into a text or a list") == "text":
                 self._one_of(left, ("text",), "only a text can be in a text")

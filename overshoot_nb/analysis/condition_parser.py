@@ -167,17 +167,10 @@ class _Parser:
         self, operator: ComparisonOperator, left: Node, right: Node, position: int
     ) -> Node:
         """A comparison; one with None asks whether something is missing."""
-        items = right.children if isinstance(right, ListOf) else ()
-        there = tuple(item for item in items if item.value is not None)
         if operator in ("==", "!=") and _NONE in (left, right):
             asked = left if right == _NONE else right
             node = self._grown(Call("missing", (asked,), position))
             return node if operator == "==" else self._grown(Negation((node,), position))
-        if isinstance(right, ListOf) and len(there) < len(items):
-            node = self._grown(Comparison("in", (left, ListOf(there, right.position)), position))
-            missing = self._grown(Call("missing", (left,), position))
-            node = self._grown(Combination("or", (node, missing), position))
-            return node if operator == "in" else self._grown(Negation((node,), position))
         return self._grown(Comparison(operator, (left, right), position))
 
     def _comparison_operator(self) -> ComparisonOperator | None:

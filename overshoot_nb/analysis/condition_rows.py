@@ -21,6 +21,7 @@ from .condition_columns import (
     TRUE,
     UNKNOWN,
     Coded,
+    CodedTexts,
     Column,
     Known,
     Numbers,
@@ -42,7 +43,7 @@ from .condition_tree import (
     Negation,
     Node,
 )
-from .condition_values import call, combine, compare, containing, parse_time, search_texts
+from .condition_values import among, call, combine, compare, containing, parse_time, search_texts
 
 __all__ = ["RowEvaluation"]
 
@@ -133,25 +134,44 @@ class RowEvaluation:
     def _compared(self, node: Comparison) -> Column:
         left, right, sign = self._value(node.children[0]), node.children[1], node.operator
         if isinstance(right, ListOf):
-            items = [item.value for item in right.children]
-            negative = sign == "not in"
+            return self._among(left, right, negative=sign == "not in")
+        return self._compared_values(sign, left, self._value(right))
 
-            def among(cell: Any) -> bool | None:
-                if cell is None:
-                    return None
-                return any(compare("==", cell, item) is True for item in items) != negative
-
-            return self._each(among, left)
-        other = self._value(right)
+    def _compared_values(self, sign: str, left: Value, right: Value) -> Column:
         if sign in _NUMPY_ORDER:
-            if _are_numbers(left, other):
-                one, two = _number_array(left), _number_array(other)
-                return _known(_NUMPY_ORDER[sign](one, two), np.isnan(one) | np.isnan(two))
-            ticks = _ticks(left, other), _ticks(other, left)
+            if _are_numbers(left, right):
+                one, two = _number_array(left), _number_array(right)
+                return _ordered(sign, one, two, np.isnan(one), np.isnan(two))
+            ticks = _ticks(left, right), _ticks(right, left)
             if ticks[0] is not None and ticks[1] is not None:
-                unknown = (ticks[0] == NAT) | (ticks[1] == NAT)
-                return _known(_NUMPY_ORDER[sign](*ticks), unknown)
-        return self._each(lambda x, y: compare(sign, x, y), left, other)
+                return _ordered(sign, *ticks, ticks[0] == NAT, ticks[1] == NAT)
+        if sign in ("==", "!="):
+            if _are_truths(left, right):
+                same = self._truths(left) == self._truths(right)
+                return _known(same == (sign == "=="), np.False_)
+            if isinstance(left, CodedTexts) and (text := _text(right)) is not None:
+                return left.known(left.texts.equal(text) == (sign == "=="), sign == "!=")
+        elif isinstance(right, CodedTexts) and (text := _text(left)) is not None:
+            return right.known(right.texts.have(text) == (sign == "in"), None)
+        return self._each(lambda x, y: compare(sign, x, y), left, right)
+
+    def _among(self, value: Value, items: ListOf, *, negative: bool) -> Column:
+        constants = [item.value for item in items.children]
+        if isinstance(value, Numbers):
+            found = np.isin(value.values, [x for x in constants if isinstance(x, float)])
+        elif isinstance(value, Times):
+            found = np.zeros(len(self._rows), np.bool_)
+            for item in items.children:
+                if item.value is not None:
+                    found |= self._truths(self._compared_values("==", value, item)) == TRUE
+        elif isinstance(value, CodedTexts):
+            found = value.texts.among([x for x in constants if isinstance(x, str)])
+            return value.known(found != negative, (None in constants) != negative)
+        else:
+            return self._each(lambda cell: among(cell, constants) != negative, value)
+        if None in constants:
+            found |= self._missing(value)
+        return _known(found != negative, np.False_)
 
     def _computed(self, node: Arithmetic) -> Column:
         left, right = map(self._value, node.children)
@@ -170,14 +190,23 @@ class RowEvaluation:
             return Numbers(np.abs(first.values) if function == "abs" else np.rint(first.values))
         if function == "missing":
             return _known(self._missing(first), np.False_)
+        if isinstance(first, CodedTexts):
+            if function == "len":
+                return Numbers(np.append(first.texts.lengths(), np.nan)[first.codes])
+            if function == "lower":
+                lower = first.texts.lower()
+                return CodedTexts(first.codes, lower.values, lower)
+            if others and (text := _text(others[0])) is not None:
+                ask = first.texts.contain if function == "contains" else first.texts.match
+                return first.known(ask(text), None)
         if function == "matches" and isinstance(first, Coded):
             texts = [value if isinstance(value, str) else "" for value in first.values]
             pattern = cast(str, cast(Constant, others[0]).value)
-            found: list[bool | None] = search_texts(texts, pattern).tolist()
+            found: list[Any] = search_texts(texts, pattern).tolist()
             for place, value in enumerate(first.values):
                 if not isinstance(value, str):
                     found[place] = None
-            return column_of(found, first.codes)
+            return column_of([*found, None], first.codes)
         if function == "contains" and isinstance(others[0], Constant):
             contains = containing(others[0].value)
             return self._each(contains, first)
@@ -203,9 +232,9 @@ class RowEvaluation:
         constants = [value for value in values if isinstance(value, Constant)]
         if len(coded) == 1 and len(coded) + len(constants) == len(values):
             column = coded[0]
+            distinct = [*column.values, None]  # code -1
             sides = [
-                column.values if side is column else cells_of(side, len(column.values))
-                for side in values
+                distinct if side is column else cells_of(side, len(distinct)) for side in values
             ]
             return column_of([function(*cells) for cells in zip(*sides, strict=True)], column.codes)
         if len(constants) == len(values):
@@ -213,6 +242,15 @@ class RowEvaluation:
             return column_of([fixed], np.zeros(len(self._rows), np.intp))
         sides = [cells_of(side, len(self._rows)) for side in values]
         return column_of([function(*cells) for cells in zip(*sides, strict=True)])
+
+
+def _ordered(sign: str, one: Any, two: Any, missing_one: Any, missing_two: Any) -> Known:
+    """A comparison of numbers, or of times as numbers; where one is missing as `compare` has it."""
+    either = missing_one | missing_two
+    true = _NUMPY_ORDER[sign](one, two)
+    if sign in ("==", "!="):
+        return _known(np.where(either, (missing_one == missing_two) == (sign == "=="), true), False)
+    return _known(true, either)
 
 
 def _known(true: Any, unknown: Any) -> Known:
@@ -228,6 +266,19 @@ def _are_numbers(*values: Value) -> bool:
 
 def _number_constant(value: Value) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, float)
+
+
+def _are_truths(*values: Value) -> bool:
+    return all(isinstance(v, Known) or isinstance(_constant(v), bool) for v in values)
+
+
+def _text(value: Value) -> str | None:
+    text = _constant(value)
+    return text if isinstance(text, str) else None
+
+
+def _constant(value: Value) -> Any:
+    return value.value if isinstance(value, Constant) else None
 
 
 def _number_array(value: Value) -> Any:

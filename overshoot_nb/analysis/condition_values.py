@@ -5,22 +5,25 @@ wherever it cannot do the same to a whole column at once.
 
 A value is None (missing, and so are NaN, NaT and NA), a bool, a float (every number is one of 64
 bits), a str, a datetime in UTC, a list or a dict. A timedelta is its number of seconds. What
-cannot be said, such as whether a text is less than a number, is unknown: None.
+cannot be said, such as whether a text is less than a number, is unknown: None. Whether two are the
+same can always be said: missing is a value of its own there.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = [
     "FUNCTIONS",
+    "among",
     "call",
     "combine",
     "compare",
@@ -145,23 +148,22 @@ def _key(value: Any) -> Hashable:
 def compare(sign: str, left: Any, right: Any) -> bool | None:
     """``left < right`` and its like; None where it is unknown.
 
-    Things of different kinds are not equal, and neither is less. A text beside a time is read as
-    one.
+    Things of different kinds are not equal, and neither is less. Missing equals missing alone, and
+    is neither less nor in anything. A text beside a time is read as one.
     """
     if left is None or right is None:
-        return None
+        return (left is right) == (sign == "==") if sign in _EQUALITY else None
     if sign == "in" or sign == "not in":
         found = _within(left, right)
         return None if found is None else found == (sign == "in")
     kind = type(left)
     if kind is type(right) and kind in _SIMPLE:
         return _SIGNS[sign](left, right) if kind is not bool or sign in _EQUALITY else None
+    # A text that is no time stays one: it differs from every time, and is not missing.
     if isinstance(left, datetime) and isinstance(right, str):
-        right = parse_time(right)
+        right = parse_time(right) or right
     elif isinstance(right, datetime) and isinstance(left, str):
-        left = parse_time(left)
-    if left is None or right is None:
-        return None
+        left = parse_time(left) or left
     if sign in _EQUALITY:
         return (key(left) == key(right)) == (sign == "==")
     if isinstance(left, datetime) and isinstance(right, datetime):
@@ -169,12 +171,17 @@ def compare(sign: str, left: Any, right: Any) -> bool | None:
     return None
 
 
+def among(value: Any, items: Iterable[Any]) -> bool:
+    """Whether a value is the same as one of some others."""
+    return any(compare("==", value, item) is True for item in items)
+
+
 def _within(item: Any, container: Any) -> bool | None:
     """Whether it is a part of a text, an item of a list, or a name in an object."""
     if isinstance(container, str):
         return item in container if isinstance(item, str) else None
     if isinstance(container, list):
-        return any(compare("==", item, plain(other)) is True for other in container)
+        return among(item, map(plain, container))
     if isinstance(container, dict):
         return item in container if isinstance(item, str) else None
     return None
@@ -205,8 +212,9 @@ def call(function: str, *arguments: Any) -> Any:
     """One of :data:`FUNCTIONS`; None of a missing argument, or of one that it does not know."""
     if function == "missing":
         return arguments[0] is None
-    if any(argument is None for argument in arguments):
-        return None
+    for argument in arguments:
+        if argument is None:
+            return None
     value = arguments[0]
     match function:
         case "len" if isinstance(value, str | list | dict):
@@ -246,17 +254,21 @@ def _matches(text: str, pattern: str) -> bool:
     return bool(search_texts([text], pattern)[0])
 
 
-def search_texts(texts: list[str], pattern: str) -> Any:
-    """Whether the pattern is found in each text: a bool array of shape (len(texts),)."""
+def search_texts(texts: Any, pattern: str) -> NDArray[np.bool_]:
+    """Whether the pattern is found in each text, of a list or an Arrow array; shape (n,)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    try:
-        searched = pa.array(texts, pa.large_string())
-    except UnicodeEncodeError:
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        searched = pa.array(clean, pa.large_string())
-    return pc.match_substring_regex(searched, pattern).to_numpy(zero_copy_only=False)
+    if isinstance(texts, list):
+        try:
+            texts = pa.array(texts, pa.large_string())
+        except UnicodeEncodeError:
+            clean = [text.encode("utf-8", "replace").decode() for text in texts]
+            texts = pa.array(clean, pa.large_string())
+    found: NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def pattern_problem(pattern: str) -> str | None:

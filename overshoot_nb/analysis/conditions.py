@@ -7,10 +7,13 @@
                                    column has that name. Odd names: `` `v2 (2)` ``
 ``12``, ``0.5``, ``"text"``        a number, a text (either quotation mark)
 ``True False None``                ``x == None`` asks whether x is missing, as ``missing(x)`` does
-``== != < <= > >=``                compare; also in chains: ``3 < out.people <= 9``. A text beside a
+``== !=``                          the same or not; missing is a value of its own: ``x == "GOAL"``
+                                   is false where x is missing, and ``x != "GOAL"`` true
+``< <= > >=``                      compare; also in chains: ``3 < out.people <= 9``. A text beside a
                                    time is read as one (ISO 8601): ``captured_at > "2026-01-31"``
-``x in [1, 2]``, ``"a" in x``      one of these; a part of a text (case matters), an item of a list;
-                                   and ``not in``
+``x in [1, 2]``                    whether ``x == 1`` or ``x == 2``; and ``not in``
+``"a" in x``                       a part of a text (case matters), or an item of a list; and
+                                   ``not in``
 ``and or not ( )``                 as everywhere
 ``+ - * /``                        of numbers; division by 0 is missing
 ``len(x)``                         characters of a text, items of a list
@@ -23,11 +26,12 @@
 ``missing(x)``                     whether there is no value
 =================================  ==============================================================
 
-Numbers are those of 64 bits; a timedelta, such as ``media_time``, is its seconds. What is said of
-something missing is neither true nor false but unknown, and so is ``not`` of it; ``x or y`` is
-true where either is, whatever the other. Unknown is no information: it begins and ends no event.
-Where null is an answer (no caption on screen), say so: ``out.caption == "GOAL" and out.caption !=
-None`` is false of it.
+Numbers are those of 64 bits; a timedelta, such as ``media_time``, is its seconds. Whatever else
+than ``==``, ``!=``, ``in [...]`` and ``missing`` is asked of something missing is neither true nor
+false but unknown, and so is ``not`` of it; ``x or y`` is true where either is, whatever the other.
+
+Whoever asks a condition of rows wants to know where it is true. Unknown is not: it ends an event
+as false does, so ``out.clock > 10`` ends when the clock is off and its field null.
 
 A condition is data. Nothing of Python can be reached from it, and no text of it takes long.
 """
@@ -50,7 +54,7 @@ from .condition_tree import (
     Negation,
     Node,
 )
-from .condition_values import call, combine, compare
+from .condition_values import among, call, combine, compare
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +185,4 @@ def _value(node: Node, value_of: Callable[[str], Any]) -> Any:
 def _compared(sign: str, left: Any, right: Node, value_of: Callable[[str], Any]) -> bool | None:
     if not isinstance(right, ListOf):
         return compare(sign, left, _value(right, value_of))
-    if left is None:
-        return None
-    among = any(compare("==", left, item.value) is True for item in right.children)
-    return among != (sign == "not in")
+    return among(left, (item.value for item in right.children)) == (sign == "in")

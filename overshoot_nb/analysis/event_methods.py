@@ -25,12 +25,13 @@ class EventMethods:
 
         ``df.overshoot.events("out.people > 3", min_duration=1.0, gap=0.5, enter=2, leave=2)``.
         Conditions are described at :mod:`overshoot_nb.analysis.conditions`. Of each run
-        (``stream_id``), the rows that are ``ok`` and of which the condition is true or false are
-        looked at in the order of their media time. An event begins at the first of ``enter`` true
-        rows in a row and goes on until ``leave`` false rows in a row, at the first of which it
-        ends: what was seen holds until something else was seen. Where the rows end first, it ends
-        at the last one, and is ongoing. Then events that are at most ``gap`` apart become one, and
-        then those shorter than ``min_duration`` are left out.
+        (``stream_id``), the rows that are ``ok`` are looked at in the order of their media time. A
+        row of which the condition is not known to be true, for something that it asks about is
+        missing, counts as false; one that is not ``ok`` says nothing and is skipped. An event
+        begins at the first of ``enter`` true rows in a row and goes on until ``leave`` false rows
+        in a row, at the first of which it ends: what was seen holds until something else was seen.
+        Where the rows end first, it ends at the last one, and is ongoing. Then events that are at
+        most ``gap`` apart become one, and then those shorter than ``min_duration`` are left out.
 
         ===========  ================  ============================================================
         column       dtype             value

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from overshoot_nb.validation import check_whole
 
-from .condition_columns import TRUE, UNKNOWN, Truths
+from .condition_columns import TRUE
 from .condition_rows import RowEvaluation
 from .conditions import Condition
 from .peaks import Peak, peak_of
@@ -40,29 +40,28 @@ def events(
     require(rows, "events", "media_time", "sample")
     bound = Condition(condition).bind(rows)
     evaluation = bound.evaluation(rows)
-    truths = evaluation.truths(bound.node)
-    order = RunOrder.of(rows, "events", truths != UNKNOWN)
-    truths = truths[order.positions]
-    first, last, ongoing = _hysteresis(order, truths, enter, leave)
+    order = RunOrder.of(rows, "events")
+    true = (evaluation.truths(bound.node) == TRUE)[order.positions]
+    first, last, ongoing = _hysteresis(order, true, enter, leave)
     first, last, ongoing = _merged(order, first, last, ongoing, widest)
     long = order.times[last] - order.times[first] >= shortest
     return _table(
-        rows, evaluation, peak_of(bound.node), order, truths, first[long], last[long], ongoing[long]
+        rows, evaluation, peak_of(bound.node), order, true, first[long], last[long], ongoing[long]
     )
 
 
 def _hysteresis(
-    order: RunOrder, truths: Truths, enter: int, leave: int
+    order: RunOrder, asked: NDArray[np.bool_], enter: int, leave: int
 ) -> tuple[_Places, _Places, NDArray[np.bool_]]:
     """Where events begin and end, and which do not.
 
-    ``last`` is the place of the row that ends the event, a false one; of an event that the rows
-    end with, it is the last row of the run.
+    ``last`` is the place of the row that ends the event, the first that is not true; of an event
+    that the rows end with, it is the last row of the run.
     """
     starts = order.begins()
-    starts[1:] |= truths[1:] != truths[:-1]
+    starts[1:] |= asked[1:] != asked[:-1]
     first, length = stretches(starts)
-    true = truths[first] == TRUE
+    true = asked[first]
     # Only a stretch that is long enough says anything: of these, each that says the contrary of
     # the one before it begins or ends an event.
     says = length >= np.where(true, enter, leave)
@@ -99,14 +98,14 @@ def _table(
     evaluation: RowEvaluation,
     peak: Peak | None,
     order: RunOrder,
-    truths: Truths,
+    asked: NDArray[np.bool_],
     first: _Places,
     last: _Places,
     ongoing: NDArray[np.bool_],
 ) -> pd.DataFrame:
     # True rows that belong to an event, and which: the rows of an event are [first, last], and
-    # the last one is false or the end.
-    true = np.flatnonzero(truths == TRUE)
+    # the last one is not true, or the end.
+    true = np.flatnonzero(asked)
     begin = np.searchsorted(true, first)
     n = np.searchsorted(true, last, side="right") - begin
     evidence = true[begin + (n - 1) // 2]

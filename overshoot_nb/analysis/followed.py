@@ -67,10 +67,10 @@ class Followed:
 
         ``stream.when("out.people > 3", do="bell", hold=2.0, cooldown=30)``. Conditions are
         described at :mod:`overshoot_nb.analysis.conditions`. It fires once when the condition has
-        been true for ``hold`` seconds of media time without a result that says otherwise (results
-        that are not ``ok``, or say neither, tell nothing), and again only when it was false
-        meanwhile and ``cooldown`` seconds of media time have passed. A restart of the stream
-        starts anew.
+        been true for ``hold`` seconds of media time without a result that says otherwise, and
+        again only when it was false meanwhile and ``cooldown`` seconds of media time have passed.
+        Where it is not known to be true, for something that it asks about is missing, it is false;
+        results that are not ``ok`` tell nothing. A restart of the stream starts anew.
 
         Conditions and actions have threads of their own: the stream never waits for them, and an
         exception in an action is logged and kept in :attr:`Alert.error`. ``await stream.wait()``

@@ -36,23 +36,19 @@ class RunOrder:
     times: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, method: str, keep: NDArray[np.bool_] | None = None) -> RunOrder:
+    def of(cls, rows: pd.DataFrame, method: str) -> RunOrder:
         """Those rows with an answer that can be used and a media time.
 
         Args:
             rows: rows of any runs in any order.
             method: who asks, for messages.
-            keep: shape (n,); which rows to take of these. Default: all.
 
         Raises:
             ValidationError: a column is missing.
         """
         require(rows, method, "media_time")
         seconds = media_seconds(rows, method)
-        kept = _answered(rows) & np.isfinite(seconds)
-        if keep is not None:
-            kept &= keep
-        positions = np.flatnonzero(kept)
+        positions = np.flatnonzero(_answered(rows) & np.isfinite(seconds))
         times = microseconds(seconds[positions])
         if "stream_id" in rows.columns:
             require(rows, method, "stream_id")

@@ -38,7 +38,7 @@ class Trigger:
         Args:
             run: the run's ``stream_id``.
             time: the moment that the truth is about.
-            truth: true or false; what is unknown is not told at all.
+            truth: whether it is known to be true.
         """
         if run != self._run:
             self._run = run

@@ -92,22 +92,28 @@ def test_it_fires_once_for_each_time_that_the_condition_becomes_true(clip):
 
 
 def test_hold_is_media_time_without_a_false_in_between(clip):
-    flickers = {12: {"n": 0}, 14: {"n": None}}
+    flickers = {3: {"n": 0}, 9: {"n": None}}
 
     def answer(request):
         sample = number_in(request.jpegs[0]) // 6
-        if sample == 15:
+        if sample == 12:
             return Reply(completion("no JSON"))
-        return json.dumps(flickers.get(sample, {"n": 1 if sample > 8 else 0}))
+        return json.dumps(flickers.get(sample, {"n": 1}))
 
-    _, (alert, never) = run(
-        lambda s: (s.when("n == 1", print, hold=1.0), s.when("n == 1", print, hold=2.0)),
-        clip,
-        answer,
-    )
-    # True from sample 13 on (2.6 s): neither null nor an answer that cannot be used breaks it.
-    assert samples(alert.fired) == [18]
-    assert never.fired == []
+    def watch(stream):
+        return [
+            stream.when(condition, print, hold=hold)
+            for condition in ("n == 1", "n > 0", "not n <= 0")
+            for hold in (0.8, 1.0, 2.0)
+        ]
+
+    _, alerts = run(watch, clip, answer)
+    # True from sample 4 to 8 (0.8 s), until null; and from 10 on (2 s): an answer that cannot be
+    # used breaks nothing, and tells nothing.
+    for short, longer, never in zip(*[iter(alerts)] * 3, strict=True):
+        assert samples(short.fired) == [8, 14]
+        assert samples(longer.fired) == [15]
+        assert never.fired == []
 
 
 def test_cooldown_is_media_time_since_it_fired(clip):

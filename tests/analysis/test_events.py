@@ -31,35 +31,38 @@ def by_run(rows: list[dict]) -> dict:
 
 
 def slow_events(rows, *, over, min_duration, gap, enter, leave) -> list[tuple]:
-    """Events of ``x > over``; times in microseconds."""
+    """Events of ``x > over``, which is not known to be true of None; times in microseconds."""
+
+    def true(row):
+        return row["x"] is not None and row["x"] > over
+
     table = []
-    for run, all_rows in by_run(rows).items():
-        known = [row for row in all_rows if row["x"] is not None]
+    for run, own in by_run(rows).items():
         found = []
         begin = None
-        for k, row in enumerate(known):
+        for k, row in enumerate(own):
             if begin is None:
-                first = known[k : k + enter]
-                if len(first) == enter and all(r["x"] > over for r in first):
+                first = own[k : k + enter]
+                if len(first) == enter and all(map(true, first)):
                     begin = k
-            if begin is not None and not row["x"] > over:
-                gone = known[k : k + leave]
-                if len(gone) == leave and not any(r["x"] > over for r in gone):
+            if begin is not None and not true(row):
+                gone = own[k : k + leave]
+                if len(gone) == leave and not any(map(true, gone)):
                     found.append([begin, k, False])
                     begin = None
         if begin is not None:
-            found.append([begin, len(known) - 1, True])
+            found.append([begin, len(own) - 1, True])
         merged: list[list] = []
         for begin, end, ongoing in found:
-            if merged and known[begin]["t"] - known[merged[-1][1]]["t"] <= gap:
+            if merged and own[begin]["t"] - own[merged[-1][1]]["t"] <= gap:
                 merged[-1][1:] = [end, ongoing]
             else:
                 merged.append([begin, end, ongoing])
         for begin, end, ongoing in merged:
-            start, stop = known[begin]["t"], known[end]["t"]
+            start, stop = own[begin]["t"], own[end]["t"]
             if stop - start < min_duration:
                 continue
-            inside = [r for r in known[begin : end + 1] if r["x"] > over]
+            inside = [r for r in own[begin : end + 1] if true(r)]
             peak = max(r["x"] for r in inside)
             evidence = next(r for r in inside if r["x"] == peak)
             seen = (peak, len(inside), evidence["sample"], evidence["t"])
@@ -223,11 +226,17 @@ def test_what_a_gap_is():
         assert len(rows.overshoot.events("out.x > 3", gap=gap)) == count
 
 
-def test_unknown_and_failed_rows_neither_begin_nor_end_anything():
-    rows = steps([9, np.nan, 9, 0, 9], ok=[True, True, False, True, True])
-    found = rows.overshoot.events("out.x > 3")
-    assert micro(found["start"]) == [0, 2_000_000]
-    assert found["n"].tolist() == [1, 1]
+def test_what_is_missing_ends_an_event_and_what_failed_says_nothing():
+    rows = steps([9, 9, np.nan, 9, 0, 9], ok=[True, False, True, True, False, True])
+    for condition in ("out.x > 3", "out.x == 9", "out.x in [9]", "not out.x <= 3"):
+        found = rows.overshoot.events(condition)
+        assert micro(found["start"]) == [0, 1_500_000]
+        assert micro(found["end"]) == [1_000_000, 2_500_000]
+        assert found["n"].tolist() == [1, 2]
+        assert found["ongoing"].tolist() == [False, True]
+    other = rows.overshoot.events("out.x != 9")
+    assert micro(other["start"]) == [1_000_000]
+    assert other["n"].tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -398,9 +407,7 @@ def test_events_of_the_demo_are_there_when_they_were_on_screen(beginning):
         progress=False,
     )
     for banner in timeline.BANNERS[:2]:
-        # Null is what the schema has where there is no banner: that is something known.
-        asked = f"out.event == '{banner.event}' and out.event != None"
-        found = rows.overshoot.events(asked)
+        found = rows.overshoot.events(f"out.event == '{banner.event}'")
         assert len(found) == 1
         assert abs(found["start"][0].total_seconds() - banner.start) <= interval
         assert abs(found["end"][0].total_seconds() - banner.end) <= interval
