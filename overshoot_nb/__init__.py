@@ -67,12 +67,18 @@ from .types import (
 
 if TYPE_CHECKING:
     from . import judges
+    from .analysis.alerts import Alert
+    from .analysis.live import Live
     from .api.chat import ChatClient
     from .api.gateway import ApiClient
     from .batch import analyze
     from .client import Overshoot, get_models
     from .interactive import watch
     from .prompts import PromptHistory, PromptVersion
+    from .recording.loading import load
+    from .recording.recorder import Recorder
+    from .recording.recording import Recording
+    from .recording.replaying import replay
     from .sample_log import SampleLog
     from .sources import (
         ArraySource,
@@ -103,6 +109,7 @@ if TYPE_CHECKING:
 
 #: Where the names live that are imported when first used.
 _LAZY = {
+    "Alert": "analysis.alerts",
     "AnswerCache": "tuning.answer_cache",
     "ApiClient": "api.gateway",
     "ArraySource": "sources",
@@ -117,6 +124,7 @@ _LAZY = {
     "HLSSource": "sources",
     "Label": "tuning.labels",
     "Labels": "tuning.labels",
+    "Live": "analysis.live",
     "LiveKitSource": "sources",
     "Overshoot": "client",
     "PairedTest": "tuning.statistics",
@@ -125,6 +133,8 @@ _LAZY = {
     "PromptVersion": "prompts",
     "RTMPSource": "sources",
     "RTSPSource": "sources",
+    "Recorder": "recording.recorder",
+    "Recording": "recording.recording",
     "Replay": "sources",
     "SampleLog": "sample_log",
     "Score": "tuning.score",
@@ -144,6 +154,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Alert",
     "AnswerCache",
     "ApiClient",
     "ApiError",
@@ -167,6 +178,7 @@ __all__ = [
     "Label",
     "Labels",
     "Lease",
+    "Live",
     "LiveKitConnection",
     "LiveKitSource",
     "MissingDependencyError",
@@ -183,6 +195,8 @@ __all__ = [
     "RTMPSource",
     "RTSPSource",
     "RateLimitError",
+    "Recorder",
+    "Recording",
     "ReinferResult",
     "Replay",
     "RequestTimeoutError",

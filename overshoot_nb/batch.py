@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
@@ -34,6 +35,8 @@ def analyze(
     api_key: str | None = None,
     base_url: str | None = None,
     progress: bool = True,
+    record: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     **parameters: Unpack[StreamParameters],
 ) -> pd.DataFrame:
     """Ask about a whole video, as fast as answers come, and return the DataFrame.
@@ -48,14 +51,19 @@ def analyze(
         on_result, on_error: as in ``client.streams.create``.
         client: the client to use; None makes one from ``api_key`` and ``base_url``.
         progress: show a progress bar (tqdm), in notebooks and terminals.
+        record: a file to keep the run in, as ``stream.record`` does.
+        overwrite: replace that file where there is one.
         parameters: every other parameter of ``client.streams.create``.
 
     Returns:
         One row a sample in the order of the video; columns as in ``stream.df``. Its pictures
-        (``df.overshoot.frame(0)``) are on disk, as long as it is one of the last few analyses.
+        (``df.overshoot.frame(0)``) are on disk, as long as it is one of the last few analyses, or
+        in its recording.
 
     Raises:
-        ValidationError: a parameter is out of its range, or the source never ends.
+        ValidationError: a parameter is out of its range, the source never ends, or ``record`` is
+            there already.
+        OSError: ``record`` cannot be written.
         SourceError: the source cannot be opened.
         OvershootError: no request succeeded. When some did, the failure is logged and their
             rows are returned.
@@ -70,6 +78,8 @@ def analyze(
         settings = StreamSettings.build(given, prompt, name, **parameters)
         stream = runtime.run(own.streams.start(settings, on_result, on_error))
         try:
+            if record is not None:
+                stream.record(record, overwrite=overwrite)
             interrupted = _watch(stream, progress)
         finally:
             runtime.run(stream.close())

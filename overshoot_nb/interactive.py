@@ -5,6 +5,7 @@ One client serves them all, made from the environment when first needed.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Unpack
 
@@ -40,6 +41,8 @@ def watch(
     model: str | None = None,
     *,
     kept: PromptVersion | None = None,
+    record: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     **parameters: Unpack[StreamParameters],
 ) -> Stream:
     """Start a stream and return it at once; parameters as in ``client.streams.create``.
@@ -50,10 +53,13 @@ def watch(
         model: the model to ask. Default: that of ``kept``, else the server's.
         kept: a version that was kept in a file: prompt, model, schema and limits. What is given
             beside it takes their place.
+        record: a file to keep the run in, as ``stream.record`` does.
+        overwrite: replace that file where there is one.
         parameters: None leaves it to ``kept``, or to the default.
 
     Raises:
-        ValidationError: there is no prompt.
+        ValidationError: there is no prompt, or ``record`` is there already.
+        OSError: ``record`` cannot be written.
         OvershootError: as ``client.streams.create``.
     """
     if kept is not None:
@@ -69,6 +75,12 @@ def watch(
     settings = StreamSettings.build(source, prompt, name, **parameters)
     note = kept.note if kept is not None else ""
     stream = runtime.run(asked.streams.start(settings, note=note))
+    if record is not None:
+        try:
+            stream.record(record, overwrite=overwrite)
+        except BaseException:
+            runtime.run(stream.close("it could not be recorded"))
+            raise
     _started.append(stream)
     return stream
 

@@ -86,6 +86,8 @@ def _start_parser() -> argparse.ArgumentParser:
         choices=get_args(Transport),
         help="how video goes to a v0.2 server (default webrtc)",
     )
+    add("--record", metavar="FILE", help="keep the run in this Parquet file, as stream.record()")
+    add("--overwrite", action="store_true", help="replace that file where there is one")
     return parser
 
 
@@ -101,7 +103,7 @@ class OvershootMagics(Magics):
 
             %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
                        [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
-                       [--transport webrtc|native]
+                       [--transport webrtc|native] [--record FILE [--overwrite]]
             %overshoot SOURCE --prompt-file FILE [options]
             %overshoot status              the streams that were started, and their figures
             %overshoot models              the models that can be asked
@@ -124,7 +126,7 @@ class OvershootMagics(Magics):
             return self._start(words, cell)
         except _HelpShown:
             return None
-        except OvershootError as error:
+        except (OvershootError, OSError) as error:
             # One clear line in the notebook, not a traceback through this package.
             raise UsageError(f"{type(error).__name__}: {error}") from error
 
@@ -152,7 +154,15 @@ class OvershootMagics(Magics):
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {args.out}: not a name that a variable can have")
         kept = None if args.prompt_file is None else _kept(args.prompt_file)
-        stream = interactive.watch(args.source, prompt or None, args.model, kept=kept, **parameters)
+        stream = interactive.watch(
+            args.source,
+            prompt or None,
+            args.model,
+            kept=kept,
+            record=args.record,
+            overwrite=args.overwrite,
+            **parameters,
+        )
         if args.out is not None:
             self._names[args.out] = stream
         return stream

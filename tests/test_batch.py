@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import overshoot_nb
@@ -44,6 +45,19 @@ def test_it_returns_every_row_in_the_order_of_the_video(clip, capfd):
     shown = capfd.readouterr().err
     assert "clip.mp4" in shown
     assert "8/8" in shown
+
+
+def test_it_can_be_recorded(clip, tmp_path):
+    path = tmp_path / "run.parquet"
+    with ChatServer(number) as server:
+        df = analyze(server, clip, interval_seconds=0.5, record=path)
+        with pytest.raises(ValidationError, match="overwrite"):
+            analyze(server, clip, interval_seconds=1, record=path)
+        run = overshoot_nb.load(path)
+        pd.testing.assert_frame_equal(run.df, df)
+        assert len(run.frames) == 8
+        again = analyze(server, clip, interval_seconds=1, record=path, overwrite=True)
+    pd.testing.assert_frame_equal(overshoot_nb.load(path).df, again)
 
 
 def test_it_is_faster_than_real_time_and_quiet_on_request(clip, capfd):

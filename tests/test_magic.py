@@ -175,6 +175,23 @@ def test_mistakes_get_one_clear_line(kernel, folder, line, message):
     assert "Traceback" not in shown
 
 
+def test_a_run_is_recorded_and_not_over_another_by_accident(kernel, folder):
+    start = "%overshoot clip.mp4 'How bright is it?' -o kept --interval 0.5 --record run.parquet"
+    assert "<Stream" in kernel.run(start)
+    kernel.until("len(kept.df) > 1")
+    kernel.run("%overshoot stop kept")
+    kernel.run("import overshoot_nb\nloaded = overshoot_nb.load('run.parquet')")
+    assert kernel.run("loaded.df.equals(kept.df) and len(loaded.df) > 1") == "True"
+    refused = kernel.run(start)
+    assert refused.startswith("UsageError: ")
+    assert "run.parquet" in refused
+    assert kernel.run("overshoot_nb.load('run.parquet').df.equals(kept.df)") == "True"
+    assert "running" not in kernel.run("%overshoot status")
+    assert "<Stream" in kernel.run(f"{start} --overwrite")
+    kernel.run("%overshoot stop kept")
+    assert "is not there" in kernel.run(f"{start[:-11]}gone/run.parquet")
+
+
 def test_help_shows_every_form(kernel):
     shown = kernel.run("%overshoot --help")
     for word in (
@@ -187,6 +204,7 @@ def test_help_shows_every_form(kernel):
         "--mode",
         "--prompt-file",
         "--out",
+        "--record",
     ):
         assert word in shown
 
