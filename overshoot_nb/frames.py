@@ -100,10 +100,11 @@ class FrameStore(Mapping[int, StoredSample]):
             self._samples[sample.index] = sample
             self._held.add(sample)
             while self._held.total > self.max_bytes:
-                oldest = self._samples.pop(next(iter(self._samples)))
-                self._held.remove(oldest)
-                if self._spill is not None:  # while no other thread looks in between
+                oldest = next(iter(self._samples.values()))
+                if self._spill is not None:  # first: whoever looks meanwhile finds it in either
                     self._spill.put(oldest)
+                del self._samples[oldest.index]
+                self._held.remove(oldest)
 
     def leave_memory(self) -> bool:
         """Send all samples to the disk; False where there is none, so that they stay.

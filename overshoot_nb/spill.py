@@ -186,7 +186,8 @@ class Spill:
             return [*self._records, *self._waiting]
 
     def __contains__(self, index: object) -> bool:
-        return index in self._waiting or index in self._records
+        with self._lock:  # else it could be on its way from one to the other
+            return index in self._waiting or index in self._records
 
     def __repr__(self) -> str:
         size = f"{megabytes(self.nbytes)} of {megabytes(self.max_bytes)}"

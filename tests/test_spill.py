@@ -226,6 +226,50 @@ def test_samples_are_looked_for_in_memory_then_on_disk_then_in_the_archive(disk:
         store[9]
 
 
+def test_a_sample_without_any_picture_in_the_archive_is_none(disk: Spill) -> None:
+    store = FrameStore(KB, backing=Archive(taken(0), Sample(1, "clip", 0.5, NOW, ())))
+    assert store[0].sample == taken(0)
+    with pytest.raises(SampleNotKeptError, match="the recording has no sample 1"):
+        store[1]
+
+
+def test_a_sample_is_found_while_it_moves_to_the_disk(tmp_path: Path) -> None:
+    class Watched(Spill):
+        """One that is looked at the moment before a sample comes to it."""
+
+        def put(self, sample: Sample) -> None:
+            look = threading.Thread(target=lambda: seen.append(store[sample.index].sample))
+            look.start()
+            look.join(5)
+            super().put(sample)
+
+    seen: list[Sample] = []
+    store = FrameStore(KB, spill=Watched(tmp_path, 1024 * KB))
+    for i in range(4):
+        store.put(taken(i))
+    assert seen == [taken(0), taken(1), taken(2)]
+
+
+def test_a_sample_is_known_while_it_is_noted_down_as_written(disk: Spill) -> None:
+    class Watched(dict):
+        """Records that are looked for the moment before they are there."""
+
+        def __setitem__(self, index: int, record: object) -> None:
+            look = threading.Thread(target=lambda: seen.append(index in disk))
+            look.start()
+            look.join(0.05)  # it may have to wait until the record is there
+            threads.append(look)
+            super().__setitem__(index, record)
+
+    seen: list[bool] = []
+    threads: list[threading.Thread] = []
+    disk._records = Watched()
+    disk.put(taken(0))
+    written(disk)
+    until(lambda: threads and not threads[0].is_alive())
+    assert seen == [True]
+
+
 # ---- bounds ------------------------------------------------------------------------------------
 
 
