@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
 
 __all__ = ["characters", "columns", "wrapped"]
 
 _JOINER = "\u200d"
+#: Characters to keep the kind of.
+_REMEMBERED = 4096
+_ASCII_TOKEN = re.compile(r"\s?\S+|\s")
 
 
 def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
@@ -21,6 +27,9 @@ def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[st
     """
     lines = []
     for line in text.split("\n"):
+        if measure(line) <= width:  # most do
+            lines.append(line.rstrip())
+            continue
         current = ""
         for token in _tokens(line):
             if current and measure((current + token).rstrip()) > width:
@@ -37,16 +46,24 @@ def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[st
 
 def columns(text: str) -> int:
     """How wide a text is in a fixed-width font: wide characters count twice, marks not at all."""
-    return sum(
-        2 if _is_wide(character[0]) else 0 if _extends(character[0]) else 1
-        for character in characters(text)
-    )
+    if text.isascii():
+        return len(text)
+    if _JOINER in text:
+        return sum(_cells(character[0]) for character in characters(text))
+    return sum(map(_cells, text))
 
 
+@lru_cache(_REMEMBERED)
+def _cells(character: str) -> int:
+    return 0 if _extends(character) else 2 if _is_wide(character) else 1
+
+
+@lru_cache(_REMEMBERED)
 def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in "WF"
 
 
+@lru_cache(_REMEMBERED)
 def _extends(character: str) -> bool:
     """Whether it is part of what the character before it shows."""
     return (
@@ -58,24 +75,27 @@ def _extends(character: str) -> bool:
 
 def characters(text: str) -> list[str]:
     """What is shown as one character, each."""
-    found: list[str] = []
-    for character in text:
-        if found and (_extends(character) or found[-1].endswith(_JOINER)):
-            found[-1] += character
-        else:
-            found.append(character)
-    return found
+    if text.isascii():
+        return list(text)
+    starts = [
+        place
+        for place, character in enumerate(text)
+        if not place or not (_extends(character) or text[place - 1] == _JOINER)
+    ]
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]
 
 
 def _tokens(line: str) -> list[str]:
     """What a line may be broken between; spaces stay with what follows them."""
-    found: list[str] = []
+    if line.isascii():
+        return _ASCII_TOKEN.findall(line)
+    found: list[list[str]] = []
     for character in characters(line):
-        if not found or character.isspace() or _breaks(found[-1], character):
-            found.append(character)
+        if not found or character.isspace() or _breaks(found[-1][-1], character):
+            found.append([character])
         else:
-            found[-1] += character
-    return found
+            found[-1].append(character)
+    return ["".join(token) for token in found]
 
 
 def _breaks(before: str, character: str) -> bool:

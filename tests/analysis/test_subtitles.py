@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import overshoot_nb  # noqa: F401  # gives DataFrames their accessor
+from overshoot_nb.analysis.captions_wrapping import columns, wrapped
 from overshoot_nb.errors import ValidationError
 
 Cue = tuple[float, float, str]
@@ -287,3 +288,14 @@ def test_ffmpeg_reads_webvtt():
 def test_a_hundred_thousand_rows_are_written_soon():
     table = rows(*("abc"[i % 3] for i in range(100_000)), step=0.1)
     assert len(parsed_srt(table.overshoot.to_srt())) == 100_000
+
+
+def test_a_line_that_fits_is_measured_once():
+    measured = []
+
+    def measure(line: str) -> int:
+        measured.append(line)
+        return columns(line)
+
+    assert wrapped("two people\na dog", 42, measure) == ["two people", "a dog"]
+    assert measured == ["two people", "a dog"]
