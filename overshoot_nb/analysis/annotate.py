@@ -6,19 +6,21 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import av.codec
 import av.error
+import numpy as np
 
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 from overshoot_nb.frames import StoredSample
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.sources import FileSource
+from overshoot_nb.tuning.run import Run
 from overshoot_nb.validation import check_whole
 
 from .annotated_file import Look, annotate_file
@@ -40,7 +42,12 @@ logger = logging.getLogger("overshoot_nb")
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 _MAX_THREADS = 64
 
-Store = Mapping[int, StoredSample]
+
+class _Stored(NamedTuple):
+    """The pictures of a run, and which samples of the store are of it."""
+
+    store: Mapping[int, StoredSample]
+    samples: Sequence[int]
 
 
 def annotate(
@@ -81,7 +88,7 @@ def annotate(
         if isinstance(video, FileSource):
             annotate_file(video, part, captions, span, look, tick)
         else:
-            annotate_frames(video, part, captions, span, look, tick)
+            annotate_frames(video.store, video.samples, part, captions, span, look, tick)
         _put(part, target, overwrite)
         if bar:
             bar.complete()
@@ -100,7 +107,7 @@ def annotate(
 # ---- which video -------------------------------------------------------------------------------
 
 
-def _video_of(rows: pd.DataFrame, source: object) -> FileSource | Store:
+def _video_of(rows: pd.DataFrame, source: object) -> FileSource | _Stored:
     if source is not None:
         return _given(source)
     stream_id = run_id(rows, "annotate")
@@ -123,7 +130,28 @@ def _video_of(rows: pd.DataFrame, source: object) -> FileSource | Store:
         source.label,
         why,
     )
-    return run.journal.frames
+    return _Stored(run.journal.frames, _samples_of(run, stream_id))
+
+
+def _samples_of(run: Run, stream_id: str | None) -> list[int]:
+    """The samples of the rows of that id, and those between them that have no row.
+
+    A stream that was restarted has several ids and one store, and its media time began anew.
+    """
+    own: set[int] = set()
+    others: set[int] = set()
+    for result in run.journal.table:
+        (own if result.stream_id == stream_id else others).add(result.sample)
+    kept = list(run.journal.frames)
+    if not own or not others:
+        return kept
+    times = np.frombuffer(run.journal.log.read()[0])
+    first, last = min(own), max(own)
+    while first > 0 and first - 1 not in others and times[first - 1] < times[first]:
+        first -= 1
+    while last + 1 < len(times) and last + 1 not in others and times[last] < times[last + 1]:
+        last += 1
+    return [index for index in kept if first <= index <= last]
 
 
 def _given(source: object) -> FileSource:

@@ -30,6 +30,7 @@ _STILL_SECONDS = 1.0
 
 def annotate_frames(
     store: Mapping[int, StoredSample],
+    samples: Sequence[int],
     output: Path,
     captions: Sequence[Caption],
     span: tuple[float, float],
@@ -38,7 +39,8 @@ def annotate_frames(
 ) -> None:
     """Writes the pictures of a store that are within ``span``, each from its own time on.
 
-    The first one is at the video's time zero. Parameters are those of
+    The first one is at the video's time zero. ``samples`` are those of one run, in the order of
+    time; the other parameters are those of
     :func:`~overshoot_nb.analysis.annotated_file.annotate_file`.
 
     Raises:
@@ -46,7 +48,7 @@ def annotate_frames(
         ValidationError: a picture is broken.
         OSError: the output cannot be written.
     """
-    pictures = _pictures(store, span)
+    pictures = _pictures(store, samples, span)
     first = next(pictures, None)
     if first is None:
         raise SampleNotKeptError(
@@ -73,7 +75,7 @@ def annotate_frames(
                 frame, shown.text(start + float(frame.pts * TIME_BASE))
             )
         steps: list[int] = []
-        done, total = 0, _expected(store)
+        done, total = 0, _expected(store, samples)
 
         def add(picture: EncodedFrame, tick_: int, duration: int) -> None:
             nonlocal done
@@ -95,11 +97,11 @@ def annotate_frames(
 
 
 def _pictures(
-    store: Mapping[int, StoredSample], span: tuple[float, float]
+    store: Mapping[int, StoredSample], samples: Sequence[int], span: tuple[float, float]
 ) -> Iterator[EncodedFrame]:
     """The pictures in the order of time, each time once; clips may overlap."""
     newest = float("-inf")
-    for index in sorted(store):
+    for index in samples:
         with suppress(SampleNotKeptError):  # a stream that goes on may have dropped it just now
             for picture in store[index].frames:
                 if picture.media_time > newest and span[0] <= picture.media_time < span[1]:
@@ -107,9 +109,9 @@ def _pictures(
                     yield picture
 
 
-def _expected(store: Mapping[int, StoredSample]) -> int:
+def _expected(store: Mapping[int, StoredSample], samples: Sequence[int]) -> int:
     """About how many pictures there are; clips have as many as the first one."""
-    for index in store:
+    for index in samples:
         with suppress(SampleNotKeptError):
-            return len(store) * len(store[index].frames)
-    return len(store)
+            return len(samples) * len(store[index].frames)
+    return len(samples)

@@ -335,6 +335,30 @@ def test_without_the_source_the_stored_pictures_are_shown(clip, tmp_path, reader
     assert reader.read(shown.repeat(3, 0).repeat(3, 1)).lines == ["SEEN 7"]
 
 
+def test_of_a_stream_that_was_restarted_the_pictures_of_the_rows_own_run_are_shown(tmp_path):
+    source = make(tmp_path / "live.mp4", 60, audio=False)
+    lengths = []
+
+    async def main() -> None:
+        async with Overshoot(base_url=server.url) as client:
+            stream = await client.streams.create(
+                str(source), "What?", "test/model", realtime=False, interval_seconds=0.5
+            )
+            await stream.wait()
+            make(source, 120, audio=False)
+            await stream.restart()
+            await stream.wait()
+            source.unlink()
+            for stream_id, rows in stream.df.groupby("stream_id", sort=False, observed=True):
+                output = tmp_path / f"{stream_id}.mp4"
+                rows.overshoot.annotate(output, progress=False)
+                lengths.append(len(decoded(output)))
+
+    with ChatServer(lambda request: "SEEN 7") as server:
+        asyncio.run(asyncio.wait_for(main(), 30))
+    assert lengths == [4, 8]
+
+
 def test_nothing_to_draw_on_is_said(clip, tmp_path):
     source = tmp_path / "gone.mp4"
     source.write_bytes(clip.read_bytes())
