@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakMethod
@@ -77,19 +78,28 @@ class Journal:
         self.labels = Labels(lambda: (tell := touch()) and tell())
         self._watchers: list[Callable[[], object]] = []
         self._listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()  # of these two: they come and go on any thread
 
     def listen(self, listener: Listener) -> None:
         """Tell it of everything from now on; from any thread."""
-        self._listeners = (*self._listeners, listener)
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
 
     def unlisten(self, listener: Listener) -> None:
         """Tell it no more; what is on its way may still come. Idempotent."""
-        self._listeners = tuple(one for one in self._listeners if one is not listener)
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
 
-    async def recorded(self) -> None:
-        """Wait until the files are finished that it is recorded to; they are once it is over."""
-        for recorder in list(self.recorders):
-            await asyncio.wait([asyncio.wrap_future(recorder.over)])
+    async def recorded(self, timeout: float | None = None) -> bool:
+        """Wait until the files are finished that it is recorded to; they are once it is over.
+
+        False when ``timeout`` seconds were not enough.
+        """
+        if not (recorders := list(self.recorders)):
+            return True
+        futures = [asyncio.wrap_future(recorder.over) for recorder in recorders]
+        _, unfinished = await asyncio.wait(futures, timeout=timeout)
+        return not unfinished
 
     async def alerted(self) -> None:
         """Wait until every answer so far was checked by alerts, and what they began is over."""
@@ -100,11 +110,13 @@ class Journal:
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""
-        self._watchers = [*self._watchers, watcher]
+        with self._lock:
+            self._watchers = [*self._watchers, watcher]
 
     def unwatch(self, watcher: Callable[[], object]) -> None:
         """Call it no more."""
-        self._watchers = [w for w in self._watchers if w != watcher]
+        with self._lock:
+            self._watchers = [w for w in self._watchers if w != watcher]
 
     def touch(self) -> None:
         """Tell the watchers."""

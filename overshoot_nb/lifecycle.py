@@ -34,7 +34,9 @@ __all__ = ["Lifecycle"]
 
 logger = logging.getLogger("overshoot_nb")
 
-#: close() ends within 5 s whatever happens: 3.5 s for the session, 1 s for callbacks.
+#: close() ends within 5 s whatever happens: 3.5 s for the session, 1 s for callbacks. Recordings
+#: are waited for as long as these leave.
+CLOSE_SECONDS = 5.0
 CALLBACK_SECONDS = 1.0
 
 ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
@@ -337,7 +339,8 @@ class Lifecycle:
             self.session.pause()
         else:
             self.session.resume()
-        if self.state != "starting":  # a run that opens its source becomes it then
+        # A run that opens its source becomes it then.
+        if self.state in ("running", "paused"):
             self._set_state(state)
 
     def require_active(self, verb: str) -> None:
@@ -346,7 +349,9 @@ class Lifecycle:
         Raises:
             StreamClosedError: it is over.
         """
-        if not self.is_active:
+        # A replay may be through before the notebook says what it said when it was recorded.
+        late = self.state == "ended" and self.service.endpoint.is_replay
+        if not self.is_active and not late:
             raise StreamClosedError(
                 f"cannot {verb}: the stream is over ({self.status}); restart() runs it again",
                 reason=self.note,
@@ -356,6 +361,7 @@ class Lifecycle:
 
     async def close(self, reason: str = "closed by its user", *, drain: bool = True) -> None:
         """End the stream; idempotent. ``drain`` calls the callbacks that wait, for a second."""
+        until = asyncio.get_running_loop().time() + CLOSE_SECONDS - CALLBACK_SECONDS
         self._closes += 1
         if (restart := self._restart) is not None:
             self._close_reason = reason
@@ -367,7 +373,9 @@ class Lifecycle:
             await asyncio.wait([beginning])
         await self._end_run(reason)
         self._finish_left()
-        await self.journal.recorded()
+        if not await self.journal.recorded(max(until - asyncio.get_running_loop().time(), 0)):
+            files = ", ".join(recorder.path.name for recorder in self.journal.recorders)
+            logger.warning("%s is still being written; recorder.close() waits for it", files)
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()
 

@@ -7,12 +7,15 @@ what is new is staged; whenever there is a row group's worth of it, that is seal
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +97,8 @@ class LiveRecording:
         row.stream_id = self._run.stream_id
         with self._lock:
             if self._queued_bytes + row.nbytes > QUEUE_BYTES:
+                # Not held either: a disk that hangs may do so for as long as the stream runs.
+                row.sample = replace(sample, frames=(), video=None)
                 row.pictures = False
                 self.lost_pictures += 1
             size = row.nbytes
@@ -189,11 +194,12 @@ class LiveRecording:
         try:
             with explained(self._target):
                 try:
-                    while self._run.is_active and not self._closing:
+                    while self._run.is_active and not self._closing and self._is_there():
                         self._wake.wait(TICK_SECONDS)
                         self._wake.clear()
                         self._write_new()
                     self._finish()
+                    self._check_place()
                 finally:
                     self._file.close()
                 self._widen()
@@ -269,6 +275,23 @@ class LiveRecording:
         self._growing.write([], [], self._metadata(), keep=False)
         self._growing.finish(self._metadata(complete=True))
         self._wrote(self._growing.rows, self._growing.nbytes)
+
+    def _is_there(self) -> bool:
+        try:
+            self._target.stat()
+        except FileNotFoundError:
+            return False
+        except OSError:  # a network's, for a moment
+            pass
+        return True
+
+    def _check_place(self) -> None:
+        """Make sure that the finished file is the one at the path."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file.fileno()), self._target.stat()):
+                return
+        moved = "its file was moved, deleted or replaced meanwhile"
+        raise FileNotFoundError(errno.ENOENT, moved, str(self._target))
 
     def _widen(self) -> None:
         """Give the finished file the columns of schemas that came while it was written."""

@@ -23,13 +23,18 @@ def check_path(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise ValidationError(f"path={path!r} is no path of a file, such as 'run.parquet'")
     # Absolute: a notebook may change its folder while the recording goes on.
-    target = Path(os.fspath(path)).expanduser().resolve()
+    try:
+        target = Path(os.fspath(path)).expanduser().resolve()
+    except (ValueError, RuntimeError) as error:  # a null character; a home that nobody has
+        raise ValidationError(f"path={path!r} cannot be used: {error}") from None
     if target.is_dir():
         raise ValidationError(f"{target} is a folder; name a file in it, such as run.parquet")
     if not target.parent.is_dir():
         raise ValidationError(f"the folder {target.parent} is not there; make it first")
     if target.exists() and not overwrite:
         raise ValidationError(f"{target} exists; overwrite=True replaces it")
+    if target.exists() and not target.is_file():
+        raise ValidationError(f"{target} is no ordinary file, which alone can be replaced")
     return target
 
 

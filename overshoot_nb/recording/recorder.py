@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import html
 import logging
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.progress import ProgressBar
 from overshoot_nb.run_registry import remember_file
-from overshoot_nb.runtime import start_thread
+from overshoot_nb.runtime import get_runtime, start_thread
 
 from .ended_run import write_run
 from .live_recording import LiveRecording
@@ -55,6 +56,7 @@ class Recorder:
         self.over: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._live: LiveRecording | None = None
         self._lost = 0
+        self._pid = os.getpid()
 
     @property
     def rows(self) -> int:
@@ -89,6 +91,8 @@ class Recorder:
 
     def close(self) -> None:
         """Record no more, and wait until the file is finished. Idempotent."""
+        if self._pid != os.getpid():
+            return  # a forked child's: the thread that writes is its parent's
         if (live := self._live) is not None:
             live.close()
         self.over.result()
@@ -99,10 +103,21 @@ class Recorder:
         live = LiveRecording(
             run, self.path, wrote=self._wrote, over=lambda error: self._end(run, error)
         )
-        live.begin(overwrite=overwrite, progress=progress)
-        self._live = live
+        # Before it begins: whoever waits for the end of a run that is over soon waits for the file.
         run.journal.recorders.append(self)
+        try:
+            live.begin(overwrite=overwrite, progress=progress)
+        except BaseException:
+            run.journal.recorders.remove(self)
+            self.over.set_result(None)
+            raise
+        self._live = live
+        # The stream's own end at exit waits for its recorders; one that is over already does not.
+        get_runtime().close_at_exit(self, self._wait)
         start_thread(live.work, f"overshoot-recorder-{self.path.name}")
+
+    async def _wait(self) -> None:
+        await asyncio.wait([asyncio.wrap_future(self.over)])
 
     def _wrote(self, rows: int, nbytes: int) -> None:
         self._rows, self._nbytes = rows, nbytes
@@ -112,15 +127,18 @@ class Recorder:
         self.error = error
         if self._live is not None:
             self._lost, self._live = self._live.lost_pictures, None
-        if error is None:
-            _remember(run, self.path)
-        else:
-            logger.warning("recording %s failed, what it has stays: %s", self.path, error)
-            if (callbacks := getattr(run, "callbacks", None)) is not None:
-                callbacks.report(error)
-        run.journal.recorders.remove(self)
-        _give_back(self.path)
-        self.over.set_result(None)
+        try:
+            if error is None:
+                _remember(run, self.path)
+            else:
+                logger.warning("recording %s failed, what it has stays: %s", self.path, error)
+                if (callbacks := getattr(run, "callbacks", None)) is not None:
+                    callbacks.report(error)
+        finally:  # whatever happens: somebody waits for it
+            run.journal.recorders.remove(self)
+            get_runtime().forget(self)
+            _give_back(self.path)
+            self.over.set_result(None)
 
     def __enter__(self) -> Recorder:
         return self
