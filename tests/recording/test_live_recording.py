@@ -199,16 +199,20 @@ def test_a_file_that_goes_away_while_it_is_recorded_is_no_finished_recording(
     [
         ("~nobody-of-that-name/run.parquet", "home directory"),
         ("run\0.parquet", "null"),
-        pytest.param(
-            os.devnull,
-            "no ordinary file",
-            marks=pytest.mark.skipif(sys.platform == "win32", reason="its name is no path"),
-        ),
     ],
 )
 def test_odd_paths_are_refused_in_words(path, why):
     with pytest.raises(ValidationError, match=why):
         record(MadeRun(), path, overwrite=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_what_is_no_ordinary_file_is_never_replaced(tmp_path):
+    os.mkfifo(path := tmp_path / "pipe")
+    for run in (MadeRun(), RunningRun()):
+        with pytest.raises(ValidationError, match="no ordinary file"):
+            record(run, path, overwrite=True)
+    assert path.is_fifo()
 
 
 def test_a_path_is_where_it_was_when_the_recording_began(tmp_path, monkeypatch):

@@ -437,25 +437,30 @@ def test_what_fails_while_it_is_written_leaves_what_was_there(clip, tmp_path, mo
 AT_EXIT = """
 import sys, time
 from overshoot_nb import FileSource, Overshoot
+from overshoot_nb.recording.live_recording import LiveRecording
 from overshoot_nb.runtime import get_runtime
 
-path, clip, url = sys.argv[1:]
+finish = LiveRecording._finish
+LiveRecording._finish = lambda self: (time.sleep(0.3), finish(self))  # a slow disk
+
+path, clip, url, ends = sys.argv[1:]
 client = Overshoot("ovs-test-secret", base_url=url)
-source = FileSource(clip, loop=True)
+source = FileSource(clip, loop=ends == "closed", realtime=ends == "closed")
 creating = client.streams.create(source, "?", "test/model", interval_seconds=0.1)
 stream = get_runtime().run(creating)
 stream.record(path)
-while len(stream.df) < 5:
-    time.sleep(0.05)
+while len(stream.df) < 5 or (ends == "ended" and stream.is_active):
+    time.sleep(0.01)
 """
 
 
-def test_a_program_that_ends_finishes_its_file(clip, tmp_path):
+@pytest.mark.parametrize("ends", ["closed", "ended"])
+def test_a_program_that_ends_finishes_its_file(clip, tmp_path, ends):
     path = tmp_path / "run.parquet"
     with ChatServer(number) as server:
-        command = [sys.executable, "-c", AT_EXIT, str(path), clip, server.url]
+        command = [sys.executable, "-c", AT_EXIT, str(path), clip, server.url, ends]
         subprocess.run(command, check=True, timeout=60)
     assert said(path)["complete"]
-    assert said(path)["status"].startswith("closed: ")
+    assert said(path)["status"].startswith(f"{ends}: ")
     assert (pd.read_parquet(path)["kind"] == "result").sum() >= 5
     assert path.stat().st_size < 2**20
