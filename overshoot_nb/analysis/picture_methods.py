@@ -43,7 +43,8 @@ class PictureMethods:
 
         Args:
             rows: how many, evenly chosen; a condition (``"out.people > 3"``); a slice of
-                positions; positions; or a mask with true or false for each row.
+                positions; positions; or a mask with true or false for each row (a Series is
+                aligned by its index, as in ``df[mask]``).
             columns: the columns to show; None for the fields of a structured answer, else the
                 answer itself.
             width: width of a picture in pixels, 40 to 1280.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from overshoot_nb.errors import ValidationError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["evenly", "positions_of"]
 
@@ -30,12 +28,13 @@ def evenly(positions: list[int], count: int) -> list[int]:
 
 
 def positions_of(rows: pd.DataFrame, wanted: Any) -> list[int]:
-    """The positions of the rows that are meant; the labels of the index do not matter.
+    """The positions of the rows that are meant; labels of the index are never positions.
 
     Args:
         rows: the rows.
         wanted: a number of rows, taken evenly where there are more; a condition; a slice;
-            positions (-1 is the last); or one true or false for each row, where missing is false.
+            positions (-1 is the last); or one true or false for each row, where missing is false
+            (a Series is aligned by its index).
 
     Raises:
         ValidationError: it is none of these, or does not fit the rows.
@@ -61,8 +60,6 @@ def positions_of(rows: pd.DataFrame, wanted: Any) -> list[int]:
 
 
 def _listed(rows: pd.DataFrame, wanted: Any) -> list[int]:
-    import pandas as pd
-
     if isinstance(wanted, pd.DataFrame | dict) or not hasattr(wanted, "__iter__"):
         raise ValidationError(f"rows={type(wanted).__name__} is not valid: give {_ACCEPTED}")
     given = wanted if isinstance(wanted, pd.Series) else pd.Series(list(wanted))
@@ -75,6 +72,8 @@ def _listed(rows: pd.DataFrame, wanted: Any) -> list[int]:
                 f"the mask has {len(given)} values, and there are {len(rows)} rows: give one "
                 "true or false for each row"
             )
+        if isinstance(wanted, pd.Series):
+            given = _aligned(given, rows)
         return np.flatnonzero(given.fillna(False).to_numpy(dtype=bool)).tolist()
     if not all(isinstance(one, int | np.integer) for one in given):
         raise ValidationError(f"rows holds more than whole numbers: give {_ACCEPTED}")
@@ -82,3 +81,22 @@ def _listed(rows: pd.DataFrame, wanted: Any) -> list[int]:
     if wrong := [one for one in positions if not -len(rows) <= one < len(rows)]:
         raise LookupError(f"there is no row {wrong[0]}: there are {len(rows)} rows, from 0 on")
     return [one % len(rows) for one in positions]
+
+
+def _aligned(mask: pd.Series, rows: pd.DataFrame) -> pd.Series:
+    """A mask in the order of the rows, where it was made of them in another order.
+
+    Raises:
+        ValidationError: it is of other rows.
+    """
+    labels = mask.index
+    if labels.equals(rows.index):
+        return mask
+    if labels.is_unique and rows.index.is_unique and rows.index.isin(labels).all():
+        return mask.reindex(rows.index)
+    if labels.equals(pd.RangeIndex(len(labels))):  # made by itself, in the order of the rows
+        return mask
+    raise ValidationError(
+        "the mask is a Series of other rows, as its index says: make it of these rows, or give its "
+        "values in their order (mask.to_numpy())"
+    )
