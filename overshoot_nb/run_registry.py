@@ -98,5 +98,6 @@ def _load(stream_id: str) -> Run | None:
         _kept.move_to_end(path)
         while len(_kept) > KEPT_RUNS:
             _kept.popitem(last=False)
-        # Another run may have been recorded in its place.
+        if stream_id not in _loaded:  # another run was recorded in its place: it is not read again
+            _files.pop(stream_id, None)
         return _loaded.get(stream_id)

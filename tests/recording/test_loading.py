@@ -293,6 +293,10 @@ def test_rows_find_their_run_when_nobody_holds_it(tmp_path):
     gc.collect()
     made(stream_id="run-other").record(path)
     assert find_run("run-gone") is None
+    # Nor is that read again for each of them.
+    run_registry._kept.clear()
+    assert find_run("run-gone") is None
+    assert not run_registry._kept
     path.unlink()
     assert find_run("run-gone") is None
 
