@@ -81,7 +81,7 @@ class StoredSample:
                 "image() needs Pillow: pip install pillow (.frames has the JPEG bytes without it)"
             ) from error
         if not -len(self.frames) <= i < len(self.frames):
-            raise IndexError(f"sample {self.index} has {len(self.frames)} frames, no frame {i}")
+            raise IndexError(f"sample {self.index} has {self._counted()}, no frame {i}")
         return Image.open(BytesIO(self.frames[i].data))
 
     def _repr_jpeg_(self) -> bytes | None:
@@ -91,8 +91,10 @@ class StoredSample:
 
     def __repr__(self) -> str:
         size = f", {self.frames[0].width}x{self.frames[0].height}" if self.frames else ""
-        frames = "1 frame" if len(self.frames) == 1 else f"{len(self.frames)} frames"
-        return f"<sample {self.index} at {self.media_time:g} s: {frames}{size}>"
+        return f"<sample {self.index} at {self.media_time:g} s: {self._counted()}{size}>"
+
+    def _counted(self) -> str:
+        return "1 frame" if len(self.frames) == 1 else f"{len(self.frames)} frames"
 
 
 def _strip(frames: tuple[EncodedFrame, ...]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,8 @@ class ShownRows:
 def _checked(rows: pd.DataFrame, columns: str | Sequence[str] | None) -> list[str] | None:
     if columns is None:
         return None
+    if not isinstance(columns, Iterable):
+        raise ValidationError(f"columns={columns!r} is not valid: give names of columns")
     names = [columns] if isinstance(columns, str) else list(columns)
     found: list[str] = []
     for name in names:

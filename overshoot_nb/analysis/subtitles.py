@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -100,8 +101,11 @@ def _given(text: str, path: str | os.PathLike[str] | None) -> str | Path:
     try:
         part.write_text(text, "utf-8", newline="\n")
         part.replace(where)
+    except OSError as error:  # of the file that was asked for, not of the part beside it
+        raise type(error)(error.errno, error.strerror, str(where)) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return where
 
 

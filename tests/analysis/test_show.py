@@ -155,6 +155,17 @@ def test_rows_are_chosen_by_place(wanted: Any, positions: list[int]) -> None:
     assert positions_of(rows, wanted) == positions
 
 
+def test_a_mask_of_the_rows_in_another_order_is_of_the_same_rows() -> None:
+    rows = rows_of(10)
+    mask = rows["sample"] >= 8
+    shuffled = rows.iloc[[3, 8, 0, 9, 1, 2, 4, 5, 6, 7]]
+    assert positions_of(shuffled, mask) == [1, 3]
+    assert positions_of(shuffled, mask.reindex(shuffled.index)) == [1, 3]
+    assert positions_of(shuffled, mask.to_numpy()) == [8, 9]
+    with pytest.raises(ValidationError, match="the mask is a Series of other rows"):
+        positions_of(rows, mask.set_axis(range(5, 15)))
+
+
 @pytest.mark.parametrize(
     ("wanted", "error", "message"),
     [
@@ -395,3 +406,8 @@ def test_it_is_json_for_a_saved_notebook(ten: pd.DataFrame) -> None:
     fragment = ten.overshoot.show()._repr_html_()
     assert json.loads(json.dumps(fragment)) == fragment
     assert html.unescape(re.sub("<[^>]*>", "", fragment)).startswith("10 rows")
+
+
+def test_what_names_no_columns_is_refused(ten: pd.DataFrame) -> None:
+    with pytest.raises(ValidationError, match="columns=3 is not valid: give names of columns"):
+        ten.overshoot.show(columns=3)

@@ -299,3 +299,10 @@ def test_a_line_that_fits_is_measured_once():
 
     assert wrapped("two people\na dog", 42, measure) == ["two people", "a dog"]
     assert measured == ["two people", "a dog"]
+
+
+def test_a_folder_that_is_not_there_is_said_by_the_files_own_name(tmp_path):
+    where = tmp_path / "nowhere" / "said.srt"
+    with pytest.raises(FileNotFoundError) as refused:
+        rows("a").overshoot.to_srt(where)
+    assert refused.value.filename == str(where)
