@@ -107,7 +107,10 @@ def _moment(cell: datetime | timedelta) -> datetime | float | None:
     if isinstance(cell, timedelta):
         # As a column's whole microseconds become seconds.
         return (cell // timedelta(microseconds=1)) / 1e6
-    return cell.replace(tzinfo=UTC) if cell.tzinfo is None else cell.astimezone(UTC)
+    try:
+        return cell.replace(tzinfo=UTC) if cell.tzinfo is None else cell.astimezone(UTC)
+    except OverflowError:  # before the year 1 or after 9999 in UTC
+        return None
 
 
 def parse_time(text: str) -> datetime | None:

@@ -284,7 +284,13 @@ outputs = st.none() | st.fixed_dictionaries(
         "text": texts | json_values,
         "kind": st.sampled_from(["a", "b", "ab", "new"]) | json_values,
         "when": st.sampled_from(
-            ["2026-01-01T00:00:00Z", "2026-01-01T02:00:00+02:00", "2026-06-01 12:00", "soon"]
+            [
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T02:00:00+02:00",
+                "2026-06-01 12:00",
+                "soon",
+                "0001-01-01T00:00:00+14:00",
+            ]
         )
         | json_values,
         "list": st.lists(json_values, max_size=3) | json_values,
@@ -332,7 +338,7 @@ def conditions(draw, depth=2):
         return (
             f"not ({one})" if kind == "not" else f"({one}) {kind} ({draw(conditions(depth - 1))})"
         )
-    match draw(st.integers(0, 9)):
+    match draw(st.integers(0, 12)):
         case 0:
             return f"{draw(numbers())} {draw(orders)} {draw(numbers())}"
         case 1:
@@ -348,6 +354,14 @@ def conditions(draw, depth=2):
             items = ", ".join(draw(st.lists(literal_numbers | st.just("None"), max_size=3)))
             sign = draw(st.sampled_from(["in", "not in"]))
             return f"{draw(numbers())} {sign} [{items}]"
+        case 10:
+            words = literal_texts | literal_times | st.just("None")
+            items = ", ".join(draw(st.lists(words, max_size=3)))
+            sign = draw(st.sampled_from(["in", "not in"]))
+            return f"{draw(st.sampled_from(TEXTS + TIMES))} {sign} [{items}]"
+        case 11:
+            one, other = draw(conditions(0)), draw(conditions(0) | st.sampled_from(TRUTHS))
+            return f"({one}) {draw(st.sampled_from(['==', '!=']))} ({other})"
         case 6:
             sign = draw(st.sampled_from(["in", "not in"]))
             return f"{draw(some_text())} {sign} {draw(st.sampled_from(TEXTS + OTHERS))}"
@@ -535,6 +549,15 @@ def test_answers_nested_deeper_than_python_can_follow_are_just_not_equal():
     for _ in range(5000):
         deep = [deep]
     assert truth("out.any == out.list", {"any": deep, "list": [1]}) is False
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_that_utc_does_not_have_are_missing(when):
+    assert truth("out.when == None", {"when": when}) is True
+    assert truth("out.when > '2026-01-01'", {"when": when}) is None
+    assert truth("captured_at != out.text", {"text": when}) is True
+    own = pd.DataFrame({"when": pd.Series([datetime.fromisoformat(when)], dtype=object)})
+    assert Condition("missing(when)").true_of(own).all()
 
 
 def test_two_columns_of_one_name_are_refused():
