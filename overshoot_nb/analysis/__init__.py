@@ -12,7 +12,7 @@
     condition_parser, condition_tokens, condition_tree      its text becomes a tree
     condition_kinds, condition_names        whether it makes sense of certain columns
     condition_values      what its operators and functions mean, value by value
-    condition_rows, condition_columns       the same of whole columns
+    condition_rows, condition_columns, condition_texts      the same of whole columns
     run_order             rows run by run, by media time
     event_methods         df.overshoot.events and .changes, and what they mean
     events, peaks         when something was true, and the number that was largest then

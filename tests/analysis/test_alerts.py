@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from overshoot_nb import Overshoot, StreamClosedError, ValidationError
 from overshoot_nb.analysis import alerts as alerts_module
+from overshoot_nb.analysis import side_thread
 from overshoot_nb.analysis.bell import bell_note, bell_wav
 from overshoot_nb.analysis.triggers import Trigger
 
@@ -36,7 +37,8 @@ def clip(tmp_path_factory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_side_threads_left():
+def no_side_threads_left(monkeypatch):
+    monkeypatch.setattr(side_thread, "LINGER_SECONDS", 0.05)
     yield
     deadline = time.monotonic() + 3
     while left := [t.name for t in threading.enumerate() if t.name.startswith("overshoot-alert")]:

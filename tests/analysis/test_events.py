@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -381,40 +380,73 @@ def test_columns_that_are_not_there_are_named():
 # ---- the demo video, whose truth is known --------------------------------------------------------
 
 
+END, INTERVAL = 13.6, 1.5
+
+
 @pytest.fixture(scope="module")
-def beginning(tmp_path_factory) -> str:
-    """The first 13 seconds of the demo video."""
-    path = tmp_path_factory.mktemp("clips") / "beginning.mp4"
-    with av.open(str(demo.video())) as whole, av.open(str(path), "w") as cut:
-        stream = whole.streams.video[0]
-        copied = cut.add_stream_from_template(stream)
-        for packet in whole.demux(stream):
-            if packet.dts is not None and packet.pts * packet.time_base < 13:
-                packet.stream = copied
-                cut.mux(packet)
-    return str(path)
-
-
-def test_events_of_the_demo_are_there_when_they_were_on_screen(beginning):
-    interval = 1.0
-    rows = analyze(
-        beginning,
+def game(tmp_path_factory) -> pd.DataFrame:
+    """What is read in the beginning of the demo video, until its shot clock is off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "DURATION", END)
+        patch.setenv("OVERSHOOT_CACHE_DIR", str(tmp_path_factory.mktemp("beginning")))
+        beginning = demo.video()
+    return analyze(
+        str(beginning),
         demo.PROMPT,
         "local/read",
         base_url="local",
         output_schema=demo.SCHEMA,
-        interval_seconds=interval,
+        interval_seconds=INTERVAL,
         progress=False,
     )
-    for banner in timeline.BANNERS[:2]:
-        found = rows.overshoot.events(f"out.event == '{banner.event}'")
-        assert len(found) == 1
-        assert abs(found["start"][0].total_seconds() - banner.start) <= interval
-        assert abs(found["end"][0].total_seconds() - banner.end) <= interval
-    for team, field in enumerate(("home_score", "away_score")):
-        scores = rows.overshoot.changes(field)
-        expected = [0.0] + [b.at for b in timeline.BASKETS if b.team == team and b.at < 13]
-        assert len(scores) == len(expected) == 2
-        for change, at in zip(scores.itertuples(), expected, strict=True):
-            assert 0 <= change.at.total_seconds() - at <= interval
-            assert change.after == timeline.truth(at + 0.1)[field]
+
+
+def spans(found: pd.DataFrame) -> list[tuple[float, float]]:
+    return [
+        (start / 1e6, end / 1e6)
+        for start, end in zip(*map(micro, (found["start"], found["end"])), strict=True)
+    ]
+
+
+def assert_within_a_sample(found: pd.DataFrame, expected: list[tuple[float, float]]) -> None:
+    """What is sampled at a moment was so since at most one interval before."""
+    assert len(found) == len(expected)
+    for (start, end), (begun, ended) in zip(spans(found), expected, strict=True):
+        assert 0 <= start - begun < INTERVAL
+        assert 0 <= end - ended < INTERVAL
+
+
+@pytest.mark.parametrize("banner", timeline.BANNERS[:2], ids=lambda banner: banner.event)
+def test_banners_of_the_demo_are_there_when_they_were_on_screen(game, banner):
+    found = game.overshoot.events(f"out.event == '{banner.event}'")
+    assert_within_a_sample(found, [(banner.start, banner.end)])
+    assert not found["ongoing"].any()
+    inside = game.overshoot.events(f"out.event in ['{banner.event}', 'FOUL']")
+    assert spans(inside) == spans(found)
+    # Where there is no banner, there is another one than this.
+    before, after = game.overshoot.events(f"out.event != '{banner.event}'").itertuples()
+    assert (before.end, after.start) == (found["start"][0], found["end"][0])
+
+
+def test_a_shot_clock_that_is_off_is_above_nothing(game):
+    times = np.arange(0, END, 1 / timeline.FPS)
+    shown = [timeline.truth(time)["shot_clock"] for time in times]
+    above = np.array([clock is not None and clock > 10 for clock in shown])
+    edges = times[
+        np.flatnonzero(np.diff(above, prepend=False, append=False)).clip(max=len(above) - 1)
+    ]
+    assert shown[-1] is None
+    found = game.overshoot.events("out.shot_clock > 10")
+    assert_within_a_sample(found, list(zip(edges[::2], edges[1::2], strict=True)))
+    assert found["peak"].tolist() == [11, 24]
+    assert not found["ongoing"].any()
+
+
+@pytest.mark.parametrize(("team", "field"), [(0, "home_score"), (1, "away_score")])
+def test_scores_of_the_demo_change_when_there_was_a_basket(game, team, field):
+    scores = game.overshoot.changes(field)
+    expected = [0.0] + [b.at for b in timeline.BASKETS if b.team == team and b.at < END]
+    assert len(scores) == len(expected) == 3 - team
+    for change, at in zip(scores.itertuples(), expected, strict=True):
+        assert 0 <= change.at.total_seconds() - at <= INTERVAL
+        assert change.after == timeline.truth(at + 0.1)[field]
