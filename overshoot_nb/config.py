@@ -275,9 +275,16 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     ``base_url`` None means ``OVERSHOOT_BASE_URL`` where that ends in ``/v0.2``, else the service.
 
     Raises:
-        ValidationError: ``base_url`` is not a URL.
+        ValidationError: ``base_url`` is not a URL, or a recording, which is asked by ``Overshoot``.
     """
     key = find_api_key(api_key)
+    if base_url is not None and base_url.strip().startswith(SCHEME):
+        from .errors import ValidationError
+
+        raise ValidationError(
+            f"base_url={base_url!r} is a recording, which Overshoot(base_url=...) asks; "
+            f"ApiClient needs a v0.2 server such as {GATEWAY_BASE_URL!r} or {LOCAL_GATEWAY!r}"
+        )
     if base_url is None:
         named = os.environ.get(ENV_BASE_URL, "").strip()
         base_url = named if _is_gateway_url(named) else GATEWAY_BASE_URL

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = ["SCHEME", "ReplayAddress", "check_speed"]
+__all__ = ["SCHEME", "ReplayAddress", "check_speed", "expanded"]
 
 #: How such a ``base_url`` begins.
 SCHEME = "replay:"
 
+_OPTIONS = re.compile(r"(?P<path>.*)\?(?P<options>(?:\w+=[^&/\\?]*(?:&\w+=[^&/\\?]*)*)?)", re.S)
 _FORM = f"'{SCHEME}run.parquet', or '{SCHEME}run.parquet?speed=4' (speed=inf: without waiting)"
 
 
@@ -36,9 +38,11 @@ class ReplayAddress:
         Raises:
             ValidationError: it names no file, or an option that there is not.
         """
-        path, mark, options = url.strip().removeprefix(SCHEME).rpartition("?")
-        if not mark:
-            path, options = options, ""
+        path = url.strip().removeprefix(SCHEME)
+        # Options are what has the form of options: a file's name may have question marks.
+        options = ""
+        if (found := _OPTIONS.fullmatch(path)) is not None:
+            path, options = found["path"], found["options"]
         path = path.strip()
         if not path:
             raise ValidationError(f"base_url={url!r} names no recording: give {_FORM}")
@@ -56,10 +60,18 @@ class ReplayAddress:
                     f"base_url={url!r}: speed={value} is no number: give {_FORM}"
                 ) from None
             check_speed(speed)
-        return cls(str(Path(path).expanduser()), speed)
+        return cls(expanded(path), speed)
 
     def __str__(self) -> str:
-        return f"{SCHEME}{self.path}" + ("" if self.speed is None else f"?speed={self.speed:g}")
+        if self.speed is not None:
+            return f"{SCHEME}{self.path}?speed={self.speed!r}".removesuffix(".0")
+        # Where the name itself looks like options, they are none.
+        return f"{SCHEME}{self.path}" + ("?" if _OPTIONS.fullmatch(self.path) else "")
+
+
+def expanded(path: str | os.PathLike[str]) -> str:
+    """A path with the user's folder in the place of ``~``; ``~file`` is a file of that name."""
+    return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (Path's own raises for ~file)
 
 
 def check_speed(speed: object) -> float:

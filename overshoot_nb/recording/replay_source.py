@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from overshoot_nb.errors import ValidationError
 
-from .replay_address import ReplayAddress, check_speed
+from .replay_address import ReplayAddress, check_speed, expanded
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot
@@ -56,7 +56,7 @@ class Replay:
     @property
     def url(self) -> str:
         """Where it is."""
-        return str(Path(self.path).expanduser())
+        return expanded(self.path)
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.recording.replay_address import SCHEME
 from overshoot_nb.redaction import display_url
 from overshoot_nb.settings import StreamSettings
 from overshoot_nb.sources import ArraySource, FrameSource, LiveKitSource, SourceConfig, as_source
@@ -129,7 +130,7 @@ def _says_all(where: str, source: SourceConfig) -> bool:
 
 def _url(url: str, what: str, comments: list[str]) -> str:
     """A path, or a URL without its secrets."""
-    if "://" not in url or (shown := display_url(url)) == url:
+    if "://" not in url or url.startswith(SCHEME) or (shown := display_url(url)) == url:
         return url
     comments.append(f"# Secrets of {what} are left out: put them back.")
     return shown
