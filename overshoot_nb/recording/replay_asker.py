@@ -33,8 +33,8 @@ class RecordedAnswers:
     def __init__(self, run: PastRun) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._times: dict[datetime, int] | None = None
-        self._pictures: dict[bytes, int] | None = None
+        self._times: dict[tuple[datetime, float], int] | None = None
+        self._pictures: dict[bytes, list[int]] | None = None
 
     def number_of(self, version: PromptVersion) -> int | None:
         """The recorded number of a question, None where it was not asked."""
@@ -50,27 +50,32 @@ class RecordedAnswers:
         number = self.number_of(version)
         if number is None:
             return None
-        index = self._index_of(sample)
-        return None if index is None else self._run.journal.answer(index, number)
+        journal = self._run.journal
+        found = (journal.answer(index, number) for index in self._indices_of(sample))
+        return next((answer for answer in found if answer is not None), None)
 
-    def _index_of(self, sample: Sample) -> int | None:
+    def _indices_of(self, sample: Sample) -> list[int]:
+        """The recorded sample that this is, else all that show the same."""
+        journal = self._run.journal
         with self._lock:
             if self._times is None:
-                table = self._run.journal.table
-                self._times = {r.captured_at: r.sample for r in table if r.captured_at is not None}
-            # No two samples of a run were taken in one microsecond.
-            if (index := self._times.get(sample.captured_at)) is not None:
-                return index
+                # Two samples of a file may be taken in one tick of a coarse clock.
+                self._times = {
+                    (row.captured_at, row.media_time): row.sample
+                    for row in journal.table
+                    if row.captured_at is not None
+                }
+            if (index := self._times.get((sample.captured_at, sample.media_time))) is not None:
+                return [index]
             if not sample.frames:
-                return None
+                return []
             if self._pictures is None:
-                frames = self._run.journal.frames
                 self._pictures = {}
-                for known in frames:
-                    stored = frames.get(known)
+                for known in journal.frames:
+                    stored = journal.frames.get(known)
                     if stored is not None and stored.frames:
-                        self._pictures.setdefault(_digest(stored.sample), known)
-            return self._pictures.get(_digest(sample))
+                        self._pictures.setdefault(_digest(stored.sample), []).append(known)
+            return self._pictures.get(_digest(sample), [])
 
 
 class ReplayAsker:
