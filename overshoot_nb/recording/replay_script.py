@@ -7,6 +7,7 @@ own. Within a part, a chapter is what was asked between two changes of the promp
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Moment:
         index: of its sample in the recording.
         media_time: seconds since the first frame.
         at: when it was due, in seconds of the part; never before the one before it.
-        chapter: number of the chapter in which it was asked about.
+        chapter: number of the chapter in which it was asked about; -1 before the first row.
         missed: why it gave no sample, or None.
     """
 
@@ -160,9 +161,9 @@ def _part(
             passed = record.media_time - moments[-1].media_time if moments else 0.0
             wall = taken[-1] + max(passed, 0.0) if taken else 0.0
         taken.append(max(wall, taken[-1] if taken else wall))
-        at = max(at, record.media_time, due)
+        at = max([at, *filter(math.isfinite, (record.media_time, due))])
         missed = record.reason if record.fate == "drop" and index not in frames else None
-        moments.append(Moment(index, record.media_time, at, max(len(chapters) - 1, 0), missed))
+        moments.append(Moment(index, record.media_time, at, len(chapters) - 1, missed))
     outcomes = _outcomes(run, begin, moments, taken, answered)
     return Part(stream_id, begin, tuple(moments), tuple(outcomes), tuple(chapters), last)
 

@@ -6,6 +6,7 @@ import asyncio
 import math
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import ValidationError
@@ -21,7 +22,7 @@ from .loading import load_run
 from .recorded_life import RecordedLife
 from .replay_address import ReplayAddress
 from .replay_asker import RecordedAnswers
-from .replay_script import Part, PastRun, parts_of
+from .replay_script import PastRun, parts_of
 from .replay_session import Leader, ReplaySession
 
 __all__ = ["ReplayService"]
@@ -51,6 +52,7 @@ class ReplayService:
         # Wherever the program goes meanwhile, it stays the same file.
         self._path = Path(address.path).absolute()
         self._speed = address.speed
+        self._begun: WeakKeyDictionary[Sink, int] = WeakKeyDictionary()  # sessions of each stream
         self._read()
 
     def _read(self) -> None:
@@ -66,6 +68,12 @@ class ReplayService:
         self._published = run.recorded.surface == "gateway"
         self._modes = {result.mode for result in run.journal.table}
         self._parts = parts_of(run)
+        asked = {number for part in self._parts for number in part.chapters}
+        if unknown := asked.difference(version.version for version in run.prompts):
+            raise ValidationError(
+                f"{self._path} is damaged: it has rows of prompt version {min(unknown)}, but not "
+                "the prompt"
+            )
         self.answers = RecordedAnswers(run)
 
     def _read_again(self) -> None:
@@ -147,16 +155,19 @@ class ReplayService:
         preview: Preview,
         first_index: int,
     ) -> ReplaySession:
-        """See ``Service``: the part of the recording that begins with that sample, else the first.
+        """See ``Service``: a stream's first session is the first part of the recording.
 
-        What the source would give is not looked at.
+        A restart is the next one, however many samples came before it; after the last part comes
+        the first again. What the source would give is not looked at.
         """
+        begun = self._begun.get(sink, 0)
+        self._begun[sink] = begun + 1
         speed = self._speed
         if speed is None:
             speed = 1.0 if settings.realtime else math.inf
         return ReplaySession(
             self.run,
-            self._part(first_index),
+            self._parts[begun % len(self._parts)],
             prompt,
             sink,
             preview=preview,
@@ -166,9 +177,6 @@ class ReplayService:
             patient=settings.realtime,
             leader=self.leader,
         )
-
-    def _part(self, first_index: int) -> Part:
-        return next((part for part in self._parts if part.first == first_index), self._parts[0])
 
     async def close(self) -> None:
         """See ``Service``."""

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -55,6 +54,8 @@ LINGER_SECONDS = 5.0
 CATCH_UP_SECONDS = 3.0
 #: A prompt that is waited for longer is worth a line in the log.
 PATIENCE_SECONDS = 10.0
+#: ... and will not come: a notebook that has lost its update_prompt() fails rather than hangs.
+GIVE_UP_SECONDS = 300.0
 
 
 class ReplaySession:
@@ -69,8 +70,8 @@ class ReplaySession:
         first_index: index of the first sample.
         speed: how many times as fast as it was; ``math.inf`` without waiting.
         published: whether a v0.2 server answered, which took the samples by itself.
-        patient: whether it waits for as long as it takes to be asked otherwise, and to be closed
-            where the run was; else not for long, and not at all.
+        patient: whether it waits for minutes to be asked otherwise, and for seconds to be closed
+            where the run was; else it ends after seconds, and at once.
         leader: who asks otherwise when the recording does; None where that is the user.
 
     Attributes:
@@ -134,7 +135,7 @@ class ReplaySession:
         """
         while self._taken < len(self._part.moments) or self._settled < len(self._part.outcomes):
             self._changed.clear()
-            step = self._next()
+            step = self._next(paused=self._paused)
             if step is None:
                 if given_up := await self._held_up():
                     return given_up
@@ -143,21 +144,21 @@ class ReplaySession:
             if wait > 0 and await self._change_within(wait):
                 continue
             async with self._turn:
-                if self._next() is step:
+                if self._next(paused=self._paused) is step:
                     await self._happen(step)
             await asyncio.sleep(0)  # at full speed, too, others have their turn
         for number in list(self._open):
             self._drop(number, DROP_CUT_OFF)
         return await self._end()
 
-    def _next(self) -> Moment | Outcome | None:
+    def _next(self, *, paused: bool) -> Moment | Outcome | None:
         """What happens next, as things are; None where something must be waited for."""
         outcome = moment = None
         if self._settled < len(self._part.outcomes):
             outcome = self._part.outcomes[self._settled]
         if self._taken < len(self._part.moments):
             moment = self._part.moments[self._taken]
-        held = moment is not None and (self._paused or moment.chapter > self._chapters.newest)
+        held = moment is not None and (paused or moment.chapter > self._chapters.newest)
         if outcome is not None:
             # What is under way is answered, whoever holds up the samples.
             due = outcome.number < self._taken if held else outcome.after <= self._taken
@@ -174,6 +175,8 @@ class ReplaySession:
             self._sink.missed(step.index + self._shift, step.media_time, step.missed)
         else:
             sample = await asyncio.to_thread(self._pictures.read, step)
+            if self._over:
+                return  # it was ended meanwhile
             self._taken += 1
             self._take(step, sample)
         self._clock.passed(step.at)
@@ -221,17 +224,22 @@ class ReplaySession:
         if self._leader is not None:
             await self._leader(wanted)
             return ""
-        waiting = (
-            f"the recording goes on with prompt version {wanted.version}, "
-            f"{short(wanted.text)}: update_prompt() to it is waited for"
+        goes_on = (
+            f"the recording goes on with prompt version {wanted.version}, {short(wanted.text)}"
         )
-        self._sink.said(waiting)
-        if not await self._change_within(PATIENCE_SECONDS):
-            if not self._patient:
-                return f"the recording goes on with prompt version {wanted.version}, not asked here"
-            logger.warning("replay of stream %s: %s", self.stream_id, waiting)
-            await self._changed.wait()
-        return ""
+        self._sink.said(f"{goes_on}: update_prompt() to it is waited for")
+        if await self._change_within(PATIENCE_SECONDS):
+            return ""
+        if not self._patient:
+            logger.warning("replay of stream %s: %s, which nobody asked", self.stream_id, goes_on)
+            return f"{goes_on}, which nobody asked here"
+        logger.warning("replay of stream %s: %s: it is waited for", self.stream_id, goes_on)
+        if await self._change_within(GIVE_UP_SECONDS):
+            return ""
+        raise ValidationError(
+            f"{goes_on}, which nobody asked for {PATIENCE_SECONDS + GIVE_UP_SECONDS:g} s: call "
+            "update_prompt(...) as the run did that was recorded, or record it anew"
+        )
 
     async def _change_within(self, seconds: float) -> bool:
         try:
@@ -242,16 +250,9 @@ class ReplaySession:
 
     async def _catch_up(self) -> None:
         """Make all happen at once that comes before the next change of the prompt."""
-        moments, newest = self._part.moments, self._chapters.newest
         async with self._turn:
-            while self._taken < len(moments) and moments[self._taken].chapter <= newest:
-                await self._happen(moments[self._taken])
-                await asyncio.sleep(0)
-            outcomes = self._part.outcomes
-            while self._settled < len(outcomes):
-                if outcomes[self._settled].number >= self._taken:
-                    break
-                await self._happen(outcomes[self._settled])
+            while not self._over and (step := self._next(paused=False)) is not None:
+                await self._happen(step)
                 await asyncio.sleep(0)
             self._clock.begin_again()
 
@@ -384,10 +385,23 @@ class ReplaySession:
         broken_off = self._run.state == "closed" or not self._part.last
         try:
             if broken_off and not self._over and self._leader is None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CATCH_UP_SECONDS):
-                        await self._catch_up()
-                        self._settle_accounts()
+                await self._end_early()
         finally:
+            self._over = True  # also for an ask() that is still catching up
             for number in list(self._open):
                 self._drop(number, DROP_CLOSED)
+
+    async def _end_early(self) -> None:
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await self._catch_up()
+                self._settle_accounts()
+        except TimeoutError:
+            logger.warning(
+                "replay of stream %s: was ended early, after %d of %d samples: the rest of the "
+                "recording took longer than %g s",
+                self.stream_id,
+                self._taken,
+                len(self._part.moments),
+                CATCH_UP_SECONDS,
+            )
