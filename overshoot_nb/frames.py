@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,10 @@ from .stored_sample import StoredSample
 from .types import Sample
 
 __all__ = ["FrameArchive", "FrameStore", "StoredSample"]
+
+
+#: Of a frame; no camera has as many.
+_MOST_PIXELS = 2**28
 
 
 class FrameArchive(Protocol):
@@ -162,6 +167,7 @@ class FrameStore(Mapping[int, StoredSample]):
             sample = kept.get(index) if kept is not None else None
             # What a file of others has for a sample may be without any picture.
             if sample is not None and (sample.frames or sample.video is not None):
+                _check_frames(sample)
                 return sample
         return self._samples.get(index)  # it may have been put again meanwhile
 
@@ -234,3 +240,21 @@ class FrameStore(Mapping[int, StoredSample]):
         if self._highest < 0:
             return "none was taken"
         return f"the newest is {self._highest}"
+
+
+def _check_frames(sample: Sample) -> None:
+    """Refuse frames that nothing can be done with, as damaged or made-up files have them.
+
+    Raises:
+        SampleNotKeptError: says which.
+    """
+    if not math.isfinite(sample.media_time):
+        raise SampleNotKeptError(f"sample {sample.index} is damaged: it is at no time")
+    for number, frame in enumerate(sample.frames):
+        sides = frame.width or 0, frame.height or 0
+        timed = frame.media_time is not None and math.isfinite(frame.media_time)
+        if not timed or min(sides) < 1 or sides[0] * sides[1] > _MOST_PIXELS:
+            raise SampleNotKeptError(
+                f"sample {sample.index} is damaged: its frame {number} is {frame.width}x"
+                f"{frame.height} at {frame.media_time} s"
+            )

@@ -6,7 +6,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from .errors import MissingDependencyError
+from .errors import MissingDependencyError, ValidationError
 from .types import EncodedFrame, Mode, Sample
 
 if TYPE_CHECKING:
@@ -73,16 +73,20 @@ class StoredSample:
         Raises:
             MissingDependencyError: Pillow is not installed.
             IndexError: the sample has no such frame.
+            ValidationError: it is a broken JPEG.
         """
         try:
-            from PIL import Image
+            from PIL import Image, UnidentifiedImageError
         except ImportError as error:
             raise MissingDependencyError(
                 "image() needs Pillow: pip install pillow (.frames has the JPEG bytes without it)"
             ) from error
         if not -len(self.frames) <= i < len(self.frames):
             raise IndexError(f"sample {self.index} has {self._counted()}, no frame {i}")
-        return Image.open(BytesIO(self.frames[i].data))
+        try:
+            return Image.open(BytesIO(self.frames[i].data))
+        except UnidentifiedImageError:
+            raise ValidationError(f"sample {self.index}: frame {i} is a broken JPEG") from None
 
     def _repr_jpeg_(self) -> bytes | None:
         if not self.frames:

@@ -15,7 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import config
-from overshoot_nb.errors import MissingDependencyError, OvershootError, SampleNotKeptError
+from overshoot_nb.errors import (
+    MissingDependencyError,
+    OvershootError,
+    SampleNotKeptError,
+    ValidationError,
+)
 from overshoot_nb.frames import FrameStore, StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
 
@@ -284,3 +289,10 @@ def test_a_sample_without_frames_shows_no_picture() -> None:
     stored = StoredSample(sample(0, video=b"mp4"))
     assert stored._repr_jpeg_() is None
     assert repr(stored) == "<sample 0 at 0 s: 0 frames>"
+
+
+def test_a_broken_picture_is_one_clear_error() -> None:
+    broken = EncodedFrame(0.0, b"no JPEG", 10, 10)
+    stored = StoredSample(Sample(3, "frame", 0.0, datetime(2026, 1, 1, tzinfo=UTC), (broken,)))
+    with pytest.raises(ValidationError, match="sample 3: frame 0 is a broken JPEG"):
+        stored.image()

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -231,6 +232,26 @@ def test_a_sample_without_any_picture_in_the_archive_is_none(disk: Spill) -> Non
     assert store[0].sample == taken(0)
     with pytest.raises(SampleNotKeptError, match="the recording has no sample 1"):
         store[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"width": None}, "sample 1 is damaged: its frame 0 is Nonex360 at 0.5 s"),
+        ({"height": 0}, "is 640x0"),
+        ({"width": -5}, "is -5x360"),
+        ({"width": 2**20, "height": 2**20}, "is 1048576x1048576"),
+        ({"media_time": None}, "at None s"),
+        ({"media_time": float("nan")}, "at nan s"),
+    ],
+)
+def test_a_damaged_sample_of_the_archive_is_one_clear_error(changes: dict, said: str) -> None:
+    frame = replace(EncodedFrame(0.5, b"JPEG", 640, 360), **changes)
+    store = FrameStore(KB, backing=Archive(taken(0), Sample(1, "frame", 0.5, NOW, (frame,))))
+    assert store[0].sample == taken(0)
+    with pytest.raises(SampleNotKeptError, match=said):
+        store[1]
+    assert store.latest is None
 
 
 def test_a_sample_is_found_while_it_moves_to_the_disk(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class PictureMethods:
             i: which frame of a clip; -1 is the last.
 
         Raises:
-            ValidationError: this is no row, or lacks ``stream_id`` or ``sample``.
+            ValidationError: this is no row, or lacks ``stream_id`` or ``sample``; or the picture is
+                a broken JPEG.
             LookupError: there is no row at that position, or no such frame.
             SampleNotKeptError: its picture is not kept; says why.
             MissingDependencyError: Pillow is not installed.
