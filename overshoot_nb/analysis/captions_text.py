@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from overshoot_nb.display import clock
 from overshoot_nb.errors import ValidationError
 
-from .rows import media_seconds, require
+from .condition_names import not_there, resolve
+from .rows import is_missing, media_seconds, require
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CaptionText", "clock", "texts_of"]
+__all__ = ["CaptionText", "texts_of"]
 
 #: A column, a format such as "{out.clock}  {out.people} people", or a function of a row.
 CaptionText = str | Callable[[Any], Any]
@@ -45,25 +46,16 @@ def texts_of(rows: pd.DataFrame, caption: CaptionText | None, method: str) -> li
             f"caption={caption!r} is not valid: give a column, a format such as "
             '"{out.clock} {out.people}", or a function of a row'
         )
-    elif (name := _column(rows, caption)) is not None:
+    elif (name := resolve(caption, rows.columns)) is not None:
         texts = map(_shown, _values(rows, name, method))
     elif "{" in caption:
         texts = _formatted(rows, caption, method)
     else:
         raise ValidationError(
-            f"caption={caption!r} is no column of these rows{_close(rows, caption)}; a format has "
+            f"caption={caption!r}: {not_there(caption, rows.columns)}; a format has "
             'columns in braces, such as "{out.clock} {out.people}"'
         )
     return [_clean(text) for text in texts]
-
-
-def clock(seconds: float) -> str:
-    """A media time for people: 0:12.5, 1:02:03.0."""
-    tenths = round(seconds * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{head}:{tenths // 10:02}.{tenths % 10}"
 
 
 def _answers(rows: pd.DataFrame, method: str) -> Iterable[str]:
@@ -86,19 +78,6 @@ def _values(rows: pd.DataFrame, name: str, method: str) -> list[Any]:
     return list(rows[name])
 
 
-def _column(rows: pd.DataFrame, name: str) -> str | None:
-    """The column of that name; ``people`` means ``out.people`` where there is no ``people``."""
-    return next((found for found in (name, _OUT + name) if found in rows.columns), None)
-
-
-def _close(rows: pd.DataFrame, name: str) -> str:
-    known = [str(column) for column in rows.columns]
-    near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(
-        _OUT + name, known, 1
-    )
-    return f" (is it {near[0]!r}?)" if near else f" (they have {', '.join(known[:20])})"
-
-
 def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
     # A column's name may have dots: str.format would take what follows one for an attribute, and
     # would reach whatever objects have.
@@ -112,10 +91,8 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
         between += literal
         if field is None:  # the end, or a brace that stands for itself
             continue
-        if (name := _column(rows, field)) is None:
-            raise ValidationError(
-                f"caption={form!r}: {field!r} is no column of these rows{_close(rows, field)}"
-            )
+        if (name := resolve(field, rows.columns)) is None:
+            raise ValidationError(f"caption={form!r}: {not_there(field, rows.columns)}")
         if conversion:
             raise ValidationError(f"caption={form!r}: !{conversion} is not known in captions")
         if spec and name == "media_time":
@@ -138,7 +115,7 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
 
 
 def _fitted(value: Any, spec: str, field: str, form: str) -> str:
-    if not spec or _is_missing(value):
+    if not spec or is_missing(value):
         return _shown(value)
     try:
         return format(value, spec)
@@ -153,7 +130,7 @@ def _shown(value: Any) -> str:
     """A cell for people; "" where it is missing."""
     if isinstance(value, str):
         return value
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return "yes" if value else "no"
@@ -165,12 +142,6 @@ def _shown(value: Any) -> str:
         except (TypeError, ValueError):  # half a character, or an integer beyond 64 bits
             return str(value)
     return str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isnan(value)
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _clean(text: str) -> str:

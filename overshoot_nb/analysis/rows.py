@@ -23,7 +23,7 @@ from overshoot_nb.tuning.run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["media_seconds", "require", "row_at", "run_of", "sample_of"]
+__all__ = ["is_missing", "media_seconds", "require", "row_at", "run_of", "sample_of"]
 
 
 def require(rows: pd.DataFrame, method: str, *columns: str) -> None:
@@ -141,12 +141,13 @@ def _value(row: Any, name: str) -> Any:
     value = row[name]
     if getattr(value, "ndim", 0):
         raise ValidationError(f"the row has {name} several times: give each column once")
-    if _is_missing(value):
+    if is_missing(value):
         raise ValidationError(f"the row's {name} is missing: it is of no stream")
     return value
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN, NA or NaT."""
     if isinstance(value, float):
         return math.isnan(value)
     return value is None or type(value).__name__ in ("NAType", "NaTType")

@@ -232,9 +232,9 @@ def test_a_column_a_format_or_a_function():
 @pytest.mark.parametrize(
     ("caption", "words"),
     [
-        ("peple", r"'peple' is no column of these rows \(is it 'out.people'\?\)"),
-        ("{peple}", r"'peple' is no column of these rows \(is it 'out.people'\?\)"),
-        ("{people.__class__}", r"'people.__class__' is no column"),
+        ("peple", "there is no column peple; did you mean out.people\\?"),
+        ("{peple}", "there is no column peple; did you mean out.people\\?"),
+        ("{people.__class__}", "there is no column people.__class__"),
         ("{people!r}", "!r is not known"),
         ("{people", "is no format"),
         ("{dark:%Y}", "does not fit"),
