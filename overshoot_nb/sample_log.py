@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 __all__ = ["FATES", "Fate", "SampleLog", "SampleRecord"]
@@ -52,6 +53,31 @@ class SampleLog:
             self._fates.append(0)
             self._rows.append(-1)
             self._changed = min(self._changed, index)
+
+    def restored(
+        self,
+        times: Sequence[float],
+        rows: Mapping[int, tuple[int, bool]],
+        reasons: Mapping[int, str],
+    ) -> None:
+        """Fill an empty log at once.
+
+        Args:
+            times: media times of all samples.
+            rows: the row of each sample that has one, and whether it is ok.
+            reasons: why each was dropped that was.
+        """
+        fates = bytearray(len(times))
+        numbers = array("q", [-1]) * len(times)
+        result, error, drop = (FATES.index(fate) for fate in ("result", "error", "drop"))
+        for index in reasons:
+            fates[index] = drop
+        for index, (row, ok) in rows.items():
+            fates[index], numbers[index] = result if ok else error, row
+        with self._lock:
+            self._times, self._fates, self._rows = array("d", times), fates, numbers
+            self._reasons = dict(reasons)
+            self._changed = 0
 
     def answered(self, index: int, row: int, *, ok: bool) -> None:
         """It has a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -74,10 +75,10 @@ class Counters:
         self._credits_cents: float | None = None
         self._reconnections = 0
 
-    def sampled(self) -> None:
-        """A sample was taken; it waits."""
+    def sampled(self, count: int = 1) -> None:
+        """Samples were taken; they wait."""
         with self._lock:
-            self._samples += 1
+            self._samples += count
 
     def missed(self, reason: str, count: int = 1) -> None:
         """Moments that were chosen gave no sample."""
@@ -94,24 +95,27 @@ class Counters:
                 self._sent -= 1
             self._dropped_unsent += 1
 
-    def sent(self) -> None:
-        """A waiting sample was sent."""
+    def sent(self, count: int = 1) -> None:
+        """Waiting samples were sent."""
         with self._lock:
-            self._sent += 1
+            self._sent += count
 
-    def answered(self, result: StreamInferenceResult) -> None:
-        """A sent sample has its row."""
+    def answered(self, *results: StreamInferenceResult) -> None:
+        """Sent samples have their rows."""
         with self._lock:
-            self._answered += 1
-            self._ok += result.ok
-            if result.ok:
-                self._latencies.append(result.inference_latency_ms)
-            if result.usage is not None:
-                u = result.usage
-                for i, n in enumerate((u.prompt_tokens, u.completion_tokens, u.total_tokens)):
-                    self._tokens[i] += n
-                if u.cost_cents is not None:
-                    self._answers_cents = (self._answers_cents or 0.0) + u.cost_cents
+            for result in results:
+                self._answered += 1
+                self._ok += result.ok
+                # A recording of others may have none.
+                if result.ok and math.isfinite(result.inference_latency_ms):
+                    self._latencies.append(result.inference_latency_ms)
+                if (usage := result.usage) is None:
+                    continue
+                self._tokens[0] += usage.prompt_tokens
+                self._tokens[1] += usage.completion_tokens
+                self._tokens[2] += usage.total_tokens
+                if usage.cost_cents is not None and math.isfinite(usage.cost_cents):
+                    self._answers_cents = (self._answers_cents or 0.0) + usage.cost_cents
 
     def charged(
         self, cents: float | None, seconds: float | None, credits_cents: float | None
@@ -133,10 +137,10 @@ class Counters:
             before, now = self._leases
             self._leases = before + now, _Charged()
 
-    def reconnected(self) -> None:
+    def reconnected(self, count: int = 1) -> None:
         """The result channel was lost and found again."""
         with self._lock:
-            self._reconnections += 1
+            self._reconnections += count
 
     def snapshot(self) -> StreamStats:
         """The figures now, all of the same moment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .types import StreamInferenceResult
@@ -105,6 +105,10 @@ class ResultTable:
     def append(self, result: StreamInferenceResult) -> None:
         """Add a result as the last row. O(1), from any thread."""
         self._results.append(result)
+
+    def extend(self, results: Iterable[StreamInferenceResult]) -> None:
+        """Add results as the last rows."""
+        self._results.extend(results)
 
     def __len__(self) -> int:
         return len(self._results)
