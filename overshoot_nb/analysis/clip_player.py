@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import av
+import av.error
 import pybase64
 
 from overshoot_nb.errors import ValidationError
@@ -56,7 +57,7 @@ class ClipPlayer:
         """The MP4 (H.264).
 
         Raises:
-            ValidationError: a picture is a broken JPEG.
+            ValidationError: a picture is a broken JPEG, or the frames are no clip.
         """
         if self.sample.video is not None:
             return self.sample.video
@@ -64,6 +65,10 @@ class ClipPlayer:
             return _encoded(self.sample)
         except ValidationError as error:
             raise ValidationError(f"sample {self.sample.index}: {error}") from None
+        except (av.error.FFmpegError, OverflowError) as error:  # frames that are years apart
+            raise ValidationError(
+                f"sample {self.sample.index} cannot be made a video: {error}"
+            ) from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the MP4 to a file, which is replaced where there is one already; gives its path.

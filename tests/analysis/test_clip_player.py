@@ -130,3 +130,9 @@ def test_how_it_shows_itself():
     assert "<script" not in markup
     assert " loop" not in markup
     assert " loop" in ClipPlayer(clip([1.5, 1.6]), loop=True)._repr_html_()
+
+
+@pytest.mark.parametrize("years", [1, 10**8])
+def test_frames_that_are_years_apart_are_one_clear_error(years):
+    with pytest.raises(ValidationError, match="sample 7 cannot be made a video"):
+        ClipPlayer(clip([0.0, years * 3.2e7]))._repr_html_()
