@@ -457,7 +457,7 @@ def test_sound_that_the_format_cannot_hold_is_said(tmp_path):
         ({"font_size": 0}, "font_size=0"),
         ({"threads": 0}, "threads=0"),
         ({"hold": -1}, "hold=-1"),
-        ({"caption": "nothing"}, "'nothing' is no column"),
+        ({"caption": "nothing"}, "there is no column nothing"),
     ],
 )
 def test_parameters_are_checked(clip, options, words):
