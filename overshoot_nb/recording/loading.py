@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,24 +59,37 @@ def load_run(
     file = path if isinstance(path, RecordingFile) else RecordingFile(_checked(path))
     first = file.footer()
     file.metadata(first)  # what is no recording is refused before its columns are looked for
-    names = [name for name in COLUMNS if name in first.parquet.schema.to_arrow_schema().names]
+    names = [name for name in COLUMNS if name in file.schema(first).names]
     footer, table = file.read(list(dict.fromkeys([*names, *picture_columns(first)])))
-    try:
-        recorded = metadata_from_json(file.metadata(footer))
-        rows = rows_of(table)
-    except ValidationError as error:
-        raise ValidationError(f"{file.path} is damaged, or no recording: {error}") from None
-    journal = Journal(None, 0)
-    pictures = RecordedFrames(file, footer, table, recorded.stream_ids)
-    journal.frames = FrameStore(recorded.settings.keep_frames, backing=pictures)
-    for schema in recorded.output_schemas:
-        journal.table.add_schema(schema)
-    rows.fill(journal)
-    recorded.fill(journal)
+    with _no_garbage_collection():
+        try:
+            recorded = metadata_from_json(file.metadata(footer))
+            journal = Journal(None, 0)
+            pictures = RecordedFrames(file, footer, table, recorded.stream_ids)
+            journal.frames = FrameStore(recorded.settings.keep_frames, backing=pictures)
+            for schema in recorded.output_schemas:
+                journal.table.add_schema(schema)
+            rows_of(table).fill(journal)
+            recorded.fill(journal)
+        except ValidationError as error:
+            raise ValidationError(f"{file.path} is damaged, or no recording: {error}") from None
     run = RecordedLife(recorded, journal, get_runtime(), client)
     for stream_id in recorded.stream_ids:
         remember_file(stream_id, file.path, run)
     return run
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Many values that all stay are made: looking for garbage among them takes as long again."""
+    if not gc.isenabled():  # by whoever will enable it
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _checked(path: object) -> Path:

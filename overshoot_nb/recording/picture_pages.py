@@ -81,11 +81,12 @@ class PicturePages:
         return self.read(file, row, 1)[0]
 
 
-def find_pages(file: pa.OSFile, chunk: Any, column: Any) -> PicturePages | None:
+def find_pages(file: pa.OSFile, rows: int, chunk: Any, column: Any) -> PicturePages | None:
     """Look through the pages of a column in a row group.
 
     Args:
         file: the Parquet file.
+        rows: how many the row group has.
         chunk: pyarrow's ColumnChunkMetaData.
         column: pyarrow's ColumnSchema of it.
 
@@ -108,7 +109,9 @@ def find_pages(file: pa.OSFile, chunk: Any, column: Any) -> PicturePages | None:
                 return None
             size, values = header.get(_STORED_SIZE), data.get(_VALUES)
             body = at + start
-            if not 0 <= size <= end - body or not 0 <= values <= chunk.num_values:
+            # A row without a value takes a level, a value its length: more are not there.
+            most = rows + size // _LENGTH.size if size >= 0 else 0
+            if not 0 <= size <= end - body or not 0 <= values <= most:
                 raise BrokenPageError("a page is longer than its column")
             read = _Levels(file, body, size, memoryview(head)[start:])
             begins = read.next(repeats, values)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -18,15 +17,14 @@ import pyarrow.compute as pc
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import EncodedFrame, Mode, Sample
 
-from .picture_pages import BrokenPageError
 from .recorded_rows import column_values
 from .recording_file import DamagedFileError, Footer, GroupKey, OpenGroup, RecordingFile
 
 __all__ = ["RecordedFrames", "picture_columns"]
 
-#: Row groups of which it is remembered where their pictures are: whoever looks at a picture looks
-#: at its neighbours next. Some kilobytes each.
-CACHED_GROUPS = 64
+#: Rows of which it is remembered where their pictures are, in whole row groups: whoever looks at a
+#: picture looks at its neighbours next. Some 0.5 KB each.
+CACHED_ROWS = 10_000
 #: How often a picture is looked for anew because its file was written meanwhile.
 _ATTEMPTS = 10
 
@@ -68,6 +66,7 @@ class RecordedFrames:
         self._places = _places(table, footer)
         self._held = frozenset(self._places)
         self._cache: OrderedDict[GroupKey, _Group] = OrderedDict()
+        self._stamp = file.stamp
         self._failures: dict[int, str] = {}
         self._closed = False
 
@@ -97,7 +96,7 @@ class RecordedFrames:
         with self._lock:
             try:
                 found = self._read(index)
-            except (ValidationError, OSError, KeyError) as error:
+            except (ValidationError, OSError) as error:
                 self._failures[index] = str(error)
                 return None
             self._failures.pop(index, None)
@@ -132,24 +131,32 @@ class RecordedFrames:
                 continue
             number, row = self._places[index]
             key = self._footer.groups[number]
+            # Groups of the same sizes, as pictures of nothing have, look the same.
+            if (stamp := self._file.stamp) != self._stamp:
+                self._cache.clear()
+                self._stamp = stamp
             read = partial(self._sample, key, row)
             found, _ = self._file.from_group(self._footer, number, read)
-            if found is not None and found.index == index:
+            if found is None or found.index != index:
+                self._look_through()
+            elif self._file.stamp == stamp:
                 return found
-            self._look_through()
         raise DamagedFileError(f"{self._file.path} was written faster than it can be read")
 
     def _sample(self, key: GroupKey, row: int, group: OpenGroup) -> Sample:
         known = self._cache.get(key)
         if known is None:
             known = self._cache[key] = _Group(group)
-            while len(self._cache) > CACHED_GROUPS:
+            while len(self._cache) > 1 and self._cached_rows() > CACHED_ROWS:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(key)
         try:
             return known.sample(group.file, row)
-        except BrokenPageError as error:
+        except (ValueError, TypeError, KeyError) as error:  # BrokenPageError and Arrow's too
             raise DamagedFileError(f"{self._file.path} is damaged there: {error}") from None
+
+    def _cached_rows(self) -> int:
+        return sum(group.rows for group in self._cache.values())
 
     def _look_through(self) -> None:
         footer, table = self._file.read(picture_columns(self._file.footer()))
@@ -176,17 +183,18 @@ class _Group:
             leaves = (group.footer.leaf("frames", name) for name in _FRAME)
             columns += [leaf for leaf in leaves if leaf is not None]
         self._table = group.columns(columns)
+        self.rows = self._table.num_rows
 
     def sample(self, file: pa.OSFile, row: int) -> Sample:
         """The sample in a row.
 
         Raises:
-            BrokenPageError: its pictures are damaged.
+            ValueError, TypeError, KeyError: its pictures are damaged, or something else.
         """
         one = self._table.slice(row, 1)
         frames: list[dict[str, Any]] = one.column("frames")[0].as_py() or []
         if self._jpegs is None or self._videos is None:
-            jpegs = [frame["jpeg"] or b"" for frame in frames]
+            jpegs = [frame["jpeg"] for frame in frames]
             video = one.column("video")[0].as_py()
         else:
             jpegs = self._jpegs.read(file, row, len(frames))
@@ -199,25 +207,39 @@ class _Group:
             mode=cast(Mode, mode if mode in ("frame", "clip") else "frame"),
             media_time=media_time or 0.0,
             captured_at=captured_at or datetime.fromtimestamp(0, UTC),
-            frames=tuple(
-                EncodedFrame(frame["media_time"], jpeg, frame["width"], frame["height"])
-                for frame, jpeg in zip(frames, jpegs, strict=True)
-            ),
-            video=video,
+            frames=tuple(map(_frame, frames, jpegs)),
+            video=None if video is None else _bytes(video),
         )
+
+
+def _frame(said: Mapping[str, Any], jpeg: object) -> EncodedFrame:
+    media_time, width, height = (said[name] for name in _FRAME)
+    if not math.isfinite(media_time) or min(width, height) < 0:
+        raise ValueError(f"a picture of {width} x {height} at {media_time} s")
+    return EncodedFrame(float(media_time), _bytes(jpeg), int(width), int(height))
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"a picture is {type(value).__name__}, not bytes")
+    return value
 
 
 def _places(table: pa.Table, footer: Footer) -> dict[int, tuple[int, int]]:
     """The row group, and the row in it, of each sample that has pictures: the last of several."""
     if "frames" not in table.column_names:
         raise ValidationError("the recording is damaged: it has no column frames")
-    frames = table.column("frames").is_valid().to_numpy()
-    own = pc.not_equal(table.column("kind"), pa.scalar("later", table.schema.field("kind").type))
-    rows = np.flatnonzero(frames & own.fill_null(False).to_numpy())
-    samples = cast("list[int]", table.column("sample").to_numpy()[rows].tolist())
-    firsts = [0, *accumulate(footer.rows)]
-    places: dict[int, tuple[int, int]] = {}
-    for sample, row in zip(samples, rows.tolist(), strict=True):
-        group = bisect_right(firsts, row) - 1
-        places[sample] = group, row - firsts[group]
-    return places
+    frames = table.column("frames")
+    if frames.null_count == len(frames):  # of any type, where another program wrote it
+        return {}
+    try:
+        has = pc.list_value_length(frames).fill_null(0).to_numpy() > 0
+        own = pc.not_equal(table.column("kind").cast(pa.string()), "later")
+        rows = np.flatnonzero(has & own.fill_null(False).to_numpy())
+        samples = table.column("sample").cast(pa.int64()).to_numpy()[rows]
+    except (pa.ArrowException, KeyError) as error:
+        raise ValidationError(f"column frames holds {frames.type}, no pictures: {error}") from None
+    firsts = np.cumsum([0, *footer.rows])
+    groups = np.searchsorted(firsts, rows, "right") - 1
+    places = zip(groups.tolist(), (rows - firsts[groups]).tolist(), strict=True)
+    return dict(zip(samples.tolist(), places, strict=True))

@@ -268,13 +268,13 @@ def _run_start(recorded: RecordedRun, journal: Journal) -> int:
     if len(recorded.stream_ids) < 2:
         return 0
     last = recorded.stream_ids[-1]
-    before = [result.sample for result in journal.table if result.stream_id != last]
+    before = max((r.sample for r in journal.table if r.stream_id != last), default=-1)
     first = min((r.sample for r in journal.table if r.stream_id == last), default=None)
     if first is None:
-        return 0 if not before else min(max(before) + 1, max(len(journal.log) - 1, 0))
+        return 0 if before < 0 else min(before + 1, max(len(journal.log) - 1, 0))
     # Samples without a row stand between the runs: by their times, which begin again.
     log, start = journal.log, first
-    while start > 0 and start - 1 > max(before, default=-1):
+    while start > 0 and start - 1 > before:
         if log[start - 1].media_time > log[start].media_time:
             break
         start -= 1

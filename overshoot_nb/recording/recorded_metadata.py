@@ -6,6 +6,7 @@ The reverse of :mod:`~overshoot_nb.recording.run_metadata`, which describes the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -17,6 +18,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.settings import StreamSettings
+from overshoot_nb.tuning.backfill_plan import check_column
 from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, StreamState
 
@@ -27,6 +29,44 @@ __all__ = ["RecordedRun", "metadata_from_json"]
 #: Sources that can be watched again, but that an address lacks its secrets. Pictures from memory
 #: are gone, and rooms with their tokens.
 _WHOLE = ("FileSource", "CameraSource", "RTSPSource", "RTMPSource", "HLSSource", "Replay")
+
+
+_TEXT, _WHOLE_NUMBER, _NUMBER = (str,), (int,), (int, float)
+_TEXT_OR_NONE, _WHOLE_OR_NONE, _NUMBER_OR_NONE = (
+    (*kinds, type(None)) for kinds in (_TEXT, _WHOLE_NUMBER, _NUMBER)
+)
+_SCHEMA = (dict, type(None))
+
+#: What each may hold: another could be neither shown, nor summed up, nor recorded again.
+_ASKED = {
+    "model": _TEXT,
+    "output_schema": _SCHEMA,
+    "max_output_tokens": _WHOLE_OR_NONE,
+    "temperature": _NUMBER_OR_NONE,
+}
+_OF_SETTINGS = _ASKED | {
+    "prompt": _TEXT,
+    "max_in_flight": _WHOLE_NUMBER,
+    "jpeg_quality": _WHOLE_NUMBER,
+    "clip_encoding": _TEXT,
+    "response_format": _TEXT,
+    "keep_frames": _WHOLE_NUMBER,
+    "transport": _TEXT_OR_NONE,
+}
+_OF_PROMPTS = _ASKED | {"text": _TEXT, "note": _TEXT, "parent": _WHOLE_OR_NONE}
+_OF_INFO = {
+    "width": _WHOLE_NUMBER,
+    "height": _WHOLE_NUMBER,
+    "codec": _TEXT,
+    "fps": _NUMBER_OR_NONE,
+    "duration": _NUMBER_OR_NONE,
+}
+_OF_COUNTERS = {
+    "lease_cents": _NUMBER_OR_NONE,
+    "seconds_charged": _NUMBER_OR_NONE,
+    "credits_remaining_cents": _NUMBER_OR_NONE,
+    "reconnections": _WHOLE_NUMBER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +104,19 @@ class RecordedRun:
     complete: bool
 
     def fill(self, journal: Journal) -> None:
-        """Tell a journal, whose rows are there, what they do not say."""
+        """Tell a journal, whose rows are there, what they do not say.
+
+        Raises:
+            ValidationError: a column is called as one of the rows themselves.
+        """
         for column, version in self.columns.items():
+            check_column(journal.later, column)
             journal.later.show(column, self.prompts[version - 1])
         journal.labels.update(self.labels)
         said = self.counters.get
         lease = said("lease_cents"), said("seconds_charged"), said("credits_remaining_cents")
         journal.counters.charged(*lease)
-        for _ in range(said("reconnections") or 0):
-            journal.counters.reconnected()
+        journal.counters.reconnected(said("reconnections") or 0)
 
 
 def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
@@ -85,7 +129,7 @@ def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
         settings = _settings(said["settings"])
         server = str(said.get("server", ""))
         prompts = tuple(_version(v, settings, server) for v in said["prompts"])
-        current = said["current_prompt"]
+        current = _fitting(said, {"current_prompt": _WHOLE_NUMBER})["current_prompt"]
         columns = {str(name): int(version) for name, version in said["columns"].items()}
         numbers = [version.version for version in prompts]
         if not prompts or numbers != list(range(1, len(prompts) + 1)):
@@ -102,32 +146,49 @@ def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
             output_schemas=tuple(dict(schema) for schema in said["output_schemas"]),
             columns=columns,
             labels=Labels.from_json(json.dumps(said["labels"])),
-            counters=dict(said["counters"]),
-            stream_ids=tuple(map(str, said["stream_ids"])),
+            counters=_fitting(said["counters"], _OF_COUNTERS),
+            stream_ids=tuple(map(str, list(said["stream_ids"]))),
             state=said["state"],
             status=str(said["status"]),
             server=server,
             surface=str(said.get("surface", "chat")),
-            info=None if said["info"] is None else VideoInfo(**said["info"]),
+            info=None if said["info"] is None else VideoInfo(**_fitting(said["info"], _OF_INFO)),
             complete=bool(said["complete"]),
         )
     except ValidationError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValidationError(f"what it says of its run cannot be read ({what[:200]})") from None
 
 
+def _fitting(said: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    """What is said, where each value is of its kinds and no number is infinite or none."""
+    for name, allowed in kinds.items():
+        value = said.get(name)
+        # Not isinstance: True is no number here.
+        fits = type(value) in allowed or name not in said
+        if not fits or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"{name} is {value!r}")
+    return dict(said)
+
+
 def _settings(said: Mapping[str, Any]) -> StreamSettings:
     names = {f.name for f in fields(StreamSettings)}
-    plain = {name: value for name, value in said.items() if name in names}
+    plain = {n: v for n, v in _fitting(said, _OF_SETTINGS).items() if n in names}
+    if plain["keep_frames"] < 0:
+        raise ValueError(f"keep_frames is {plain['keep_frames']}")
+    width, height = said["max_size"]
+    for size in (width, height):
+        _fitting({"max_size": size}, {"max_size": _WHOLE_NUMBER})
     numbers = dict(said["processing"])
     mode = numbers.pop("mode")
+    _fitting(numbers, dict.fromkeys(numbers, _NUMBER))
     plain["processing"] = (
         ClipProcessingConfig(**numbers) if mode == "clip" else FrameProcessingConfig(**numbers)
     )
     plain["source"] = _source(said["source"])
-    plain["max_size"] = tuple(said["max_size"])
+    plain["max_size"] = width, height
     return StreamSettings(**plain)
 
 
@@ -145,7 +206,7 @@ def _source(said: Mapping[str, Any]) -> Any:
 
 def _version(said: Mapping[str, Any], settings: StreamSettings, server: str) -> PromptVersion:
     names = {f.name for f in fields(PromptVersion) if f.name[0] != "_"}
-    known = {name: value for name, value in said.items() if name in names}
+    known = {n: v for n, v in _fitting(said, _OF_PROMPTS).items() if n in names}
     known["created_at"] = datetime.fromisoformat(known["created_at"])
     watched = None if isinstance(settings.source, RecordedSource) else settings
     return PromptVersion(**known, _settings=watched, _base_url=server or None)

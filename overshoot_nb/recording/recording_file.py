@@ -33,6 +33,9 @@ _TAIL = struct.Struct("<I4s")
 #: How often what was read is read again because the file was written meanwhile.
 _ATTEMPTS = 20
 
+#: So many rows may be claimed by a file of any size: it is cheap to find out that there are none.
+_UNPROVEN_ROWS = 1_000_000
+
 #: What tells row groups apart: rows, bytes, and where the first and the last column are.
 GroupKey = tuple[int, ...]
 
@@ -97,7 +100,8 @@ class OpenGroup:
         for i in range(parquet.num_columns):
             column = parquet.schema.column(i)
             if column.path == path:
-                return find_pages(self.file, parquet.row_group(self.group).column(i), column)
+                group = parquet.row_group(self.group)
+                return find_pages(self.file, group.num_rows, group.column(i), column)
         return None
 
 
@@ -119,6 +123,18 @@ class RecordingFile:
             return self.path.stat().st_size
         except OSError:
             return 0
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """What differs once the file was written, or another took its place; () where it is gone.
+
+        As fine as the clock of the file system: what is as it was may have changed just now.
+        """
+        try:
+            found = self.path.stat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     # ---- what is in it ----
 
@@ -164,6 +180,17 @@ class RecordingFile:
         return dict(said)
 
     # ---- columns ----
+
+    def schema(self, footer: Footer) -> pa.Schema:
+        """Its columns.
+
+        Raises:
+            DamagedFileError: they are of no types that there are.
+        """
+        try:
+            return footer.parquet.schema.to_arrow_schema()
+        except _DAMAGE as error:
+            raise DamagedFileError(f"{self.path} is damaged ({_short(error)})") from None
 
     def read(self, columns: Sequence[str]) -> tuple[Footer, pa.Table]:
         """Columns of all rows, of one moment; leaves of nested columns by their paths.
@@ -238,7 +265,14 @@ class RecordingFile:
                 f"{self.path} is damaged: the part that says what is in it cannot be read "
                 f"({_short(error)})"
             ) from None
-        return Footer(raw, parquet, tuple(map(_key, _groups(parquet))))
+        found = Footer(raw, parquet, tuple(map(_key, _groups(parquet))))
+        # Each has a number, a time and a stream of its own: no way to write them takes less.
+        if sum(found.rows) > file.size() + _UNPROVEN_ROWS:
+            raise DamagedFileError(
+                f"{self.path} is damaged: its {file.size():,} bytes cannot hold the "
+                f"{sum(found.rows):,} rows that it claims"
+            )
+        return found
 
     def _raw(self, file: pa.OSFile) -> bytes:
         file.seek(0)
@@ -285,7 +319,7 @@ class RecordingFile:
             raise DamagedFileError(f"{self.path} is damaged ({_short(error)})") from None
 
     def _empty(self, footer: Footer, columns: Sequence[str]) -> pa.Table:
-        schema = footer.parquet.schema.to_arrow_schema()
+        schema = self.schema(footer)
         names = (c if c in schema.names else c.partition(".")[0] for c in columns)
         return pa.schema([schema.field(name) for name in dict.fromkeys(names)]).empty_table()
 

@@ -378,7 +378,7 @@ def start_backfill(
     asked = asked_otherwise(run, prompt, changes)
     meant = samples_meant(run, last, samples)
     if column is not None:
-        check_column(run, column)
+        check_column(run.journal.later, column)
     check_budget(budget)
     service = run.service if client is None else service_of(client)
     check_service(run, service)

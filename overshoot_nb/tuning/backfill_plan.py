@@ -19,6 +19,7 @@ from overshoot_nb.validation import (
     check_text,
 )
 
+from .later_answers import LaterAnswers
 from .run import Run
 
 __all__ = [
@@ -130,7 +131,7 @@ def _recent(run: Run, last: float) -> list[int]:
     return meant
 
 
-def check_column(run: Run, column: str) -> None:
+def check_column(later: LaterAnswers, column: str) -> None:
     """Refuse a column that the table has already, or whose parts would be another's.
 
     Raises:
@@ -139,7 +140,7 @@ def check_column(run: Run, column: str) -> None:
     check_text("column", column)
     if column in ResultTable().df.columns or column == "out" or column.startswith("out."):
         raise ValidationError(f"column={column!r} is a column of the rows themselves")
-    for other in run.journal.later.columns:
+    for other in later.columns:
         if _share_parts(column, other):
             raise ValidationError(
                 f"column={column!r} would be mixed up with the parts of column {other!r}"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 import overshoot_nb
 from overshoot_nb.capture import VideoInfo
 from overshoot_nb.config import resolve_endpoint
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.prompts import PromptHistory, PromptVersion
 from overshoot_nb.recording.ended_run import write_run
+from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recording.recording import Recording
 from overshoot_nb.service import open_service
 from overshoot_nb.settings import StreamSettings
@@ -172,3 +179,31 @@ def shown(version: PromptVersion) -> dict[str, Any]:
 def load(path: Path) -> Recording:
     """A recording."""
     return overshoot_nb.load(path)
+
+
+def made(rows: int = 6, size: int = 3000, **parameters) -> MadeRun:
+    """A run of answers, a picture of noise each."""
+    run = MadeRun(**parameters)
+    for index in range(rows):
+        picture = np.random.default_rng(index).bytes(size)
+        run.answered(run.sampled(picture), f"answer {index}")
+    return run
+
+
+def rewritten(path: Path, table: pa.Table | None = None, /, to: Path | None = None, **said) -> Path:
+    """The same run in a file of another writer: with other rows, or saying something else."""
+    known = pq.read_metadata(path).metadata[METADATA_KEY.encode()]
+    table = pq.read_table(path) if table is None else table
+    text = json.dumps({**json.loads(known), **said})
+    to = to or path
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), to)
+    return to
+
+
+def refused(path, *words: str) -> None:
+    """Not loaded, and the error says all of this."""
+    with pytest.raises(ValidationError) as caught:
+        overshoot_nb.load(path)
+    for word in words:
+        assert word in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import sys
@@ -23,22 +22,14 @@ from overshoot_nb import run_registry
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.recording.arrow_rows import Row, RowWriter
 from overshoot_nb.recording.ended_run import rows_of
-from overshoot_nb.recording.format import FORMAT, METADATA_KEY
+from overshoot_nb.recording.format import FORMAT
 from overshoot_nb.recording.growing_file import GrowingFile
 from overshoot_nb.recording.row_groups import encode_group
 from overshoot_nb.recording.run_metadata import as_pairs, to_json
 from overshoot_nb.recording.run_secrets import Secrets
 from overshoot_nb.run_registry import find_run
 
-from made_runs import MadeRun, assert_same, load
-
-
-def made(rows: int = 6, size: int = 3000, **parameters) -> MadeRun:
-    run = MadeRun(**parameters)
-    for index in range(rows):
-        picture = np.random.default_rng(index).bytes(size)
-        run.answered(run.sampled(picture), f"answer {index}")
-    return run
+from made_runs import assert_same, load, made, refused, rewritten
 
 
 @pytest.fixture
@@ -46,25 +37,7 @@ def recorded(tmp_path):
     return made().record(tmp_path / "run.parquet")
 
 
-def rewritten(path: Path, table: pa.Table | None = None, /, to: Path | None = None, **said) -> Path:
-    """The same run in a file of another writer: with other rows, or saying something else."""
-    known = pq.read_metadata(path).metadata[METADATA_KEY.encode()]
-    table = pq.read_table(path) if table is None else table
-    text = json.dumps({**json.loads(known), **said})
-    to = to or path
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), to)
-    return to
-
-
 # ---- files that are none -----------------------------------------------------------------------
-
-
-def refused(path, *words: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        overshoot_nb.load(path)
-    for word in words:
-        assert word in str(caught.value)
-    assert str(path) in str(caught.value)
 
 
 def test_what_is_no_recording_is_said_to_be_none(tmp_path, recorded):

@@ -72,7 +72,9 @@ usages = st.none() | st.builds(
     st.integers(0, 2**40),
     st.none() | st.floats(allow_nan=True, allow_infinity=False),
 )
-pictures = st.lists(st.sampled_from([b"", b"\xff\xd8one", b"\xff\xd8two" * 50]), max_size=4)
+pictures = st.lists(
+    st.sampled_from([b"", b"\xff\xd8one", b"\xff\xd8two" * 50]), min_size=1, max_size=4
+)
 
 
 @st.composite
@@ -209,7 +211,7 @@ def test_latencies_and_costs_keep_what_is_missing_apart_from_what_is_nothing(tmp
     run = MadeRun()
     for cents in (None, 0.0, math.nan, -0.0):
         run.answered(run.sampled(b"\xff\xd8"), usage=Usage(1, 2, 3, cents))
-    run.answered(run.sampled(), usage=None, inference_latency_ms=math.nan)
+    run.answered(run.sampled(b"\xff\xd8"), usage=None, inference_latency_ms=math.nan)
     loaded = load(run.record(tmp_path / "run.parquet"))
     assert_same(run, loaded)
     same_frame(run.df, loaded.df)
