@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -33,6 +34,8 @@ _LEFT_OUT = frozenset(
 ) | frozenset(  # of a recording's file
     ("kind", "reason", "output", "frames", "video", "frame_times")
 )
+#: What the result counts itself; a column of that name would hide it.
+_COUNTS = ("n", "errors")
 _BY_NAME = {
     "sample": "first",
     "captured_at": "first",
@@ -94,7 +97,7 @@ def duration_us(value: object, name: str) -> int:
     try:
         if isinstance(value, bool):
             raise ValueError
-        if isinstance(value, int | float):
+        if isinstance(value, numbers.Real):
             seconds = float(value)
         elif isinstance(value, str | timedelta | np.timedelta64):
             # "s" is a second to pandas' offsets, and nothing to its timedeltas.
@@ -121,6 +124,11 @@ def _plans(rows: pd.DataFrame, how: str | Mapping[str, How] | None) -> dict[str,
         plans: dict[str, How] = {}
         for key, function in how.items():
             name = _column(rows, key)
+            if name in _COUNTS:
+                raise ValidationError(
+                    f"how[{key!r}] is not valid: {name} is what the result calls its own count; "
+                    f"rename the column first: df.rename(columns={{{name!r}: ...}})"
+                )
             if not callable(function):
                 _check(function, f"how[{key!r}]")
                 if not _fits(function, plain(rows[name])):
@@ -135,7 +143,7 @@ def _plans(rows: pd.DataFrame, how: str | Mapping[str, How] | None) -> dict[str,
         _check(how, "how")
     plans = {}
     for name in rows.columns:
-        if name in _LEFT_OUT or rows[name].ndim > 1:
+        if name in _LEFT_OUT or name in _COUNTS or rows[name].ndim > 1:
             continue
         values = plain(rows[name])
         plans[name] = how if how is not None and _fits(how, values) else _default(name, values)

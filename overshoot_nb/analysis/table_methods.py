@@ -47,7 +47,7 @@ class TableMethods:
             One row for each stretch, run below run. Index ``media_time`` (timedelta64[us]), the
             stretch's begin; columns ``stream_id`` where the rows have it, ``n`` (rows),
             ``errors`` (those with ``ok`` False) where they have ``ok``, then the others in the
-            order of the rows.
+            order of the rows; own columns named ``n`` or ``errors`` are left out.
 
         Raises:
             ValidationError: ``by`` or ``how`` is wrong, or ``media_time`` is not there.

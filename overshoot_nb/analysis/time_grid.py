@@ -67,10 +67,11 @@ class TimeGrid:
             at = at[::-1]
         place = np.full(self.size, -1, np.intp)
         place[self.bins[at]] = at  # of several in one bin the last one stays
-        taken = pd.api.extensions.take(nullable(values).array, place, allow_fill=True)
+        taken = _taken(nullable(values).array, place)
         if values.dtype == object:
             taken[place < 0] = None  # as in the table
-        return pd.Series(taken, self.index, dtype=taken.dtype, copy=False)
+        made: pd.Series = pd.Series(taken, self.index, dtype=taken.dtype, copy=False)
+        return made
 
     def added(self, values: pd.Series, function: str) -> Any:
         """The mean or sum of each bin, as numpy adds: it is what is asked for most."""
@@ -108,8 +109,7 @@ class TimeGrid:
             return made
         place = np.full(self.size, -1, np.intp)
         place[figures.index] = np.arange(len(figures))
-        take = pd.api.extensions.take
-        return {name: take(array, place, allow_fill=True) for name, array in made.items()}
+        return {name: _taken(array, place) for name, array in made.items()}
 
     def each(
         self,
@@ -160,6 +160,13 @@ def nullable(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
         return values.astype("UInt64" if values.dtype.kind == "u" else "Int64")
     return values
+
+
+def _taken(values: Any, place: npt.NDArray[np.intp]) -> Any:
+    """The values at these places, missing at -1."""
+    if isinstance(values, pd.arrays.NumpyExtensionArray):  # pandas 2 does not know its own
+        values = values.to_numpy()
+    return pd.api.extensions.take(values, place, allow_fill=True)
 
 
 def _codes(values: pd.Series) -> npt.NDArray[np.intp]:

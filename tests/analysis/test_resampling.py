@@ -233,3 +233,12 @@ def test_what_is_wrong_is_said():
         df.drop(columns="media_time").overshoot.resample("1s")
     with pytest.raises(ValidationError, match="give a longer one"):
         table(answer(0, 0, {}), answer(1, 1e7, {})).overshoot.resample("1ms")
+
+
+def test_counts_are_not_hidden_by_columns_of_their_name():
+    df = pd.DataFrame({"media_time": np.arange(4.0), "n": 7, "errors": "x", "out.a": 1})
+    again = df.overshoot.resample(np.int64(2))
+    assert list(again) == ["n", "out.a"]
+    assert again["n"].tolist() == [2, 2]
+    with pytest.raises(ValidationError, match="rename the column first"):
+        df.overshoot.resample("1s", {"n": "max"})
