@@ -45,7 +45,12 @@ class Groups:
         self._keys = pd.DataFrame({key: rows[key].reset_index(drop=True) for key in keys})
         if keys:
             grouped = self._keys.groupby(list(keys), observed=True, dropna=False, sort=True)
-            self.codes: npt.NDArray[Any] = grouped.ngroup().to_numpy(np.intp)
+            try:
+                self.codes: npt.NDArray[Any] = grouped.ngroup().to_numpy(np.intp)
+            except TypeError:
+                raise ValidationError(
+                    f"by={list(keys)!r} is not valid: a column of lists or objects makes no groups"
+                ) from None
             self.size = int(self.codes.max(initial=-1)) + 1
         else:
             self.codes, self.size = np.zeros(len(rows), np.intp), 1
@@ -56,7 +61,16 @@ class Groups:
         return np.bincount(codes, minlength=self.size)
 
     def table(self, figures: Mapping[str, Any]) -> pd.DataFrame:
-        """A row for each group: its keys, then ``figures``, each of shape (size,)."""
+        """A row for each group: its keys, then ``figures``, each of shape (size,).
+
+        Raises:
+            ValidationError: a key has the name of a figure, and one would hide the other.
+        """
+        if doubled := [key for key in self._keys if key in figures]:
+            raise ValidationError(
+                f"by={doubled[0]!r} is not valid: the result has a figure of that name; rename "
+                f"the column first: df.rename(columns={{{doubled[0]!r}: 'by'}})"
+            )
         first = np.full(self.size, -1, np.intp)
         first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
         columns: dict[Any, Any] = {key: self._keys[key].array.take(first) for key in self._keys}

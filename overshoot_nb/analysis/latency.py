@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ def _at_quantiles(
 def _quantiles(percentiles: Sequence[float]) -> dict[str, float]:
     """Quantiles 0..1 by name."""
     quantiles: dict[str, float] = {}
+    if isinstance(percentiles, str) or not isinstance(percentiles, Iterable):
+        raise ValidationError(
+            f"percentiles={percentiles!r} is not valid: it must be several, such as (50, 95)"
+        )
     for value in percentiles:
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not 0 <= value <= 100:

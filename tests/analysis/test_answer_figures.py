@@ -136,6 +136,13 @@ def test_what_is_wrong_is_said():
         rows.latency(percentiles=(101,))
     with pytest.raises(ValidationError, match="needs the column town"):
         rows.latency(by="town")
+    for percentiles in (95, "95", None):
+        with pytest.raises(ValidationError, match="it must be several"):
+            df.overshoot.latency(percentiles=percentiles)
+    with pytest.raises(ValidationError, match="the result has a figure of that name"):
+        df.overshoot.latency(by="ok")
+    with pytest.raises(ValidationError, match="a column of lists or objects makes no groups"):
+        df.assign(tags=[[1]] * len(df)).overshoot.tokens(by="tags")
     with pytest.raises(ValidationError, match="names a column twice"):
         rows.tokens(by=("model", "model"))
 
