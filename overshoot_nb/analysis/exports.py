@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +60,10 @@ def to_jsonl(rows: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
             part = table.iloc[start : start + _LINES]
             cells = [_json_cells(part[name]) for name in part]
             names = list(part)
-            for values in zip(*cells, strict=True):
-                file.write(_json(dict(zip(names, values, strict=True))) + b"\n")
+            lines = [
+                _json(dict(zip(names, values, strict=True))) for values in zip(*cells, strict=True)
+            ]
+            file.write(b"".join([line + b"\n" for line in lines]))
 
     return _write(path, write)
 
@@ -101,7 +103,12 @@ def _text(value: Any) -> str | None:
     if _is_missing(value):
         return None
     text = value if isinstance(value, str) else _json(value).decode()
-    return text.encode("utf-8", "replace").decode()  # lone surrogates are in no file
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Text that a file can hold: without lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _json(value: Any) -> bytes:
@@ -112,11 +119,13 @@ def _json(value: Any) -> bytes:
 
 
 def _finite(value: Any) -> Any:
-    """The same without NaN and infinities, which JSON does not have."""
+    """The same without NaN, infinities and lone surrogates, which JSON does not have."""
     if isinstance(value, float):
         return value if np.isfinite(value) else None
+    if isinstance(value, str):
+        return _encodable(value)
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {_encodable(str(key)): _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -150,8 +159,9 @@ def _csv_cells(values: pd.Series) -> pa.Array:
     elif pd.api.types.is_datetime64_any_dtype(dtype):
         return _iso(values)
     elif isinstance(dtype, pd.CategoricalDtype):
-        values = values.astype(dtype.categories.dtype)
-        return _csv_cells(values)
+        cells = _csv_cells(dtype.categories.to_series())
+        places = pa.array(values.cat.codes, pa.int64(), mask=values.isna().to_numpy(bool))
+        return cells.take(places)
     elif dtype == np.dtype(object):
         values = _as_text(values)
     array = pa.array(values, from_pandas=True)
@@ -172,7 +182,9 @@ def _json_cells(values: pd.Series) -> list[Any]:
         values = _seconds(values)
     elif pd.api.types.is_datetime64_any_dtype(dtype):
         return _iso(values).to_pylist()  # type: ignore[no-any-return]
-    return [None if _is_missing(value) else value for value in values.astype(object)]
+    cells = values.to_numpy(object, copy=True)
+    cells[values.isna().to_numpy(bool)] = None
+    return cells.tolist()
 
 
 # ---- the file ------------------------------------------------------------------------------------
@@ -198,20 +210,13 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         )
     if target.is_dir():
         raise ValidationError(f"path={str(path)!r} is not valid: it is a folder")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    beside = Path(name)
+    beside = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             yield file
-        beside.chmod(target.stat().st_mode if target.exists() else 0o666 & ~_umask())
+        if target.exists():
+            beside.chmod(target.stat().st_mode)
         beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    """What new files are not allowed; mkstemp allows nobody else anything."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
