@@ -17,6 +17,8 @@ from .rows import require
 
 __all__ = ["as_lists", "explode", "typed"]
 
+#: With more columns than these it is no table any more, and each takes room for every item.
+MOST_KEYS = 1_000
 _INT64 = range(-(2**63), 2**63)
 #: What a row of the result keeps of the row that it came from, where that has it.
 _KEPT = ("stream_id", "sample", "media_time")
@@ -42,7 +44,7 @@ def explode(rows: pd.DataFrame, column: str, keep_empty: bool) -> pd.DataFrame:
     exploded["item"] = pd.arrays.IntegerArray(number.astype(np.int64), empty)
 
     whole = np.full(count, None, object)
-    parts: dict[str, Any] = {}
+    parts: dict[str, tuple[list[int], list[Any]]] = {}
     has_whole = has_objects = False
     for start, items in zip(starts, lists, strict=True):
         for place, item in enumerate(items, start):
@@ -52,14 +54,35 @@ def explode(rows: pd.DataFrame, column: str, keep_empty: bool) -> pd.DataFrame:
                 continue
             has_objects = True
             for key, value in fields_of(item).items():
-                values = parts.get(str(key))
-                if values is None:
-                    values = parts[str(key)] = np.full(count, None, object)
-                values[place] = value
+                name = str(key)
+                if name not in parts:
+                    if len(parts) == MOST_KEYS:
+                        raise ValidationError(
+                            f"explode() makes a column of each key, and the objects of {column} "
+                            f"have more than {MOST_KEYS:,} different ones: their keys seem to be "
+                            "values; give rows of fewer answers"
+                        )
+                    parts[name] = ([], [])
+                at, values = parts[name]
+                at.append(place)
+                values.append(value)
     if has_whole or not has_objects:
         exploded[column] = typed(whole, exploded.index)
-    made = {f"{column}.{key}": typed(values, exploded.index) for key, values in parts.items()}
+    made = {
+        f"{column}.{key}": typed(_spread(*part, count), exploded.index)
+        for key, part in parts.items()
+    }
     return pd.concat([exploded, pd.DataFrame(made, exploded.index)], axis=1) if made else exploded
+
+
+def _spread(places: list[int], values: list[Any], count: int) -> list[Any]:
+    """Values at their places among ``count``, None elsewhere."""
+    if len(values) == count:
+        return values
+    cells = [None] * count
+    for place, value in zip(places, values, strict=True):
+        cells[place] = value
+    return cells
 
 
 def as_lists(cells: pd.Series, column: str) -> list[list[Any]]:

@@ -131,3 +131,10 @@ def test_dtypes_hold_every_value():
     assert str(typed([True, 1], index).dtype) == "object"
     assert str(typed(["\ud800", "x"], index).dtype) == "object"
     assert str(typed([None, None], index).dtype) == "object"
+
+
+def test_keys_that_are_values_are_refused_before_they_fill_the_memory():
+    df = pd.DataFrame({"out.x": [{f"track {i}": 1} for i in range(1_001)]})
+    assert df.iloc[1:].overshoot.explode("x").shape == (1_000, 1_001)
+    with pytest.raises(ValidationError, match="more than 1,000 different ones"):
+        df.overshoot.explode("x")
