@@ -12,9 +12,18 @@ import pandas as pd
 from overshoot_nb.errors import ValidationError
 
 from .exploding import as_lists
-from .figures import Bars, Curve, Curves, Matrix, round_step, shortened, time_axis
+from .figures import Bars, Curve, Curves, Matrix, round_step, time_axis
 from .grouping import Groups
-from .plot_values import Classes, classes, column_named, is_number, known, numbers, summary
+from .plot_values import (
+    Classes,
+    classes,
+    column_named,
+    is_number,
+    known,
+    labels_of,
+    numbers,
+    summary,
+)
 from .rows import require
 from .runs import Runs, answered, by_run, plain, result_rows
 
@@ -44,16 +53,17 @@ def latency_curves(rows: pd.DataFrame, which: str) -> Curves:
     measured, ms = rows[there], ms[there]
     keys = [k for k in ("model", "prompt_version") if k in rows and measured[k].nunique() > 1]
     groups = Groups(measured, keys)
-    names = groups.table({})
+    keys_of = groups.table({})
     sizes = groups.count()
     order = np.argsort(-sizes, kind="stable")[:MOST_CURVES]
     if len(sizes) > MOST_CURVES:
         notes.append(f"the {MOST_CURVES} largest of {len(sizes):,} groups")
-    curves = []
-    for code in sorted(order.tolist()):
-        own = np.sort(ms[groups.codes == code])
-        if len(own):
-            curves.append(_curve(_name(names.iloc[code]), own))
+    codes = [code for code in sorted(order.tolist()) if sizes[code]]
+    names = labels_of([_name(keys_of.iloc[code]) for code in codes])
+    curves = [
+        _curve(name, np.sort(ms[groups.codes == code]))
+        for code, name in zip(codes, names, strict=True)
+    ]
     least = min((c.ms[0] for c in curves), default=0.0)
     most = max((c.ms[-1] for c in curves), default=0.0)
     log = bool(least > 0 and most / least >= _LOG_FROM)
@@ -65,8 +75,7 @@ def latency_curves(rows: pd.DataFrame, which: str) -> Curves:
 
 def _name(keys: pd.Series) -> str:
     parts = [
-        f"prompt v{value}" if key == "prompt_version" else shortened(str(value))
-        for key, value in keys.items()
+        f"prompt v{value}" if key == "prompt_version" else str(value) for key, value in keys.items()
     ]
     return ", ".join(parts) or "all answers"
 
@@ -132,25 +141,30 @@ def _edges(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.array([low - 0.5, low + 0.5])
+    if high / 2 - low / 2 > np.finfo(float).max / 2:  # their difference is no float
+        return np.linspace(low / 2, high / 2, most + 1) * 2
     rough = (high - low) / most
     power = 10.0 ** np.floor(np.log10(rough))
     for factor in (1, 2, 2.5, 5, 10, 20):
         step = factor * power
         first, last = np.floor(low / step), np.floor(high / step) + 1
         if last - first <= most:
-            return np.array([round(k * step, 12) for k in np.arange(first, last + 1)])
+            digits = 2 - int(np.floor(np.log10(step)))
+            return np.array([round(float(k * step), digits) for k in np.arange(first, last + 1)])
     return np.linspace(low, high, most + 1)
 
 
 def _ranges(edges: npt.NDArray[np.float64]) -> tuple[str, ...]:
-    return tuple(f"{a:g} to {b:g}" for a, b in pairwise(edges))
+    return tuple(labels_of([f"{a:.15g} to {b:.15g}" for a, b in pairwise(edges)]))
 
 
 def _whole(values: npt.NDArray[np.float64], most: int) -> Classes | None:
     """Whole numbers of a short range as classes, those in between that nobody said too."""
     there = ~np.isnan(values)
     finite = values[there]
-    if not len(finite) or (finite != np.rint(finite)).any() or np.ptp(finite) >= most:
+    if not len(finite) or (finite != np.rint(finite)).any():
+        return None
+    if finite.max() / 2 - finite.min() / 2 >= most / 2:  # halves, for the whole may be no float
         return None
     low = int(finite.min())
     codes = np.where(there, np.nan_to_num(values) - low, -1).astype(np.intp)

@@ -106,8 +106,13 @@ def clock(seconds: float, parts: int) -> str:
     return f"{sign}{minutes // 60}:{minutes % 60:02}:{second:02}{tail}"
 
 
-def shortened(text: str, limit: int = _LABEL) -> str:
-    """One line, at most ``limit`` characters."""
+def shortened(text: str, limit: int = _LABEL, *, middle: bool = False) -> str:
+    """One line, at most ``limit`` characters; with ``middle`` its begin and its end."""
+    if middle:
+        half = limit // 2
+        head, tail = " ".join(text[: 4 * limit].split()), " ".join(text[-4 * limit :].split())
+        short = len(text) <= 4 * limit and len(head) <= limit
+        return head if short else f"{head[: limit - half - 1]}…{tail[-half:]}"
     # Much of a long text would only be thrown away.
     line = " ".join(text[: 4 * limit].split())
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -10,12 +12,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import shown
+from overshoot_nb.tuning.fields import comparable, shown
 
 from .figures import shortened
 from .runs import answered, holds_answers, plain
 
-__all__ = ["Classes", "classes", "column_named", "is_number", "known", "numbers", "summary"]
+__all__ = [
+    "Classes",
+    "classes",
+    "column_named",
+    "is_number",
+    "known",
+    "labels_of",
+    "numbers",
+    "summary",
+]
 
 OTHERS = "(others)"
 
@@ -102,7 +113,7 @@ def classes(
         frequent = set(np.argsort(-counts, kind="stable")[: most - 1].tolist())
         left_out = len(order) - len(frequent)
         order = [code for code in order if code in frequent]
-    labels = _different([_label(distinct[code]) for code in order])
+    labels = labels_of([_text(distinct[code]) for code in order])
     # One more place at the end, for what is missing.
     place_of = np.full(len(distinct) + 1, len(order) if left_out else -1, np.intp)
     place_of[order] = np.arange(len(order))
@@ -110,35 +121,51 @@ def classes(
     placed = np.full(len(values), -1, np.intp)
     placed[there] = place_of[codes]
     if left_out:
-        labels = _different([*labels, OTHERS])
+        labels = labels_of([*labels, OTHERS])
     return Classes(tuple(labels), placed, left_out)
 
 
 def _factorized(values: pd.Series) -> tuple[npt.NDArray[np.intp], list[Any]]:
     if values.dtype == np.dtype(object):
-        # As text, for lists cannot be looked up, and True would be taken for 1.
-        codes, texts = pd.factorize(np.array([_label(v) for v in values], object))
-        return codes, texts.tolist()
+        # By what they say: lists cannot be looked up, and True would be taken for 1.
+        code_of: dict[Hashable, int] = {}
+        firsts: list[Any] = []
+        placed = np.empty(len(values), np.intp)
+        for place, value in enumerate(map(_python, values)):
+            code = placed[place] = code_of.setdefault(comparable(value), len(firsts))
+            if code == len(firsts):
+                firsts.append(value)
+        return placed, firsts
     codes, distinct = pd.factorize(values)
     return codes, distinct.tolist()
 
 
-def _label(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    text = value if isinstance(value, str) else shown(value)
-    return shortened(text) or "(empty)"
+def _python(value: Any) -> Any:
+    """A value of numpy's as Python's own."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _different(labels: list[str]) -> list[str]:
-    """The same, where two that look alike get a number."""
+def _text(value: Any) -> str:
+    value = _python(value)
+    return value if isinstance(value, str) else shown(value)
+
+
+def labels_of(texts: list[str]) -> list[str]:
+    """Texts as short labels, all different.
+
+    Texts that begin alike show their ends too, and those that still look alike get a number.
+    """
+    labels = [shortened(text) or "(empty)" for text in texts]
+    often = Counter(labels)
     seen: set[str] = set()
     made = []
-    for label in labels:
+    for text, label in zip(texts, labels, strict=True):
+        if often[label] > 1:
+            label = shortened(text, middle=True) or label
         free, number = label, 1
         while free in seen:
             number += 1
-            free = f"{label} ({number})"
+            free = f"({number}) {label}"
         seen.add(free)
         made.append(free)
     return made

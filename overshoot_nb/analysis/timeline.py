@@ -65,7 +65,7 @@ def timeline(
     if (count := len(spans) * len(columns)) > len(panels):
         notes.append(f"the first {len(panels)} of {count:,} panels")
     axis = _axis(runs, panels)
-    shown = tuple(_of_run(bands, owner, len(runs), axis) for owner in owners)
+    shown = tuple(_of_run(bands, owner, axis) for owner in owners)
     if bands is not None:
         what = shortened(events, 80) if isinstance(events, str) else "events"
         most = f", the {MOST_BANDS} longest of {len(bands):,}" if len(bands) > MOST_BANDS else ""
@@ -120,8 +120,8 @@ def _has_many(rows: pd.DataFrame, name: str) -> bool:
 
 
 def _first(values: pd.Series) -> Any:
-    there = values.first_valid_index() if values.index.is_unique else None
-    return values.loc[there] if there is not None else None
+    there = np.flatnonzero(values.notna().to_numpy(bool))
+    return values.iloc[there[0]] if len(there) else None
 
 
 def _prepared(
@@ -205,8 +205,8 @@ def _states(
         stretch = _stretch(times)
         begins = np.flatnonzero(np.r_[True, stretch[1:] != stretch[:-1]])
         notes.append(
-            f"there are more changes than can be seen: each of {STRETCHES} stretches shows its most "
-            "frequent value"
+            f"there are more changes than can be seen: each of {STRETCHES} stretches shows its "
+            "most frequent value"
         )
         frequent = _most_frequent(stretch, codes)
         sizes = np.diff(np.r_[begins, len(codes)])
@@ -273,12 +273,13 @@ def _events(rows: pd.DataFrame, events: str | pd.DataFrame | None) -> pd.DataFra
     return events.assign(**seconds)
 
 
-def _of_run(events: pd.DataFrame | None, run: Any, runs: int, axis: TimeAxis) -> tuple[Band, ...]:
+def _of_run(events: pd.DataFrame | None, run: Any, axis: TimeAxis) -> tuple[Band, ...]:
     """The bands of a run, the longest where there are too many."""
     if events is None:
         return ()
-    if runs > 1 and run is not None and "stream_id" in events:
-        events = events[(events["stream_id"].astype(object) == run).to_numpy(bool)]
+    if run is not None and "stream_id" in events:  # events of other runs may be among them
+        owner = events["stream_id"].astype(object)
+        events = events[((owner == run) | owner.isna()).to_numpy(bool)]
     length = events["end"] - events["start"]
     kept = length.reset_index(drop=True).nlargest(MOST_BANDS).index.sort_values()
     bands = []
