@@ -46,8 +46,6 @@ TEXT = pd.StringDtype("pyarrow", na_value=np.nan) if PANDAS_3 else pd.StringDtyp
 TIMESTAMP = pd.DatetimeTZDtype("us", "UTC")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: The times that a datetime in UTC can say, since then.
-_FIRST, _LAST = (end.replace(tzinfo=UTC) - _EPOCH for end in (datetime.min, datetime.max))
 _INT64 = range(-(2**63), 2**63)
 _NAT = -(2**63)
 
@@ -88,8 +86,6 @@ def timestamp_us(value: Any) -> int | None:
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
     passed: timedelta = value - _EPOCH
-    if not _FIRST <= passed <= _LAST:
-        return None  # beyond the years 1 to 9999 in UTC, which its offset hid
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
@@ -249,7 +245,12 @@ class TimeColumn:
         if number == _NAT:
             return None
         passed = timedelta(microseconds=number)
-        return passed if self._duration else _EPOCH + passed
+        if self._duration:
+            return passed
+        try:
+            return _EPOCH + passed
+        except OverflowError:  # its offset hid that UTC has it before the year 1 or after 9999
+            return None
 
 
 class NullableColumn:

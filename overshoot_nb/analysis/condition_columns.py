@@ -48,6 +48,11 @@ Truths = NDArray[np.int8]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What a missing time is as a number.
 NAT = np.iinfo(np.int64).min
+#: The times that a datetime can say, which is what a single value is; others are missing.
+_FIRST, _LAST = (
+    (end.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    for end in (datetime.min, datetime.max)
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +143,8 @@ def read_column(column: pd.Series[Any]) -> Column:
             column = pd.to_datetime(column.astype(object), utc=True)
         if column.dt.tz is not None:
             column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return Times(column.to_numpy("datetime64[us]").astype(np.int64))
+        ticks = column.to_numpy("datetime64[us]").astype(np.int64)
+        return Times(np.where((ticks < _FIRST) | (ticks > _LAST), NAT, ticks))
     if isinstance(dtype, pd.CategoricalDtype):
         values = [plain(value) for value in column.cat.categories]
         return Coded(column.cat.codes.to_numpy().astype(np.intp), values)
@@ -172,19 +178,13 @@ def cells_of(value: Value, length: int) -> list[Any]:
         case Numbers():
             return [None if math.isnan(x) else x for x in value.values.tolist()]
         case Times():
-            return [None if t == NAT else _time(t) for t in value.ticks.tolist()]
+            ticks = value.ticks.tolist()
+            return [None if t == NAT else EPOCH + timedelta(microseconds=t) for t in ticks]
         case Known():
             return [(False, None, True)[truth] for truth in value.truths.tolist()]
         case Coded():
             distinct = [*value.values, None]
             return [distinct[code] for code in value.codes.tolist()]
-
-
-def _time(ticks: int) -> datetime | None:
-    try:
-        return EPOCH + timedelta(microseconds=ticks)
-    except OverflowError:  # beyond the year 9999
-        return None
 
 
 def column_of(values: list[Any], codes: NDArray[np.intp] | None = None) -> Column:
