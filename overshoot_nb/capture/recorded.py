@@ -108,11 +108,9 @@ class RecordedCapture:
             order = count()
             for moment in (*part.moments, None):
                 sample = stored.get(moment.index) if moment is not None else None
-                frames = sample.frames if sample is not None else ()
-                # What comes from a file may have any times.
-                frames = tuple(frame for frame in frames if math.isfinite(frame.media_time))
-                if moment is not None and not frames:
+                if moment is not None and (sample is None or not sample.frames):
                     continue
+                frames = sample.frames if sample is not None else ()
                 begins = _units(frames[0].media_time) if frames else math.inf
                 while waiting and waiting[0][0] < begins:
                     at, _, encoded = heapq.heappop(waiting)

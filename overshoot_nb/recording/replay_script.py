@@ -7,7 +7,6 @@ own. Within a part, a chapter is what was asked between two changes of the promp
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -161,7 +160,7 @@ def _part(
             passed = record.media_time - moments[-1].media_time if moments else 0.0
             wall = taken[-1] + max(passed, 0.0) if taken else 0.0
         taken.append(max(wall, taken[-1] if taken else wall))
-        at = max([at, *filter(math.isfinite, (record.media_time, due))])
+        at = max(at, record.media_time, due)
         missed = record.reason if record.fate == "drop" and index not in frames else None
         moments.append(Moment(index, record.media_time, at, len(chapters) - 1, missed))
     outcomes = _outcomes(run, begin, moments, taken, answered)

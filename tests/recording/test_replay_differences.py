@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -132,7 +131,7 @@ def test_what_is_closed_or_failed_is_so_in_a_replay_too(tmp_path):
 
 def test_what_is_caught_up_with_comes_in_its_order(tmp_path):
     """Else a long recording would have all of its pictures in memory at once."""
-    run = made(300, versions=2)
+    run = made(150, versions=2)
     answer(run, 2, prompt_version=2)
     path = run.record(tmp_path / "run.parquet")
     waiting: list[int] = []
@@ -152,9 +151,9 @@ def test_what_is_caught_up_with_comes_in_its_order(tmp_path):
         await stream.update_prompt(load_run(path).prompts[2])
         await stream.wait(20)
 
-    stream = played(path, early, "1")
-    assert stream.df["sample"].tolist() == list(range(302))
-    assert len(waiting) > 290
+    stream = played(path, early, "10")
+    assert stream.df["sample"].tolist() == list(range(152))
+    assert len(waiting) > 140
     assert max(waiting) == 0
 
 
@@ -172,7 +171,7 @@ def test_a_restart_that_comes_early_goes_on_with_the_next_part(tmp_path, monkeyp
         await stream.restart()
         await stream.wait(20)
 
-    stream = played(path, again, "1")
+    stream = played(path, again, "10")
     assert stream.df["stream_id"].tolist()[-6:] == ["run-1"] + ["run-2"] * 5
     assert 1 <= (stream.df["stream_id"] == "run-1").sum() < 5
     assert "was ended early, after" in caplog.text
@@ -223,10 +222,9 @@ def test_rows_of_a_prompt_that_is_not_there_are_damage(tmp_path):
         Overshoot(base_url=at(path))
 
 
-@pytest.mark.parametrize("odd", [math.nan, math.inf, -5.0])
-def test_odd_times_are_not_waited_for(tmp_path, odd):
+def test_times_that_go_back_are_not_waited_for(tmp_path):
     run = made(2)
-    run.answered(run.sampled(JPEG, media_time=odd))
+    run.answered(run.sampled(JPEG, media_time=-5.0))
     answer(run, 1)
     path = run.record(tmp_path / "run.parquet")
     assert len(played(path, to_the_end, "20").df) == 4
