@@ -50,7 +50,8 @@ def test_home_is_found():
 def test_any_name_is_found_again(name, tmp_path, monkeypatch):
     """From a replay to its client, to what that calls itself, and to the code that it shows."""
     run = MadeRun()
-    run.answered(run.sampled(b"picture"))
+    sample = run.sampled(b"picture")
+    run.answered(sample, answered_at=sample.captured_at)
     run.record(tmp_path / name)
     monkeypatch.chdir(tmp_path)
 

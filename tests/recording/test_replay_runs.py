@@ -33,7 +33,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def recorded(folder):
     """The notebook with a server, recorded; the server and the video are gone then."""
-    video = make_video(folder / "gone.mp4", 90)
+    video = make_video(folder / "gone.mp4", 76)
     steps: list[object] = []
     check_output_schema(SCHEMA)  # the first time its library is loaded, which takes a while
     with ChatServer(answer) as server, pytest.MonkeyPatch.context() as patch:
@@ -74,7 +74,7 @@ def test_whatever_it_would_have_watched(recorded, monkeypatch):
 
 
 def test_in_real_time_where_nothing_is_said(recorded):
-    """3 s of video; the clock starts with its first moment."""
+    """2.5 s of video; the clock starts with its first moment."""
     _, _, path = recorded
 
     async def main():
@@ -212,7 +212,7 @@ def test_early_changes_of_the_prompt_come_after_what_came_before_them(recorded):
         )
         await replayed.update(output_schema=SCHEMA)
 
-    assert_same(steered(path, "1", at_once), stream)
+    assert_same(steered(path, "3", at_once), stream)
 
 
 def test_late_changes_of_the_prompt_are_waited_for(recorded, monkeypatch, caplog):
@@ -284,12 +284,12 @@ def test_a_pause_holds_the_samples_back(recorded):
         await replayed.pause()
         assert replayed.state == "paused"
         before = len(replayed.samples)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.25)
         paused = len(replayed.samples)
         assert paused - before <= 1  # one may have been on its way
         # What was under way is answered all the same.
         assert replayed.stats.in_flight == 0
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.25)
         assert len(replayed.samples) == paused < 20
         await replayed.resume()
         await replayed.update_prompt(SECOND)
@@ -326,7 +326,7 @@ def slowly(request: Request) -> Reply:
 
 
 def test_a_run_that_was_closed_is_closed_where_it_was(folder):
-    video = make_video(folder / "long.mp4", 600)
+    video = make_video(folder / "long.mp4", 150)
 
     async def cell(base_url: str, source: str):
         async with Overshoot(base_url=base_url) as client:
@@ -380,7 +380,7 @@ def test_nobody_waits_for_ever_for_a_close(folder, monkeypatch):
 
 
 def test_a_restarted_run_is_restarted(folder):
-    video = make_video(folder / "again.mp4", 36)
+    video = make_video(folder / "again.mp4", 24)
 
     async def cell(base_url: str, source: str):
         async with Overshoot(base_url=base_url) as client:
@@ -452,7 +452,7 @@ def test_a_run_that_failed_fails(folder):
 
 def test_a_recording_that_was_cut_off(folder):
     """What was under way when its process was killed has no outcome."""
-    video = make_video(folder / "cut.mp4", 600)
+    video = make_video(folder / "cut.mp4", 150)
     path, copy = folder / "cutting.parquet", folder / "cut.parquet"
 
     async def main():

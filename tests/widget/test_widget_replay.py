@@ -45,7 +45,7 @@ def test_a_page_sees_and_steers_a_replay(recording, page_of):
     recorded, path = recording
 
     async def main():
-        stream = await replay(path, speed=2).start()
+        stream = await replay(path, speed=4).start()
         page = page_of(stream)
         page.hello()
         picture = await page.until("picture", lambda p: p["sample"] is not None)
@@ -56,7 +56,7 @@ def test_a_page_sees_and_steers_a_replay(recording, page_of):
         assert stream.state == "paused"
         await page.until("status", lambda s: s["state"] == "paused")
         taken = len(stream.samples)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.2)
         assert len(stream.samples) == taken < 20
         assert (await page.ask("control", action="resume"))["kind"] == "done"
         await until(lambda: not stream.is_active)
