@@ -138,11 +138,11 @@ def test_what_is_wrong_is_said():
         rows.latency(by="town")
     for percentiles in (95, "95", None):
         with pytest.raises(ValidationError, match="it must be several"):
-            df.overshoot.latency(percentiles=percentiles)
+            rows.latency(percentiles=percentiles)
     with pytest.raises(ValidationError, match="the result has a figure of that name"):
-        df.overshoot.latency(by="ok")
+        rows.latency(by="ok")
     with pytest.raises(ValidationError, match="a column of lists or objects makes no groups"):
-        df.assign(tags=[[1]] * len(df)).overshoot.tokens(by="tags")
+        frame([("m",)]).assign(tags=[[1]]).overshoot.tokens(by="tags")
     with pytest.raises(ValidationError, match="names a column twice"):
         rows.tokens(by=("model", "model"))
 
