@@ -44,7 +44,10 @@ def _png(spec: dict[str, Any]) -> bytes | None:
         return None
     import vl_convert
 
-    picture: bytes = vl_convert.vegalite_to_png(spec, scale=_SCALE)
+    try:
+        picture: bytes = vl_convert.vegalite_to_png(spec, scale=_SCALE)
+    except ValueError:  # the chart itself is there all the same
+        return None
     return picture
 
 

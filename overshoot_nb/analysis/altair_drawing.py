@@ -12,7 +12,7 @@ from typing import Any
 
 import altair as alt
 
-from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, Datasets, finished, time_x
+from .altair_parts import LABELS, LABELS_ROOM, ROW_HEIGHT, WIDTH, Datasets, finished, time_x
 from .altair_timeline import draw_timeline
 from .figures import COLOURS, Bars, Curves, Matrix, Timeline, clock
 
@@ -117,7 +117,7 @@ def _(figure: Bars) -> Any:
         alt.Tooltip("share:Q", title="share", format=".1%"),
     ]
     amount: dict[str, Any] = {"title": figure.unit, "scale": alt.Scale(nice=True, zero=True)}
-    counted = alt.Axis(format=",~d", tickMinStep=1, tickCount=6)
+    counted = alt.Axis(format=",~d", values=_whole_ticks(max(figure.counts, default=0) or 1))
     base = datasets.chart(values).encode(tooltip=tooltip)
     if figure.upright:
         x = alt.X("v:N", title=figure.what, sort=labels, axis=alt.Axis(labelAngle=_slope(labels)))
@@ -150,8 +150,7 @@ def _slope(labels: list[str]) -> int:
     return 0 if sum(map(len, labels)) * 8 <= WIDTH else -40
 
 
-def _whole_ticks(figure: Matrix) -> list[int]:
-    most = int(figure.counts.max(initial=0))
+def _whole_ticks(most: int) -> list[int]:
     step = next(s for p in range(19) for s in (10**p, 2 * 10**p, 5 * 10**p) if 6 * s > most)
     return list(range(0, most + 1, step))
 
@@ -180,7 +179,14 @@ def _(figure: Matrix) -> Any:
         title=figure.y_title,
         sort=list(figure.y_labels),
         scale=alt.Scale(domain=list(figure.y_labels)),
-        axis=alt.Axis(labelLimit=LABELS, titlePadding=10, ticks=False, domain=False, grid=False),
+        axis=alt.Axis(
+            labelLimit=LABELS,
+            maxExtent=LABELS_ROOM,
+            titlePadding=10,
+            ticks=False,
+            domain=False,
+            grid=False,
+        ),
     )
     colour = alt.Color(
         "v:Q",
@@ -188,13 +194,17 @@ def _(figure: Matrix) -> Any:
         scale=alt.Scale(scheme="viridis", domainMin=0)
         if figure.whole
         else alt.Scale(scheme="viridis"),
-        legend=alt.Legend(
+        legend=None
+        if not values
+        else alt.Legend(
             format=".12~g",
             orient="bottom",
             direction="horizontal",
             gradientLength=240,
             titleLimit=WIDTH,
-            values=_whole_ticks(figure) if figure.whole else alt.Undefined,
+            values=_whole_ticks(int(figure.counts.max(initial=0)))
+            if figure.whole
+            else alt.Undefined,
         ),
     )
     tooltip = [

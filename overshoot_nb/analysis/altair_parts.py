@@ -9,7 +9,7 @@ import altair as alt
 from .altair_chart import offline
 from .figures import GREY, TimeAxis, wrapped
 
-__all__ = ["LABELS", "ROW_HEIGHT", "WIDTH", "Datasets", "finished", "time_x"]
+__all__ = ["LABELS", "LABELS_ROOM", "ROW_HEIGHT", "WIDTH", "Datasets", "finished", "time_x"]
 
 #: Pixels.
 WIDTH = 640
@@ -17,6 +17,8 @@ WIDTH = 640
 ROW_HEIGHT = 24
 #: The longest label.
 LABELS = 270
+#: The room that they may take beside an axis; its title comes after it.
+LABELS_ROOM = LABELS + 12
 #: Characters of a subtitle's line.
 _LINE = 105
 

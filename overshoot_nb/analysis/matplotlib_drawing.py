@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import unicodedata
 import warnings
 from functools import singledispatch
 from typing import Any
@@ -24,6 +25,8 @@ _WIDTH = 8.0
 _LINE_HEIGHT = 1.5
 #: Inches of one state, bar or line of a heatmap.
 _ROW_HEIGHT = 0.32
+#: Characters of a label; of one that stands at an angle.
+_LABEL, _SLANTED = 44, 24
 #: Characters of a note's line.
 _LINE = 120
 _MOST_WRITTEN = 150
@@ -52,6 +55,28 @@ def draw(figure: Any) -> Figure:
 def plain(text: str) -> str:
     """Text that Matplotlib takes for no formula."""
     return text.replace("$", r"\$")
+
+
+def _label(text: str, width: int = _LABEL) -> str:
+    """A label that leaves room for what it labels: ``width`` is in characters of Latin text."""
+    kept, short = len(text), text
+    while kept > 2 and sum(map(_room, short)) > width:
+        kept -= 1  # of the begin and of the end: texts that begin alike differ there
+        short = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    return plain(short)
+
+
+def _room(letter: str) -> int:
+    return 2 if letter in "MW" or unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _number(value: float, _: object = None) -> str:
+    return f"{value:,.10g}"
+
+
+def _nothing(axes: Axes, text: str) -> None:
+    axes.text(0.02, 0.5, text, transform=axes.transAxes, va="center", fontsize=9)
+    axes.set_yticks([])
 
 
 def _figure(title: str, notes: tuple[str, ...], height: float) -> ReportFigure:
@@ -104,8 +129,7 @@ def _(figure: figures.Timeline) -> Figure:
             end = max(band.end, band.start + thin)
             axes.axvspan(band.start, end, color=HIGHLIGHT, alpha=0.3, linewidth=0, zorder=0)
     if not panels:
-        grid[0, 0].text(0.02, 0.5, "no rows", transform=grid[0, 0].transAxes, va="center")
-        grid[0, 0].set_yticks([])
+        _nothing(grid[0, 0], "no rows")
     _time(grid[-1, 0], figure.axis)
     return drawn
 
@@ -125,9 +149,10 @@ def _line(axes: Axes, panel: Line) -> None:
         linewidth=1.2,
         marker="o" if len(panel.times) <= _FEW else None,
         markersize=2.5,
+        clip_on=False,  # the first and the last value are on the frame
     )
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.is_whole))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.is_whole, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(FuncFormatter(_number))
     if np.isnan(panel.values).all():
         axes.set_yticks([])
 
@@ -137,7 +162,7 @@ def _states(axes: Axes, panel: States) -> None:
         own = panel.codes == code
         spans = np.stack([panel.starts[own], (panel.ends - panel.starts)[own]], axis=1)
         axes.broken_barh(spans.tolist(), (code - 0.35, 0.7), color=COLOURS[code % 6])
-    axes.set_yticks(range(len(panel.labels)), [plain(label) for label in panel.labels])
+    axes.set_yticks(range(len(panel.labels)), [_label(label) for label in panel.labels])
     axes.set_ylim(max(len(panel.labels), 1) - 0.5, -0.5)
     axes.grid(False, axis="y")
 
@@ -167,8 +192,10 @@ def _(figure: Curves) -> Figure:
                 )
     if figure.log:
         axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(_number))
     axes.margins(x=0.08)
+    if not figure.curves:
+        axes.set_xlim(0, 1)
     axes.set_ylim(0, 103)
     axes.set_xlabel(figure.x_title, fontsize=10)
     axes.set_ylabel("Answers at or below (%)", fontsize=10)
@@ -182,8 +209,9 @@ def _(figure: Curves) -> Figure:
 
 @draw.register
 def _(figure: Bars) -> Figure:
-    labels = [plain(label) for label in figure.labels]
+    labels = [_label(label) for label in figure.labels]
     places = range(len(labels))
+    room = (max(figure.counts, default=0) or 1) * 1.05
     if figure.upright:
         drawn = _figure(figure.title, figure.notes, 3.2)
         axes = drawn.subplots()
@@ -196,6 +224,7 @@ def _(figure: Bars) -> Figure:
         )
         axes.set_xlabel(plain(figure.what), fontsize=10)
         axes.set_ylabel(figure.unit, fontsize=10)
+        axes.set_ylim(0, room)
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         return drawn
@@ -225,14 +254,15 @@ def _(figure: Bars) -> Figure:
 @draw.register
 def _(figure: Matrix) -> Figure:
     lines, columns = figure.values.shape
-    drawn = _figure(figure.title, figure.notes, max(0.36 * lines, 0.9) + 1.5)
+    slanted = max([len(_label(label, _SLANTED)) for label in figure.x_labels], default=0)
+    drawn = _figure(figure.title, figure.notes, max(0.36 * lines, 0.9) + 1.5 + 0.055 * slanted)
     axes = drawn.subplots()
     axes.tick_params(labelsize=9, color="#888888")
     axes.spines[:].set_visible(False)
     axes.set_ylabel(plain(figure.y_title), fontsize=10)
-    if not lines or not columns:
+    if np.isnan(figure.values).all():
         axes.set_xticks([])
-        axes.set_yticks([])
+        _nothing(axes, "no values")
         return drawn
     edges = figure.edges if figure.axis is not None else np.arange(columns + 1) - 0.5
     least = 0.0 if figure.whole else None
@@ -247,11 +277,11 @@ def _(figure: Matrix) -> Figure:
         rasterized=True,
     )
     axes.set_ylim(lines - 0.5, -0.5)
-    axes.set_yticks(range(lines), [plain(label) for label in figure.y_labels])
+    axes.set_yticks(range(lines), [_label(label) for label in figure.y_labels])
     if figure.axis is not None:
         _time(axes, figure.axis)
     else:
-        labels = [plain(label) for label in figure.x_labels]
+        labels = [_label(label, _SLANTED) for label in figure.x_labels]
         axes.set_xticks(range(columns), labels, rotation=40, ha="right")
         axes.set_xlabel(plain(figure.x_title), fontsize=10)
         if figure.whole and lines * columns <= _MOST_WRITTEN:
@@ -260,10 +290,11 @@ def _(figure: Matrix) -> Figure:
         mesh, ax=axes, label=plain(figure.value_title), location="bottom", shrink=0.5, aspect=40
     )
     bar.ax.tick_params(labelsize=9)
+    bar.formatter = FuncFormatter(_number)
     bar.outline.set_visible(False)
     if figure.whole:
         bar.locator = MaxNLocator(5, integer=True)
-        bar.update_ticks()
+    bar.update_ticks()
     return drawn
 
 

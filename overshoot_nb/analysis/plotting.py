@@ -24,8 +24,11 @@ class Plots:
     Drawn with Altair where it is installed, else with Matplotlib, or with the one that ``backend``
     names. Altair's are an ``altair.Chart`` (or one of its kin), which shows values where it is
     pointed at; in notebooks they appear without a network, unless another renderer was enabled
-    (``altair.renderers.enable``). Matplotlib's are a ``matplotlib.figure.Figure``. Both can be
-    changed and saved as any other: ``chart.save("figure.html")``, ``figure.savefig("figure.pdf")``.
+    (``altair.renderers.enable``). nbconvert, GitHub and others that draw no charts show a picture
+    of it where ``vl-convert-python`` is installed, else a line of text: install that, or give
+    ``backend="matplotlib"``, where a notebook is to be read there. Matplotlib's are a
+    ``matplotlib.figure.Figure``. Both can be changed and saved as any other:
+    ``chart.save("figure.html")``, ``figure.savefig("figure.pdf")``.
 
     However many rows there are, a figure holds a few thousand values at most; where it shows less
     than there is, it says so.

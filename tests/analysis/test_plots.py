@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import altair as alt
@@ -43,7 +44,7 @@ def game() -> pd.DataFrame:
     """The demo video as the embedded engine reads it."""
     return overshoot_nb.analyze(
         demo.video(), "Read the scoreboard", "local/read", base_url="local",
-        output_schema=SCHEMA, interval_seconds=1.0, progress=False,
+        output_schema=SCHEMA, interval_seconds=3.0, progress=False,
     )  # fmt: skip
 
 
@@ -236,6 +237,41 @@ def test_few_rows_are_drawn_too(backend, n):
             assert figure._repr_png_()
 
 
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_counts_have_whole_ticks(n):
+    df = many(10).iloc[1 : 1 + n]
+    upright, lying = (df.overshoot.plot.counts(name) for name in ("speed", "kind"))
+    assert spec_of(upright)["encoding"]["y"]["axis"]["values"] == [0, 1]
+    ticks = spec_of(lying)["layer"][0]["encoding"]["x"]["axis"]["values"]
+    assert ticks == list(range(len(ticks)))
+    drawn = df.overshoot.plot.counts("speed", backend="matplotlib").axes[0]
+    assert drawn.get_ylim()[0] == 0
+    assert drawn.get_ylim()[1] >= 1
+
+
+def test_long_labels_leave_room_in_matplotlib():
+    texts = [letter * 60 + str(k) for k, letter in enumerate("W日x")]
+    df = pd.DataFrame({"media_time": np.arange(3.0), "out.x": texts, "out.y": texts})
+    for by in (None, "y"):
+        figure = df.overshoot.plot.heatmap("x", by=by, backend="matplotlib")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            figure.canvas.draw()  # a layout that does not fit warns
+        axes = figure.axes[0]
+        assert axes.get_position().width > 0.3
+        shown = [label.get_text() for label in axes.get_yticklabels()]
+        assert len(set(shown)) == 3
+
+
+def test_a_heatmap_without_values_says_so():
+    df = pd.DataFrame({"media_time": np.arange(3.0), "out.x": np.nan, "out.y": list("abc")})
+    figure = df.overshoot.plot.heatmap("x", by="y", backend="matplotlib")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no values"]
+    assert len(figure.axes) == 1
+    chart = df.overshoot.plot.heatmap("x", by="y")
+    assert spec_of(chart)["encoding"]["color"]["legend"] is None
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_odd_texts_are_only_ever_text(backend):
     texts = [
@@ -291,9 +327,22 @@ def test_a_chart_can_be_changed_and_respects_a_chosen_renderer(game):
     changed = chart.properties(title="Mine", width=100)
     assert spec_of(changed)["title"] == "Mine"
     assert "data1" in spec_of(changed)["datasets"]
-    with alt.renderers.enable("mimetype"):
+    with alt.renderers.enable("json"):
         bundle = chart._repr_mimebundle_()
-        assert MIME not in (bundle[0] if isinstance(bundle, tuple) else bundle)
+        assert set(bundle[0] if isinstance(bundle, tuple) else bundle) == {
+            "application/json", "text/plain",
+        }  # fmt: skip
+
+
+def test_a_chart_is_there_also_where_its_picture_cannot_be_made(monkeypatch):
+    import vl_convert
+
+    def fails(*_: object, **__: object) -> bytes:
+        raise ValueError("no such version")
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_png", fails)
+    bundle, _ = many(5).overshoot.plot.counts("kind")._repr_mimebundle_()
+    assert set(bundle) == {MIME, "text/plain"}
 
 
 def test_what_is_wrong_is_said(monkeypatch):
