@@ -46,12 +46,12 @@ class RunOrder:
         Raises:
             ValidationError: a column is missing.
         """
-        require(rows, method, "media_time")
+        optional = [name for name in ("ok", "kind", "stream_id") if name in rows.columns]
+        require(rows, method, "media_time", *optional)
         seconds = media_seconds(rows, method)
         positions = np.flatnonzero(_answered(rows) & np.isfinite(seconds))
         times = microseconds(seconds[positions])
         if "stream_id" in rows.columns:
-            require(rows, method, "stream_id")
             runs = _run_numbers(rows["stream_id"])[positions]
         else:
             runs = np.zeros(len(positions), np.intp)
@@ -113,7 +113,8 @@ def _answered(rows: pd.DataFrame) -> NDArray[np.bool_]:
     if "kind" in rows.columns:
         # A recording that pandas read has the answers of backfills below the rows themselves.
         kind = rows["kind"]
-        if kind.dropna().isin(get_args(RowKind)).all():
+        known = kind.dropna()
+        if len(known) and known.isin(get_args(RowKind)).all():
             answered &= (kind == "result").fillna(False).to_numpy(np.bool_)
     return answered
 

@@ -293,7 +293,16 @@ def test_rows_of_a_recording_that_are_no_answers_of_the_run_are_left_out():
         ok=pd.array([True, True, None, True], "boolean"),
     )
     assert rows.overshoot.events("out.x > 3")["n"].tolist() == [2]
-    assert rows.assign(kind=["car"] * 4).overshoot.events("out.x > 3")["n"].tolist() == [1, 1]
+    for own in (["car"] * 4, [None] * 4):
+        assert rows.assign(kind=own).overshoot.events("out.x > 3")["n"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("column", ["ok", "kind", "stream_id"])
+def test_columns_that_are_there_twice_are_refused(column):
+    rows = steps([9, 0], **{column: [True, True]})
+    rows = pd.concat([rows, rows[[column]]], axis=1)
+    with pytest.raises(ValidationError, match=f"needs one column {column}, and these rows have"):
+        rows.overshoot.events("out.x > 3")
 
 
 @pytest.mark.parametrize(
