@@ -18,9 +18,14 @@ from overshoot_nb.chat_session import DROP_LATE
 from overshoot_nb.journal import Journal
 from overshoot_nb.prompts import PromptHistory
 from overshoot_nb.settings import StreamSettings
-from overshoot_nb.types import ClipProcessingConfig, StreamInferenceResult, StreamState
+from overshoot_nb.types import (
+    ClipProcessingConfig,
+    KeepaliveResponse,
+    StreamInferenceResult,
+    StreamState,
+)
 
-__all__ = ["Moment", "Outcome", "Part", "PastRun", "parts_of"]
+__all__ = ["Moment", "Outcome", "Part", "PastRun", "charged_for", "parts_of"]
 
 
 class PastRun(Protocol):
@@ -203,6 +208,23 @@ def _outcomes(
             at = max(at, moments[number].at + waited)
             outcomes.append(Outcome(number, at, after, what))
     return outcomes
+
+
+def charged_for(run: PastRun, stream_id: str) -> KeepaliveResponse | None:
+    """What the server charged for the run itself, None where it said nothing of it."""
+    counters = run.journal.counters
+    stats = counters.snapshot()
+    charged = counters.lease_cents, stats.seconds_charged, stats.credits_remaining_cents
+    if all(figure is None for figure in charged):
+        return None
+    return KeepaliveResponse(
+        status="ok",
+        stream_id=stream_id,
+        ttl_seconds=0.0,
+        cost_cents=charged[0],
+        seconds_charged=charged[1],
+        credits_remaining_cents=charged[2],
+    )
 
 
 def _due(row: StreamInferenceResult, fps: int | None) -> float:

@@ -24,7 +24,6 @@ from overshoot_nb.session import Sink
 from overshoot_nb.stats import StreamStats
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import (
-    KeepaliveResponse,
     Sample,
     SpectateResponse,
     StreamConfigResponse,
@@ -35,7 +34,7 @@ from .recorded_errors import is_failed_request, recorded_error
 from .replay_chapters import Chapters, short
 from .replay_clock import ReplayClock
 from .replay_pictures import ReplayPictures
-from .replay_script import Moment, Outcome, Part, PastRun
+from .replay_script import Moment, Outcome, Part, PastRun, charged_for
 
 __all__ = ["Leader", "ReplaySession"]
 
@@ -356,21 +355,9 @@ class ReplaySession:
         if self._settled_accounts or not self._part.last or not done:
             return
         self._settled_accounts = True
-        counters = self._run.journal.counters
-        stats = counters.snapshot()
-        charged = counters.lease_cents, stats.seconds_charged, stats.credits_remaining_cents
-        if any(figure is not None for figure in charged):
-            self._sink.renewed(
-                KeepaliveResponse(
-                    status="ok",
-                    stream_id=self.stream_id,
-                    ttl_seconds=0.0,
-                    cost_cents=charged[0],
-                    seconds_charged=charged[1],
-                    credits_remaining_cents=charged[2],
-                )
-            )
-        for _ in range(stats.reconnections):
+        if (charged := charged_for(self._run, self.stream_id)) is not None:
+            self._sink.renewed(charged)
+        for _ in range(self._run.journal.counters.snapshot().reconnections):
             self._sink.reconnected()
 
     async def stop(self) -> None:
