@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -19,7 +20,7 @@ from .errors import OvershootError
 if TYPE_CHECKING:
     from .tuning.run import Run
 
-__all__ = ["find_run", "keep_run", "remember_file", "remember_run"]
+__all__ = ["find_run", "find_runs", "keep_run", "remember_file", "remember_run"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -28,8 +29,9 @@ logger = logging.getLogger("overshoot_nb")
 KEPT_RUNS = 4
 
 _runs: WeakValueDictionary[str, Run] = WeakValueDictionary()
-_loaded: WeakValueDictionary[str, Run] = WeakValueDictionary()
-_files: dict[str, str] = {}
+#: By stream and by the file that it was loaded from: a stream may have been recorded to several.
+_loaded: WeakValueDictionary[tuple[str, str], Run] = WeakValueDictionary()
+_files: dict[str, list[str]] = {}  # newest last
 _kept: OrderedDict[str, Run] = OrderedDict()  # by path
 #: Analysed, oldest first, each with whether its pictures left memory.
 _finished: list[tuple[Run, bool]] = []
@@ -63,10 +65,11 @@ def remember_file(stream_id: str, path: str | os.PathLike[str], run: Run | None 
         path: the recording, absolute.
         run: the run as it was loaded from there; held by whoever loaded it alone.
     """
+    file = os.fspath(path)
     with _lock:
-        _files[stream_id] = os.fspath(path)
+        _files[stream_id] = [*(f for f in _files.get(stream_id, ()) if f != file), file]
         if run is not None:
-            _loaded[stream_id] = run
+            _loaded[stream_id, file] = run
 
 
 def find_run(stream_id: str) -> Run | None:
@@ -74,30 +77,42 @@ def find_run(stream_id: str) -> Run | None:
 
     The stream itself comes first: what it took since it was recorded is there alone.
     """
-    run = _runs.get(stream_id)
-    if run is None:
-        run = _loaded.get(stream_id)
-    return run if run is not None else _load(stream_id)
+    return next(find_runs(stream_id), None)
 
 
-def _load(stream_id: str) -> Run | None:
+def find_runs(stream_id: str) -> Iterator[Run]:
+    """All runs of the rows of this id, best first: what one has no more, another may have.
+
+    That of the stream, those that were loaded from its recordings, and those recordings, which are
+    loaded as they are asked for.
+    """
+    if (run := _runs.get(stream_id)) is not None:
+        yield run
     with _lock:
-        path = _files.get(stream_id)
-        if path is None:
-            return None
-        if (known := _loaded.get(stream_id)) is not None:
+        files = _files.get(stream_id, [])[::-1]
+        loaded = {file: run for file in files if (run := _loaded.get((stream_id, file)))}
+    yield from loaded.values()
+    for file in files:
+        if file not in loaded and (run := _load(stream_id, file)) is not None:
+            yield run
+
+
+def _load(stream_id: str, file: str) -> Run | None:
+    with _lock:
+        if (known := _loaded.get((stream_id, file))) is not None:
             return known  # another thread was faster
         from .recording.loading import load_run
 
         try:
-            run = load_run(path)
+            run = load_run(file)
         except (OvershootError, OSError) as error:
             logger.debug("the recording of stream %s cannot be loaded: %s", stream_id, error)
             return None
-        _kept[path] = run
-        _kept.move_to_end(path)
+        _kept[file] = run
+        _kept.move_to_end(file)
         while len(_kept) > KEPT_RUNS:
             _kept.popitem(last=False)
-        if stream_id not in _loaded:  # another run was recorded in its place: it is not read again
-            _files.pop(stream_id, None)
-        return _loaded.get(stream_id)
+        found = _loaded.get((stream_id, file))
+        if found is None:  # another run was recorded in its place: it is not read again
+            _files[stream_id] = [f for f in _files[stream_id] if f != file]
+        return found

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.frames import StoredSample
-from overshoot_nb.run_registry import find_run
+from overshoot_nb.run_registry import find_run, find_runs
 from overshoot_nb.tuning.run import Run
 
 if TYPE_CHECKING:
@@ -115,14 +115,19 @@ def sample_of(row: pd.Series[Any] | Mapping[str, Any] | int, rows: Any = None) -
             f"{row!r} is no row: give its position (0 is the first), or the row itself (df.iloc[0])"
         )
     stream_id, index = _value(row, "stream_id"), _index(_value(row, "sample"))
-    run = run_of(stream_id)
-    if run is None:
-        raise SampleNotKeptError(
+    failure: SampleNotKeptError | None = None
+    for run in find_runs(str(stream_id)):
+        try:
+            return run.journal.frames[index]
+        except SampleNotKeptError as error:
+            failure = failure or error
+    if failure is None:
+        failure = SampleNotKeptError(
             f"the pictures of stream {stream_id} are gone with it: keep the stream that "
             "client.streams.create(...) returns, or record it (stream.record(path)) and use the "
             "rows of overshoot_nb.load(path)"
         )
-    return run.journal.frames[index]
+    raise failure
 
 
 def _is_row(row: object) -> bool:

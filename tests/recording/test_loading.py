@@ -19,7 +19,9 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import run_registry
+from overshoot_nb.analysis.rows import sample_of
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
+from overshoot_nb.frames import FrameStore
 from overshoot_nb.recording.arrow_rows import Row, RowWriter
 from overshoot_nb.recording.ended_run import rows_of
 from overshoot_nb.recording.format import FORMAT
@@ -284,6 +286,27 @@ def test_a_stream_that_lives_comes_before_its_recording(tmp_path):
     gc.collect()
     assert reference() is None
     assert find_run("run-alive") is loaded._run
+
+
+def test_pictures_are_found_in_whatever_recording_of_the_stream_has_them(tmp_path):
+    whole = load(made(6, stream_id="run-twice").record(tmp_path / "whole.parquet"))
+    begun = load(made(2, stream_id="run-twice").record(tmp_path / "begun.parquet"))
+    rows = whole.df
+    assert sample_of(5, rows).index == 5
+    with pytest.raises(SampleNotKeptError, match="no sample 6"):
+        sample_of({"stream_id": "run-twice", "sample": 6})
+    del whole, begun
+    gc.collect()
+    assert sample_of(5, rows).index == 5
+
+
+def test_pictures_that_a_stream_did_not_keep_are_found_in_its_recording(tmp_path):
+    run = made(stream_id="run-forgetful")
+    path = run.record(tmp_path / "run.parquet")
+    run.journal.frames = FrameStore(0)
+    run_registry.remember_run("run-forgetful", run)  # type: ignore[arg-type]
+    run_registry.remember_file("run-forgetful", path)
+    assert sample_of(1, run.df).index == 1
 
 
 def test_only_a_few_runs_are_kept_for_their_rows(tmp_path):
