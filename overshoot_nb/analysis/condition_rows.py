@@ -151,8 +151,9 @@ class RowEvaluation:
                 return _known(same == (sign == "=="), np.False_)
             if isinstance(left, CodedTexts) and (text := _text(right)) is not None:
                 return left.known(left.texts.equal(text) == (sign == "=="), sign == "!=")
-        elif isinstance(right, CodedTexts) and (text := _text(left)) is not None:
-            return right.known(right.texts.have(text) == (sign == "in"), None)
+        looks_into = right if sign in ("in", "not in") else None
+        if isinstance(looks_into, CodedTexts) and (text := _text(left)) is not None:
+            return looks_into.known(looks_into.texts.have(text) == (sign == "in"), None)
         return self._each(lambda x, y: compare(sign, x, y), left, right)
 
     def _among(self, value: Value, items: ListOf, *, negative: bool) -> Column:
