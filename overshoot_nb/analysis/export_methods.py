@@ -44,8 +44,9 @@ class ExportMethods:
         """Write the rows as a Parquet file (zstd).
 
         ``pandas.read_parquet`` gives them back with every dtype, except that lists, objects and
-        integers beyond 64 bits are JSON text. Polars reads them as they are; DuckDB, which does
-        not know Arrow's durations, has ``media_time`` in microseconds.
+        integers beyond 64 bits are JSON text, and that pandas 2 keeps texts in a storage of its
+        own choice. Polars reads them as they are; DuckDB, which does not know Arrow's durations,
+        has ``media_time`` in microseconds.
 
         Returns:
             The path.
