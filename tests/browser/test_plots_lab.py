@@ -21,13 +21,14 @@ rows = pd.DataFrame({
 })
 """
 TIMELINE = 'rows.overshoot.plot.timeline(events="people > 4")'
+COUNTS = 'rows.overshoot.plot.counts("event")'
+MATPLOTLIB = TIMELINE.replace(")", ', backend="matplotlib")')
 
 
-def figure_of(notebook: JupyterNotebook) -> Locator:
-    """What the second cell drew."""
-    notebook.run(0, seconds=120)
-    notebook.run(1)
-    drawn = notebook.cell(1).locator(".vega-embed").locator("canvas, svg").first
+def figure_of(notebook: JupyterNotebook, cell: int) -> Locator:
+    """What a cell draws."""
+    notebook.run(cell, seconds=120)
+    drawn = notebook.cell(cell).locator(".vega-embed").locator("canvas, svg").first
     expect(drawn).to_be_visible()
     drawn.scroll_into_view_if_needed()
     return drawn
@@ -36,6 +37,8 @@ def figure_of(notebook: JupyterNotebook) -> Locator:
 def point_at(notebook: JupyterNotebook, drawn: Locator) -> Locator:
     """Moves over a figure from top to bottom until something is said; what is said."""
     said = notebook.page.locator("#vg-tooltip-element.visible")
+    notebook.page.mouse.move(0, 0)  # what was said of another figure goes
+    expect(said).to_have_count(0)
     box = drawn.bounding_box()
     for share in range(30, 90, 3):
         x, y = box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share / 100
@@ -46,11 +49,13 @@ def point_at(notebook: JupyterNotebook, drawn: Locator) -> Locator:
     return said
 
 
-def check_drawn_without_a_network(host) -> None:
-    notebook = host.open([SETUP, TIMELINE])
+def check_drawn_without_a_network(host, *others: str) -> JupyterNotebook:
+    """Draws the timeline in the second cell; ``others`` are the cells after it, not run yet."""
+    notebook = host.open([SETUP, TIMELINE, *others])
     asked: list[str] = []
     notebook.page.on("request", lambda request: asked.append(request.url))
-    drawn = figure_of(notebook)
+    notebook.run(0, seconds=120)
+    drawn = figure_of(notebook, 1)
     assert drawn.bounding_box()["width"] > 500
     # A value of the line, or one of the bands behind it.
     expect(point_at(notebook, drawn)).to_contain_text(re.compile("media time|event"))
@@ -59,27 +64,21 @@ def check_drawn_without_a_network(host) -> None:
     assert notebook.js("() => document.querySelectorAll('img[src=x]').length") == 0
     own = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
     assert [url for url in asked if not url.startswith(own)] == []
+    return notebook
 
 
-def test_a_figure_is_drawn_in_lab_without_a_network(lab):
-    check_drawn_without_a_network(lab)
-
-
-def test_a_figure_is_drawn_in_notebook_7_without_a_network(notebook7):
-    check_drawn_without_a_network(notebook7)
-
-
-def test_what_is_pointed_at_says_its_value(lab):
-    notebook = lab.open([SETUP, 'rows.overshoot.plot.counts("event")'])
-    said = point_at(notebook, figure_of(notebook))
+def test_figures_are_drawn_in_lab_without_a_network(lab):
+    # One notebook for all: to open one takes longer than what is looked at.
+    notebook = check_drawn_without_a_network(lab, COUNTS, MATPLOTLIB)
+    # Matplotlib's is a picture without a magic.
+    notebook.run(3)
+    expect(notebook.cell(3).locator("img")).to_be_visible()
+    notebook.shot("lab-matplotlib")
+    said = point_at(notebook, figure_of(notebook, 2))
     expect(said).to_contain_text("value")
     expect(said).to_contain_text("share")
     notebook.shot("lab-tooltip")
 
 
-def test_a_matplotlib_figure_is_a_picture_without_a_magic(lab):
-    notebook = lab.open([SETUP, TIMELINE.replace(")", ', backend="matplotlib")')])
-    notebook.run(0, seconds=120)
-    notebook.run(1)
-    expect(notebook.cell(1).locator("img")).to_be_visible()
-    notebook.shot("lab-matplotlib")
+def test_a_figure_is_drawn_in_notebook_7_without_a_network(notebook7):
+    check_drawn_without_a_network(notebook7)
