@@ -6,7 +6,10 @@ import json
 import math
 import time
 
+import duckdb
 import numpy as np
+import pandas as pd
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +18,7 @@ from overshoot_nb.errors import SampleNotKeptError
 from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recording.recording_file import RecordingFile
 
-from made_runs import load, made, refused, rewritten
+from made_runs import assert_same, load, made, refused, rewritten
 
 
 @pytest.fixture
@@ -170,6 +173,39 @@ def test_rows_beyond_all_bytes_are_refused_before_they_are_read(tmp_path):
     pq.write_table(pa.table([rows], schema=schema), path)
     assert path.stat().st_size < 100_000
     refused(path, "cannot hold the 3,000,000 rows that it claims")
+
+
+# ---- what other programs made of a recording ---------------------------------------------------
+
+
+def by_pandas(path, to, said) -> None:
+    table = pa.Table.from_pandas(pd.read_parquet(path), preserve_index=False)
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: said}), to)
+
+
+def by_polars(path, to, said) -> None:
+    polars.read_parquet(path).write_parquet(to, metadata={METADATA_KEY: said})
+
+
+def by_duckdb(path, to, said) -> None:
+    text = said.replace("'", "''")
+    duckdb.sql(
+        f"COPY (SELECT * FROM '{path}') TO '{to}' "
+        f"(FORMAT parquet, KV_METADATA {{{METADATA_KEY}: '{text}'}})"
+    )
+
+
+@pytest.mark.parametrize("rewrite", [by_pandas, by_polars, by_duckdb])
+def test_a_recording_that_another_program_wrote_anew(tmp_path, recorded, rewrite):
+    """Table and pictures are the same where what it says of its run was kept, else it says so."""
+    said = json.dumps(metadata(recorded))
+    rewrite(recorded, tmp_path / "kept.parquet", said)
+    assert_same(made(), load(tmp_path / "kept.parquet"))
+    pq.write_table(
+        pq.read_table(tmp_path / "kept.parquet").replace_schema_metadata(),
+        tmp_path / "lost.parquet",
+    )
+    refused(tmp_path / "lost.parquet", "without what recordings say of their runs")
 
 
 # ---- files that take each other's place --------------------------------------------------------
