@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.recording.format import RowKind
 
 from .rows import media_seconds, require
+from .runs import answered, are_results, run_numbers
 
 __all__ = ["RunOrder", "duration_in", "microseconds", "stretches"]
 
@@ -49,10 +49,12 @@ class RunOrder:
         optional = [name for name in ("ok", "kind", "stream_id") if name in rows.columns]
         require(rows, method, "media_time", *optional)
         seconds = media_seconds(rows, method)
-        positions = np.flatnonzero(_answered(rows) & np.isfinite(seconds))
+        told = answered(rows) & np.isfinite(seconds)
+        results = are_results(rows)
+        positions = np.flatnonzero(told if results is None else told & results)
         times = microseconds(seconds[positions])
         if "stream_id" in rows.columns:
-            runs = _run_numbers(rows["stream_id"])[positions]
+            runs = run_numbers(rows["stream_id"])[0][positions]
         else:
             runs = np.zeros(len(positions), np.intp)
         order = np.lexsort((times, runs))  # stable, so that rows of one time stay as they are
@@ -102,28 +104,3 @@ def duration_in(name: str, seconds: object) -> int:
     if not number or not 0 <= float(seconds) < 1e12:  # type: ignore[arg-type]
         raise ValidationError(f"{name}={seconds!r} is not valid: it must be seconds, x >= 0")
     return round(float(seconds) * 1e6)  # type: ignore[arg-type]
-
-
-def _answered(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which rows have an answer that can be used."""
-    answered = np.ones(len(rows), np.bool_)
-    if "ok" in rows.columns:
-        ok = rows["ok"]
-        answered &= (ok.isin([True]) & ok.notna()).to_numpy(np.bool_)
-    if "kind" in rows.columns:
-        # A recording that pandas read has the answers of backfills below the rows themselves.
-        kind = rows["kind"]
-        known = kind.dropna()
-        if len(known) and known.isin(get_args(RowKind)).all():
-            answered &= (kind == "result").fillna(False).to_numpy(np.bool_)
-    return answered
-
-
-def _run_numbers(stream_id: pd.Series[Any]) -> NDArray[np.intp]:
-    """Runs by number in the order in which they come first; rows without a run are one."""
-    if isinstance(stream_id.dtype, pd.CategoricalDtype):
-        codes = stream_id.cat.codes.to_numpy()
-        if len(codes) and (codes == codes[0]).all():  # nearly always
-            return np.zeros(len(codes), np.intp)
-        return pd.factorize(codes)[0]
-    return pd.factorize(stream_id, use_na_sentinel=False)[0]

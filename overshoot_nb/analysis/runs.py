@@ -16,7 +16,16 @@ from overshoot_nb.recording.format import RowKind
 
 from .rows import media_seconds
 
-__all__ = ["Runs", "answered", "by_run", "holds_answers", "plain", "result_rows"]
+__all__ = [
+    "Runs",
+    "answered",
+    "are_results",
+    "by_run",
+    "holds_answers",
+    "plain",
+    "result_rows",
+    "run_numbers",
+]
 
 _KINDS = frozenset(get_args(RowKind))
 
@@ -54,7 +63,7 @@ def by_run(rows: pd.DataFrame, method: str) -> Runs:
     there = np.flatnonzero(np.isfinite(seconds))
     us = np.rint(seconds[there] * 1e6).astype(np.int64)
     if "stream_id" in rows:
-        run, names = pd.factorize(rows["stream_id"].iloc[there], use_na_sentinel=False)
+        run, names = run_numbers(rows["stream_id"].iloc[there])
         ids = tuple(None if name is None or name != name else name for name in names.tolist())
     else:
         run, ids = np.zeros(len(there), np.intp), (None,) * bool(len(there))
@@ -62,14 +71,37 @@ def by_run(rows: pd.DataFrame, method: str) -> Runs:
     return Runs(ids, there[order], run[order].astype(np.intp), us[order])
 
 
-def result_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of answers: of a recording as it is in its file, not those of drops and the like."""
+def run_numbers(stream_id: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], pd.Index[Any]]:
+    """The number of each row's run, in the order in which they come first, and the runs' ids.
+
+    Rows without an id are one run.
+    """
+    if isinstance(stream_id.dtype, pd.CategoricalDtype) and len(stream_id):
+        codes = stream_id.cat.codes.to_numpy()
+        if (codes == codes[0]).all():  # nearly always
+            return np.zeros(len(codes), np.intp), pd.Index(stream_id.iloc[:1])
+    numbers, ids = pd.factorize(stream_id, use_na_sentinel=False)
+    return numbers, pd.Index(ids)
+
+
+def are_results(rows: pd.DataFrame) -> npt.NDArray[np.bool_] | None:
+    """Which rows are those of answers; None where all are, as everywhere but in a recording.
+
+    A recording as it is in its file has rows of drops, and of answers that were asked for later.
+    """
     if "kind" not in rows:
-        return rows
+        return None
     kind = rows["kind"]
-    if kind.ndim > 1 or not set(kind.dropna().unique()) <= _KINDS:
-        return rows  # a column of somebody's own
-    return rows[kind.isin(["result"]).to_numpy(bool)]
+    known = set() if kind.ndim > 1 else set(kind.dropna().unique())
+    if not known or not known <= _KINDS:
+        return None  # a column of somebody's own
+    return kind.isin(["result"]).to_numpy(bool)
+
+
+def result_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of answers; see :func:`are_results`."""
+    results = are_results(rows)
+    return rows if results is None else rows[results]
 
 
 def answered(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
