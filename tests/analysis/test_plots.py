@@ -14,14 +14,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 import overshoot_nb
 from overshoot_nb import MissingDependencyError, ValidationError, demo
 from overshoot_nb.analysis import plotting
-from overshoot_nb.analysis.figures import clock, time_axis
 from overshoot_nb.analysis.timeline import timeline
 
 MIME = "application/vnd.vegalite.v5+json"
@@ -381,27 +378,3 @@ def test_the_accessor_imports_no_plotting_library():
         "assert not {'altair', 'matplotlib', 'vl_convert'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.floats(0, 1e6), st.floats(0.001, 1e6))
-def test_ticks_are_few_round_and_inside(start, span):
-    axis = time_axis(start, start + span)
-    slack = 1e-6 + 1e-8 * span
-    assert len(axis.ticks) <= 11
-    assert all(axis.start - slack <= t <= axis.end + slack for t in axis.ticks)
-    assert len({axis.label(t) for t in axis.ticks}) == len(axis.ticks)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "parts", "text"),
-    [
-        (0, 1, "0"),
-        (12.5, 1, "12.5"),
-        (185, 2, "3:05"),
-        (3785.25, 3, "1:03:05.25"),
-        (-5, 2, "-0:05"),
-    ],
-)
-def test_times_are_written_as_people_do(seconds, parts, text):
-    assert clock(seconds, parts) == text
