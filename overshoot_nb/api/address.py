@@ -66,7 +66,8 @@ class ServerAddress:
                 "the API key has characters that a header cannot carry; was it copied whole?"
             )
         password = (self._user_info or "").partition(":")[2]
-        found = (key.reveal() if key else "", password, self.query)
+        basic = _encoded(self._user_info or "")  # what a server quotes that quotes its headers
+        found = (key.reveal() if key else "", password, basic, self.query)
         return tuple(s for s in found if len(s) >= MIN_SECRET_CHARS)
 
     @property
@@ -81,7 +82,7 @@ class ServerAddress:
         if self._endpoint.is_local:
             return f"Bearer {LOCAL_KEY}"
         if self._user_info is not None:
-            return "Basic " + base64.b64encode(self._user_info.encode()).decode()
+            return f"Basic {_encoded(self._user_info)}"
         return None
 
     def first_message(self) -> dict[str, str]:
@@ -109,3 +110,7 @@ class ServerAddress:
         for secret in self._secrets:
             body = body.replace(secret.encode(), HIDDEN.encode())
         return body
+
+
+def _encoded(user_info: str) -> str:
+    return base64.b64encode(user_info.encode()).decode()

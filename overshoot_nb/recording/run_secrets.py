@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,14 +61,15 @@ class Secrets:
 
 
 def _parts(url: str) -> list[str]:
-    """The password, the values of the query, and the stream key of an RTMP URL."""
+    """User info, also as a header has it, query values, and the stream key of an RTMP URL."""
     try:
         parts = urlsplit(url)
-        password = parts.password or ""
+        user, password = parts.username or "", parts.password or ""
     except ValueError:
         return []
+    basic = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
     values = [pair.partition("=")[2] for pair in parts.query.split("&")]
-    found = [password, *values]
+    found = [user, password, basic, *values]
     if parts.scheme.startswith("rtmp"):
         found.append(parts.path.lstrip("/").partition("/")[2])
     return [*found, *map(unquote, found)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import json
 import math
 import re
@@ -14,7 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from overshoot_nb import LiveKitSource, Overshoot, RTSPSource
+from overshoot_nb import LiveKitSource, Overshoot, OvershootError, RTSPSource
 from overshoot_nb.recording import arrow_rows, format
 from overshoot_nb.recording.run_secrets import Secrets
 from overshoot_nb.types import Usage
@@ -205,12 +207,37 @@ def test_no_secret_of_a_source_or_server_is_in_the_file(tmp_path):
         run = MadeRun(source=source)
         run.status = f"failed: cannot open {getattr(run.settings.source, 'url', source)}"
         sample = run.sampled(b"p")
-        run.answered(sample, error=f"{' and '.join(secrets)} were refused", ok=False)
+        user = "admin-name" if "admin-name" in str(getattr(run.settings.source, "url", "")) else ""
+        refused = f"{' and '.join(secrets)} of {user} were refused"
+        run.answered(sample, error=refused, ok=False)
         run.journal.missed(1, 1.0, f"http://admin-name:x@127.0.0.1/: {secrets[-1]} is wrong")
         found = everything_in(run.record(tmp_path / f"{number}.parquet"))
         assert "example" in found or "10.0.0.9" in found  # it says what was watched
         for secret in (*secrets, "admin-name"):
             assert secret not in found, (source, secret)
+
+
+def test_user_info_is_in_no_error_of_a_server_that_quotes_its_headers(tmp_path, caplog):
+    video = make_video(tmp_path / "v.mp4", frames=3, fps=30)
+
+    def answer(request):
+        return Reply(json.dumps({"error": {"message": f"{request.headers}"}}), status=400)
+
+    async def main() -> None:
+        url = server.url.replace("//", "//admin-name:pass-word%40@")
+        async with Overshoot(base_url=url) as client:
+            stream = await client.streams.create(str(video), "?", "m")
+            with contextlib.suppress(OvershootError):
+                await stream.wait()
+            assert "authorization" in stream.df["error"].iloc[0]
+            stream.record(tmp_path / "run.parquet")
+            assert encoded not in caplog.text + repr(stream.df.to_dict())
+
+    encoded = base64.b64encode(b"admin-name:pass-word@").decode()
+    with ChatServer(answer) as server:
+        asyncio.run(asyncio.wait_for(main(), 30))
+        assert encoded in server.requests[0].headers["authorization"]
+    assert encoded not in everything_in(tmp_path / "run.parquet")
 
 
 @pytest.mark.parametrize("when", ["live", "after"])
