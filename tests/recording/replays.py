@@ -28,11 +28,15 @@ SCHEMA = {
 def answer(request: Request) -> str | Reply:
     """A number; slow now and then, so that samples are dropped, and sometimes an error."""
     number = number_in(request.jpegs[0])
-    if number in (21, 60):
+    if number in (18, 21, 60, 63):
         return Reply('{"error": {"message": "not this one"}}', status=400)
     text = f"{request.prompt}: {number} 🎬"
     if "response_format" in request.body:
-        text = f'{{"number": {number}, "tags": ["é", {number}]}}' if number != 72 else "no JSON"
+        text = (
+            f'{{"number": {number}, "tags": ["é", {number}]}}'
+            if number not in (66, 69, 72)
+            else "no JSON"
+        )
     return Reply(completion(text), delay=0.25 if number in (12, 45) else 0.005)
 
 

@@ -34,19 +34,28 @@ def folder(tmp_path_factory) -> Path:
 def recorded(folder):
     """The notebook with a server, recorded; the server and the video are gone then."""
     video = make_video(folder / "gone.mp4", 76)
-    steps: list[object] = []
     check_output_schema(SCHEMA)  # the first time its library is loaded, which takes a while
     with ChatServer(answer) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERSHOOT_BASE_URL", server.url)
-        stream = run_notebook(str(video), steps)
+        for _ in range(5):  # on a busy machine most samples may come too late
+            steps: list[object] = []
+            stream = run_notebook(str(video), steps)
+            if has_what_can_go_wrong(stream):
+                break
+    assert has_what_can_go_wrong(stream), stream
     stream.record(folder / "run.parquet", progress=False)
     Path(video).unlink()
-    # It has what a replay can get wrong.
-    assert sum(stream.stats.drops.values()) >= 2
-    assert stream.stats.errors >= 3
-    assert sorted(set(stream.df["prompt_version"])) == [1, 2, 3]
-    assert "out.number" in stream.df
     return stream, steps, folder / "run.parquet"
+
+
+def has_what_can_go_wrong(stream: overshoot_nb.Stream) -> bool:
+    rows = stream.df
+    return (
+        sum(stream.stats.drops.values()) >= 2
+        and stream.stats.errors >= 3
+        and sorted(set(rows["prompt_version"])) == [1, 2, 3]
+        and "out.number" in rows
+    )
 
 
 @pytest.mark.parametrize("speed", ["inf"] * 5 + ["4"])
