@@ -287,7 +287,8 @@ class Stream(Tunable, Followed, Recordable):
     async def close(self, reason: str = "closed by its user") -> None:
         """End the stream. Rows and frames stay. Idempotent, within 5 s whatever the network does.
 
-        Results that came before are still handed to ``on_result`` (for at most a second).
+        Results that came before are still handed to ``on_result`` (for at most a second). A
+        recording that takes longer goes on being finished: ``recorder.close()`` waits for it.
         """
         drain = not self._life.callbacks.inside()
         await self._runtime.call(self._life.close(reason, drain=drain))

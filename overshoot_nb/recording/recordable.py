@@ -31,10 +31,16 @@ class Recordable:
         first file when this returns; it grows on a thread of its own until the stream is over,
         through restarts and pauses, or the recorder is closed. At every moment it is a whole
         Parquet file, also after the process was killed: at most the last few seconds are missing.
-        Neither a slow nor a full disk stops the stream.
+        Neither a slow nor a full disk stops the stream. Meanwhile the file looks larger than it is,
+        by 64 MB or more that are a hole, and its newest rows move: open it anew to see more.
+
+        Labels and backfills that come when the file is finished are not in it: record once more,
+        with ``overwrite=True``. That writes the pictures that the stream still has; where it keeps
+        too few (``keep_frames=0``), ``load`` the file, label and ask there, and record that.
 
         Args:
-            path: where to write it. Folders are not made.
+            path: where to write it. Folders are not made. A process that is killed as it puts a
+                file there may leave a hidden ``.NAME.*.part`` beside it, which can be deleted.
             overwrite: replace a file that is there, once the new one is whole.
             progress: show a progress bar (tqdm) where it takes longer than a second.
 
