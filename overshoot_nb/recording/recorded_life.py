@@ -100,7 +100,7 @@ class RecordedLife:
         self._over.set()
         # One that was being recorded when its file was read, or when its process was killed.
         ended = recorded.state if recorded.state in ("ended", "failed", "closed") else "ended"
-        note = recorded.status.removeprefix(f"{recorded.state}: ").removeprefix(recorded.state)
+        note = recorded.status.removeprefix(recorded.state).removeprefix(": ")
         if not recorded.complete:
             ended, note = "ended", "the recording was cut off here, or still goes on"
         elif ended != recorded.state:

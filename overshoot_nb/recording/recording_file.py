@@ -286,7 +286,10 @@ class RecordingFile:
         if size < len(_MAGIC) + _TAIL.size:
             raise self._cut()
         file.seek(size - _TAIL.size)
-        length, magic = _TAIL.unpack(file.read(_TAIL.size))
+        tail = file.read(_TAIL.size)
+        if len(tail) < _TAIL.size:  # somebody cuts it right now
+            raise self._cut()
+        length, magic = _TAIL.unpack(tail)
         start = size - _TAIL.size - length
         if magic != _MAGIC or start < len(_MAGIC):
             raise self._cut()
