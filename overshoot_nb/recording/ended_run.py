@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from overshoot_nb.run_registry import find_runs
+
 from .arrow_rows import Row, RowWriter, in_groups
 from .format import RowKind
 from .placing import explained, placed
@@ -66,7 +68,7 @@ def rows_of(run: Run) -> Iterator[Row]:
             "result",
             result.sample,
             result.media_time,
-            _sample(run, result.sample),
+            _sample(run, result.sample, result.stream_id),
             result=result,
         )
     for index in samples:
@@ -79,10 +81,15 @@ def rows_of(run: Run) -> Iterator[Row]:
 def _unanswered(run: Run, index: int, stream_id: str | None) -> Row:
     record = run.journal.log[index]
     kind: RowKind = "drop" if record.fate == "drop" else "waiting"
-    sample = _sample(run, index)
+    sample = _sample(run, index, stream_id or run.stream_id)
     return Row(kind, index, record.media_time, sample, reason=record.reason, stream_id=stream_id)
 
 
-def _sample(run: Run, index: int) -> Sample | None:
-    stored = run.journal.frames.get(index)
-    return stored.sample if stored is not None else None
+def _sample(run: Run, index: int, stream_id: str) -> Sample | None:
+    """A sample with its pictures; where the run let go of them, those of an earlier recording."""
+    if (stored := run.journal.frames.get(index)) is not None:
+        return stored.sample
+    for recorded in find_runs(stream_id):
+        if recorded is not run and (stored := recorded.journal.frames.get(index)) is not None:
+            return stored.sample
+    return None

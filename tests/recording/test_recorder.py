@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -261,16 +262,29 @@ def test_pictures_are_recorded_that_the_stream_does_not_keep(clip, tmp_path):
         stream.record(tmp_path / "run.parquet")
         await until(lambda: len(stream.df) > 12)
         await stream.close()
+        shutil.copy(tmp_path / "run.parquet", tmp_path / "first.parquet")
+        # Later labels go into another recording, or into the same one.
         stream.record(tmp_path / "after.parquet")
+        stream.record(tmp_path / "run.parquet", overwrite=True)
         return stream
 
     stream = run(main)
-    rows = check(tmp_path / "run.parquet", stream, pictures=False)
+    rows = whole = check(tmp_path / "first.parquet", stream, pictures=False)
     rows = rows[rows["frames"].notna() & rows["ok"].eq(True)]  # of the first it had none any more
     numbers = [str(number_in(frames[-1]["jpeg"])) for frames in rows["frames"]]
     assert numbers == rows["result"].tolist()
     assert len(rows) > 7
-    assert check(tmp_path / "after.parquet", stream, pictures=False)["frames"].isna().all()
+    for again in ("after.parquet", "run.parquet"):
+        kept = check(tmp_path / again, stream, pictures=False)
+        assert jpegs(kept[kept["kind"] == "result"]) == jpegs(whole[whole["kind"] == "result"])
+
+
+def jpegs(rows) -> dict[int, list[bytes] | None]:
+    """The pictures of each sample."""
+    return {
+        sample: None if frames is None else [frame["jpeg"] for frame in frames]
+        for sample, frames in zip(rows["sample"], rows["frames"], strict=True)
+    }
 
 
 def test_a_v02_stream_is_recorded(tmp_path, clip):
