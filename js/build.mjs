@@ -48,9 +48,9 @@ const styles = {
 };
 
 /** A module that unpacks itself. */
-function packed(source) {
+async function packed(source) {
   const base64 = gzipSync(source, { level: 9 }).toString("base64");
-  return `const packed = "${base64}";
+  const unpacking = `const packed = "${base64}";
 const zipped = new Blob([Uint8Array.from(atob(packed), (c) => c.charCodeAt(0))]);
 const source = zipped.stream().pipeThrough(new DecompressionStream("gzip"));
 const url = URL.createObjectURL(
@@ -60,6 +60,7 @@ const { default: widget } = await import(/* webpackIgnore: true */ /* @vite-igno
 URL.revokeObjectURL(url);
 export default widget;
 `;
+  return (await esbuild.transform(unpacking, { format: "esm", minify: true })).code;
 }
 
 /** Writes one module, and says how large its parts are. */
@@ -73,7 +74,7 @@ const writing = (name, pack) => ({
       const [, { bytesInOutput: styles }] = Object.entries(inputs).find(([path]) =>
         path.endsWith(".css"),
       );
-      const module = !pack || options.watch || options.plain ? text : packed(contents);
+      const module = !pack || options.watch || options.plain ? text : await packed(contents);
       const file = join(options.outdir, name);
       await mkdir(options.outdir, { recursive: true });
       await writeFile(file, module);

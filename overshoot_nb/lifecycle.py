@@ -56,6 +56,7 @@ class Lifecycle:
         info: what is watched, once it was opened.
         callbacks: the calls of the user's callbacks that wait.
         service: who answers.
+        recorded: nothing: it is no recording, see ``RecordedLife``.
 
     Args:
         settings: what it is asked to do at first, checked by the service.
@@ -65,6 +66,8 @@ class Lifecycle:
         on_over: called when it is over.
         note: kept with the first prompt version.
     """
+
+    recorded: None = None
 
     def __init__(
         self,

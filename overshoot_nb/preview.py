@@ -42,6 +42,8 @@ class PreviewFrame:
         data: JPEG bytes.
         width, height: size of the JPEG in pixels, upright.
         sample: index of the sample whose very picture this is, else None.
+        row: as a recording is played, the row whose answer stands beside it, -1 before the first;
+            else None: the newest row does.
     """
 
     media_time: float
@@ -50,6 +52,7 @@ class PreviewFrame:
     width: int
     height: int
     sample: int | None = None
+    row: int | None = None
 
 
 class Viewer(Protocol):

@@ -1,4 +1,4 @@
-/** The newest answer over the video, with its age, and the button that switches it off. */
+/** The answer over the video, with its age or time, and the button that switches it off. */
 
 import { div, fill, h, iconButton, setAttr, setText, span } from "./dom";
 import { clock, shorten } from "./format";
@@ -24,23 +24,25 @@ export function caption({ session, signal }: View): Caption {
     session.showCaption(!session.caption),
   );
   button.classList.add("ov-over");
-  let shown: Row | undefined;
-
+  let shown: Row | null | undefined;
+  /** The answer about what is played of a recording; undefined where the newest is shown. */
+  let played: Row | null | undefined;
   let pictured = false;
 
   const tick = (now = pictured) => {
     pictured = now;
     // An answer of an earlier run says nothing about this picture.
-    const fits = shown !== undefined && shown.sample >= session.timeline.runStart;
+    const fits = shown && shown.sample >= session.timeline.runStart;
     button.hidden = !pictured;
     box.hidden = !pictured || !fits || !session.caption;
-    if (shown === undefined || box.hidden) return;
+    if (!shown || box.hidden) return;
     const ago = session.welcome?.live === true && session.status?.state === "running";
     setText(age, ago ? agoText(session.since(shown.at)) : clock(shown.media_time));
   };
   const update = () => {
-    const row = session.rows.peek(session.rows.total - 1);
-    if (row !== undefined && row.id !== shown?.id) {
+    const row = played === undefined ? session.rows.peek(session.rows.total - 1) : played;
+    if (row === null) shown = row;
+    if (row && row.id !== shown?.id) {
       shown = row;
       box.classList.toggle("ov-error", !row.ok);
       fill(text, ...captionOf(row));
@@ -49,6 +51,14 @@ export function caption({ session, signal }: View): Caption {
     tick();
   };
   session.on(["rows", "status", "caption"], update, signal);
+  session.on(
+    "picture",
+    ({ message }) => {
+      played = message.played ? message.answer : undefined;
+      update();
+    },
+    signal,
+  );
   update();
   return { box, button, tick };
 }

@@ -142,6 +142,10 @@ export interface Picture {
   shown_at: number;
   sent_at: number;
   sample: number | null;
+  /** Of a recording that is played. */
+  played: boolean;
+  /** What belongs to what is played: the answer about it, or about what came before it. */
+  answer: Row | null;
 }
 
 /** Samples `first` to `first + n - 1`. Buffers: n float64 media times, n uint8 fates. */

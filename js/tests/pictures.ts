@@ -26,6 +26,8 @@ export async function picture(page: Fake, changes: Partial<Picture> = {}): Promi
       shown_at: now,
       sent_at: now,
       sample: null,
+      played: false,
+      answer: null,
       ...changes,
     },
     JPEG,

@@ -222,6 +222,21 @@ describe("the caption", () => {
     expect(text()).toBe("of this run");
   });
 
+  it("is about what is played of a recording, not the newest answer", async () => {
+    rows(row(0), row(1), row(2, { text: "the last" }));
+    expect(text()).toBe("the last");
+    await picture(page, { played: true });
+    expect(text()).toBeNull(); // before the first answer
+    for (const answer of [row(0), row(0), row(1, { ok: false, error: "late" }), row(2)]) {
+      await picture(page, { played: true, answer });
+      page.status(); // which comes now and then
+      expect(text()).toBe(answer.ok ? answer.text : "late");
+    }
+    await picture(page, { played: true, answer: row(1) });
+    await picture(page); // a stream goes on by itself
+    expect(text()).toBe("the last");
+  });
+
   it("has the age of a live answer, and the time of one in a file", () => {
     rows(row(0, { media_time: 6, at: Date.now() / 1000 }));
     expect(find(".ov-caption .ov-label").textContent).toBe("0:06.0");

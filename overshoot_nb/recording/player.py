@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.frames import FrameStore
+from overshoot_nb.journal import Journal
 from overshoot_nb.preview import MAX_LATE_SECONDS, Preview, PreviewFrame
 from overshoot_nb.runtime import start_thread
-from overshoot_nb.types import EncodedFrame, Sample
+from overshoot_nb.types import EncodedFrame
 
 __all__ = ["Player"]
 
@@ -24,21 +24,22 @@ class Player:
     Pictures are read from the store when they are due and somebody looks; what is late is left out.
 
     Args:
-        samples: index and media time in seconds of what is played, in order.
-        frames: where their pictures are.
+        samples: indices of what is played, in order.
+        journal: when they were, their pictures and answers.
         preview: who looks on.
         on_end: called on the thread when all was played, not when it was stopped.
     """
 
     def __init__(
         self,
-        samples: Sequence[tuple[int, float]],
-        frames: FrameStore,
+        samples: Sequence[int],
+        journal: Journal,
         preview: Preview,
         on_end: Callable[[], object],
     ) -> None:
         self._samples = samples
-        self._frames = frames
+        self._log = journal.log
+        self._frames = journal.frames
         self._preview = preview
         self._on_end = on_end
         self._changed = threading.Condition()
@@ -46,10 +47,11 @@ class Player:
         self._paused_at: float | None = None
         self._stopped = False
         self._newest = float("-inf")  # media time of the picture shown last
+        self._row = -1  # of the answer about it, or about the last one that has an answer
 
     def start(self) -> None:
         """Begin with the first sample."""
-        first = self._samples[0][1] if self._samples else 0.0
+        first = self._log[self._samples[0]].media_time if self._samples else 0.0
         self._start = time.monotonic() - first
         start_thread(self._play, "overshoot-player")
 
@@ -77,17 +79,20 @@ class Player:
 
     def _play(self) -> None:
         try:
-            for number, (index, media_time) in enumerate(self._samples):
-                if not self._wait(media_time):
+            for index in self._samples:
+                record = self._log[index]
+                if not self._wait(record.media_time):
                     return
-                if number + 1 == len(self._samples) or not self._passed(media_time):
-                    self._show(index)
+                if index == self._samples[-1] or not self._passed(record.media_time):
+                    self._show(index, record.row)
+                if record.row is not None:
+                    self._row = record.row
         except Exception:
             logger.exception("a recording could not be played to its end")
         if not self._stopped:
             self._on_end()
 
-    def _show(self, index: int) -> None:
+    def _show(self, index: int, row: int | None) -> None:
         if not self._preview.active:
             return
         try:
@@ -100,13 +105,14 @@ class Player:
                 continue  # clips share moments
             if sample.mode == "clip" and not self._wait(frame.media_time):
                 return
-            self._offer(frame, sample if last else None)
+            # A clip's earlier pictures stand in for what was between the samples.
+            beside = self._row if row is None or not last else row
+            self._offer(frame, index if last else None, beside)
 
-    def _offer(self, frame: EncodedFrame, sample: Sample | None) -> None:
+    def _offer(self, frame: EncodedFrame, sample: int | None, row: int) -> None:
         def make() -> PreviewFrame:
-            number = None if sample is None else sample.index
             return PreviewFrame(
-                frame.media_time, time.time(), frame.data, frame.width, frame.height, number
+                frame.media_time, time.time(), frame.data, frame.width, frame.height, sample, row
             )
 
         if self._preview.offer(make):

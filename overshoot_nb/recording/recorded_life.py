@@ -156,14 +156,13 @@ class RecordedLife:
                 "client.streams.create(source=overshoot_nb.replay(path), ...)"
             )
         self._stop()
-        log = self.journal.log
-        samples = [(i, log[i].media_time) for i in range(self.run_start, len(log))]
+        samples = range(self.run_start, len(self.journal.log))
         loop = asyncio.get_running_loop()
 
         def ended() -> None:
             loop.call_soon_threadsafe(self._played, player)
 
-        player = self._player = Player(samples, self.journal.frames, self.preview, ended)
+        player = self._player = Player(samples, self.journal, self.preview, ended)
         self._over.clear()
         self._set_state("running", _PLAYS)
         player.start()

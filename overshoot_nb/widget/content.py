@@ -105,18 +105,19 @@ def status_of(stream: Stream, media_time: float) -> Status:
 
 def welcome_to(page: str, stream: Stream, query: str) -> Welcome:
     """Everything that a page needs to begin."""
-    info = stream._life.info
+    life = stream._life
+    info = life.info
     source = stream.settings.source
     return {
         "kind": "welcome",
         "page": page,
-        "live": source.live,
+        "live": source.live and life.recorded is None,
         "realtime": stream.settings.realtime,
         "duration": stream.duration,
         "width": info.width if info is not None else 0,
         "height": info.height if info is not None else 0,
         "limits": LIMITS,
-        "live_changes": sorted(stream._life.session.LIVE_CHANGES),
+        "live_changes": sorted(life.session.LIVE_CHANGES),
         "prompts": prompts_of(stream),
         "query": query,
     }

@@ -108,6 +108,8 @@ class Picture(TypedDict):
     shown_at: float
     sent_at: float
     sample: int | None
+    played: bool
+    answer: Row | None
 
 
 class Ticks(TypedDict):

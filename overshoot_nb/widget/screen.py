@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb.preview import PreviewFrame
 
-from .messages import Picture
+from .messages import Picture, Row
+from .rows import row_of
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream
@@ -99,5 +100,12 @@ class Screen:
             "shown_at": frame.shown_at,
             "sent_at": time.time(),
             "sample": frame.sample,
+            "played": frame.row is not None,
+            "answer": self._answer(frame.row),
         }
         self._link.send(message, frame.data)
+
+    def _answer(self, row: int | None) -> Row | None:
+        if row is None or row < 0:
+            return None
+        return row_of(row, self._stream._life.journal.table[row])

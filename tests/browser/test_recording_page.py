@@ -70,6 +70,10 @@ def test_a_recording_is_looked_through_and_played(lab, tmp_path):
     notebook.page.wait_for_timeout(1200)
     assert panel.pixels() == still
     assert notebook.execute("rec.state") == "'paused'"
+    # Over the picture stands what was said about it, not the newest answer.
+    said = panel.root.locator(".ov-caption > .ov-label").inner_text()
+    shown = panel.root.locator(".ov-clock > span").first.inner_text().split(" / ")[0]
+    assert said == shown != f"0:0{SECONDS - 0.5}"
     notebook.shot("recording-paused")
     panel.button("Resume").click()
     panel.expect_state("running")

@@ -304,6 +304,7 @@ def test_it_is_played_paused_and_ended(clip, tmp_path):
         assert shown[-1] == N - 1
         for _, frame in viewer.seen:
             assert frame.data == stream.frames[frame.sample].frames[0].data
+            assert df["sample"][frame.row] == frame.sample
         for at, frame in viewer.seen[:4]:
             assert at - begun >= loaded.samples[frame.sample].media_time - 0.01
         assert time.monotonic() - begun >= loaded.samples[N - 1].media_time + 0.3
@@ -351,6 +352,13 @@ def test_clips_are_played_frame_by_frame(clip, tmp_path):
         assert times == sorted(set(times))
         assert len(times) > len(stream.df)
         assert viewer.seen[-1][1].sample is not None
+        # Beside a picture is the answer of the clip that it ends, or of the one before.
+        beside = -1
+        for _, frame in viewer.seen:
+            if frame.sample is not None:
+                beside = loaded.samples[frame.sample].row
+            assert frame.row == beside
+        assert beside == len(stream.df) - 1
 
     with ChatServer(lambda request: "seen") as server:
 

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from overshoot_nb import Overshoot, replay
+from overshoot_nb import Overshoot, load, replay
 
 from chatserver import ChatServer
+from made_runs import MadeRun
 from videos import make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -74,3 +75,51 @@ def test_a_page_sees_and_steers_a_replay(recording, page_of):
     stream = asyncio.run(main())
     assert stream.df["result"].tolist()[:20] == recorded.df["result"].tolist()
     assert stream.stats.waiting == stream.stats.in_flight == 0
+
+
+def test_a_page_shows_beside_each_played_picture_what_was_said_of_it(recording, page_of):
+    stream, path = recording
+
+    async def main():
+        loaded = load(path)
+        page = page_of(loaded)
+        page.hello()
+        newest = await page.until("picture")
+        assert not newest["played"]
+        assert newest["answer"] is None
+        page.forget()
+        assert (await page.ask("control", action="restart"))["kind"] == "done"
+        await page.until("picture", lambda p: p["sample"] == 8, seconds=20)
+        await page.ask("control", action="stop")
+        played = [picture for picture in page.of("picture") if picture["played"]]
+        assert len(played) > 4
+        for picture in played:
+            assert picture["answer"]["text"] == stream.df["result"][picture["sample"]]
+
+    asyncio.run(main())
+
+
+def test_an_answer_stands_until_the_next_one(tmp_path, page_of):
+    """Of a camera; the first and every third sample have none."""
+    run = MadeRun(source="rtsp://127.0.0.1:9/door")
+    for i in range(12):
+        sample = run.sampled(b"picture", media_time=i / 10)
+        if i and i % 3:
+            run.answered(sample, f"answer {i}")
+    path = run.record(tmp_path / "run.parquet")
+
+    async def main():
+        loaded = load(path)
+        page = page_of(loaded)
+        page.hello()
+        # It was live; what is played of it is not.
+        assert not (await page.until("welcome"))["live"]
+        await loaded.restart()
+        await loaded.wait()
+        said = {p["sample"]: p["answer"] for p in page.of("picture") if p["played"]}
+        assert len(said) > 6
+        for sample, answer in said.items():
+            before = sample - 1 if sample % 3 == 0 else sample
+            assert (answer and answer["text"]) == (f"answer {before}" if before > 0 else None)
+
+    asyncio.run(main())
