@@ -17,7 +17,7 @@ from .whole_file import WholeFile
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run
-    from overshoot_nb.types import Sample
+    from overshoot_nb.types import Sample, StreamInferenceResult
 
 __all__ = ["rows_of", "write_run"]
 
@@ -68,7 +68,7 @@ def rows_of(run: Run) -> Iterator[Row]:
             "result",
             result.sample,
             result.media_time,
-            _sample(run, result.sample, result.stream_id),
+            _asked_about(run, result),
             result=result,
         )
     for index in samples:
@@ -81,15 +81,25 @@ def rows_of(run: Run) -> Iterator[Row]:
 def _unanswered(run: Run, index: int, stream_id: str | None) -> Row:
     record = run.journal.log[index]
     kind: RowKind = "drop" if record.fate == "drop" else "waiting"
-    sample = _sample(run, index, stream_id or run.stream_id)
+    sample = _kept(run, index)
     return Row(kind, index, record.media_time, sample, reason=record.reason, stream_id=stream_id)
 
 
-def _sample(run: Run, index: int, stream_id: str) -> Sample | None:
-    """A sample with its pictures; where the run let go of them, those of an earlier recording."""
-    if (stored := run.journal.frames.get(index)) is not None:
-        return stored.sample
-    for recorded in find_runs(stream_id):
-        if recorded is not run and (stored := recorded.journal.frames.get(index)) is not None:
-            return stored.sample
+def _kept(run: Run, index: int) -> Sample | None:
+    stored = run.journal.frames.get(index)
+    return stored.sample if stored is not None else None
+
+
+def _asked_about(run: Run, result: StreamInferenceResult) -> Sample | None:
+    """The sample of a result; where the run let go of it, out of an earlier recording."""
+    if (sample := _kept(run, result.sample)) is not None:
+        return sample
+    for recorded in find_runs(result.stream_id):
+        # By its time too: a server that was begun anew may give ids that it gave before.
+        if (
+            recorded is not run
+            and (sample := _kept(recorded, result.sample)) is not None
+            and sample.captured_at == result.captured_at
+        ):
+            return sample
     return None

@@ -35,8 +35,8 @@ class Recordable:
         by 64 MB or more that are a hole, and its newest rows move: open it anew to see more.
 
         Labels and backfills that come when the file is finished are not in it: record once more,
-        with ``overwrite=True``. Pictures that the stream keeps no more are taken from the files
-        that it was recorded to before.
+        with ``overwrite=True``. Pictures of answers that the stream keeps no more are taken from
+        the files that it was recorded to before.
 
         Args:
             path: where to write it. Folders are not made. A process that is killed as it puts a

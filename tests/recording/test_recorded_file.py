@@ -8,6 +8,8 @@ import contextlib
 import json
 import math
 import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -16,7 +18,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from overshoot_nb import LiveKitSource, Overshoot, OvershootError, RTSPSource
+from overshoot_nb import LiveKitSource, Overshoot, OvershootError, RTSPSource, load
 from overshoot_nb.recording import arrow_rows, format
 from overshoot_nb.recording.run_secrets import Secrets
 from overshoot_nb.types import Usage
@@ -151,6 +153,24 @@ def test_odd_values_are_there_for_other_readers_too(tmp_path):
     assert math.isnan(first["score"])
     assert exact[1] == {"prompt_tokens": 2**70, "total_tokens": 2**70 + 1}
     assert exact[6] == {"error": "no \udfff answer"}
+
+
+def test_another_run_of_the_same_id_lends_no_pictures(tmp_path):
+    """A server that is begun anew may give the ids that it gave before."""
+    first, second, third = (MadeRun(stream_id="run-lent") for _ in range(3))
+    sample = first.sampled(b"of the first")
+    first.answered(sample)
+    loaded = load(first.record(tmp_path / "first.parquet"))
+    # The second keeps none itself.
+    second.journal.log.sampled(0, sample.media_time)
+    second.answered(replace(sample, captured_at=sample.captured_at + timedelta(days=1)))
+    assert rows_of(second.record(tmp_path / "second.parquet"))["frames"].tolist() == [None]
+    # What is of the same moment is the same sample.
+    third.journal.log.sampled(0, sample.media_time)
+    third.answered(sample)
+    (frames,) = rows_of(third.record(tmp_path / "third.parquet"))["frames"]
+    assert [frame["jpeg"] for frame in frames] == [b"of the first"]
+    del loaded
 
 
 def test_drops_and_later_answers_have_rows_of_their_own(tmp_path):
