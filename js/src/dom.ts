@@ -130,22 +130,14 @@ export function iconButton(
   press: () => void,
   look = "ov-icon-button",
 ): HTMLButtonElement {
-  return h(
-    "button",
-    {
-      class: look,
-      type: "button",
-      title: label,
-      "aria-label": label,
-      on: { click: press },
-    },
-    icon(name),
-  );
+  const el = button(icon(name), press, look);
+  setAttrs(el, { title: label, "aria-label": label });
+  return el;
 }
 
-/** A button with a text. */
-export function button(text: string, press: () => void, look = "ov-button"): HTMLButtonElement {
-  return h("button", { class: look, text, type: "button", on: { click: press } });
+/** A button with a text, or whatever it shows. */
+export function button(shown: Child, press: () => void, look = "ov-button"): HTMLButtonElement {
+  return h("button", { class: look, type: "button", on: { click: press } }, shown);
 }
 
 /** A name that chance does not give twice. */

@@ -51,16 +51,16 @@ export function listingOf(session: Session, matched: string): Listing {
   return all(session.rows.total);
 }
 
-/** Fates of samples that have a row: result, error. */
-const ANSWERED = new Set([1, 2]);
+/** Whether a sample of this fate has a row: result, error. */
+const answered = (fate: number | undefined) => fate === 1 || fate === 2;
 
 /**
  * About which row a sample is: as many as samples before it were answered. Exact where answers
  * came in the order of their samples; null if the sample has no row.
  */
 export function rowNear(sample: number, fates: Uint8Array): number | null {
-  if (!ANSWERED.has(fates[sample] ?? 0)) return null;
+  if (!answered(fates[sample])) return null;
   let rows = 0;
-  for (let i = 0; i < sample; i++) if (ANSWERED.has(fates[i] ?? 0)) rows += 1;
+  for (let i = 0; i < sample; i++) if (answered(fates[i])) rows += 1;
   return rows;
 }

@@ -6,12 +6,7 @@ import type { Fate } from "./messages";
 import type { Session } from "./session";
 
 /** What a fate is called on the screen. */
-const FATE_WORDS: Record<Fate, string> = {
-  waiting: "waiting",
-  result: "result",
-  error: "error",
-  drop: "dropped",
-};
+const wordOf = (fate: Fate) => (fate === "drop" ? "dropped" : fate);
 
 /** A fate in its word, with a mark of its colour and form; hidden where none is known. */
 export function fateWord(): { el: HTMLElement; show(fate: Fate | null): void } {
@@ -20,7 +15,7 @@ export function fateWord(): { el: HTMLElement; show(fate: Fate | null): void } {
     el,
     show(fate) {
       el.hidden = fate === null;
-      setText(el, fate ? FATE_WORDS[fate] : "");
+      setText(el, fate ? wordOf(fate) : "");
       setAttr(el, "data-fate", fate);
     },
   };
@@ -53,5 +48,5 @@ export function describe(session: Session, sample: number): string {
   const fate = sample < session.timeline.length ? session.timeline.fate(sample) : null;
   const at = time === undefined ? "" : ` at ${clock(time)}`;
   const answer = row === undefined ? "" : `: ${(row.error ?? row.text).slice(0, 120)}`;
-  return `sample ${sample}${at}${fate === null ? "" : `, ${FATE_WORDS[fate]}`}${answer}`;
+  return `sample ${sample}${at}${fate === null ? "" : `, ${wordOf(fate)}`}${answer}`;
 }
