@@ -184,7 +184,7 @@ class AnswerCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # What was asked about is nobody else's business; SQLite's journal gets the same mode.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            database = sqlite3.connect(self.path, LOCKED_SECONDS, check_same_thread=False)
+            database = sqlite3.connect(self.path, timeout=LOCKED_SECONDS, check_same_thread=False)
             self._connection = database
             # No write-ahead log, whose shared memory fails on network folders; and no waiting for
             # the disk: what a power cut damages is set aside.

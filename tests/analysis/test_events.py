@@ -93,7 +93,7 @@ def slow_changes(rows, *, debounce, min_hold) -> list[tuple]:
     return table
 
 
-_NAT = np.timedelta64("NaT")
+_NAT = np.timedelta64("NaT", "us")
 
 
 def frame(rows: list[dict]) -> pd.DataFrame:
