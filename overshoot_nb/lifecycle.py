@@ -20,7 +20,7 @@ from .prompts import PromptHistory, PromptVersion, asked_by
 from .reception import ErrorCallback, Reception, ResultCallback
 from .run_registry import remember_run
 from .runtime import Runtime
-from .service import Service
+from .service import Service, checked_change
 from .settings import StreamChanges, StreamSettings
 from .types import (
     SpectateResponse,
@@ -230,9 +230,9 @@ class Lifecycle:
         """
         async with self._steering:
             self.require_active("update it")
-            settings = await self._checked(changes)
+            settings = await checked_change(self.service, self.settings, changes)
             self.require_active("update it")  # it may have ended meanwhile
-            if fixed := set(self._differing(changes)) - self.session.LIVE_CHANGES:
+            if fixed := set(self.settings.differing(changes)) - self.session.LIVE_CHANGES:
                 raise ValidationError(
                     f"{', '.join(sorted(fixed))} cannot change while the stream runs; "
                     "restart(...) takes the same values and keeps the rows"
@@ -261,7 +261,7 @@ class Lifecycle:
         async with self._steering:
             if self._closes != closes:
                 raise StreamClosedError("the stream was closed before it could restart")
-            settings = await self._checked(changes)
+            settings = await checked_change(self.service, self.settings, changes)
             restart = self._restart = asyncio.create_task(self._run_again(settings))
             try:
                 # Its own task: close() may cancel it without cancelling the caller.
@@ -295,15 +295,6 @@ class Lifecycle:
             self.error = error
             raise
 
-    async def _checked(self, changes: StreamChanges) -> StreamSettings:
-        if changes.get("output_schema") is None:
-            settings = self.settings.changed(changes)
-        else:
-            # The first check of a schema loads its library, which would hold up every stream.
-            settings = await asyncio.to_thread(self.settings.changed, changes)
-        await self.service.check(settings, self.settings)
-        return settings
-
     async def describe(self) -> StreamInfo:
         """State, sizes and counts, from whoever samples."""
         return await self.session.describe(self.journal.counters.snapshot())
@@ -315,10 +306,6 @@ class Lifecycle:
             ValidationError: nowhere.
         """
         return await self.session.spectate()
-
-    def _differing(self, changes: StreamChanges) -> list[str]:
-        now = {"mode": self.settings.mode, **self.settings.numbers}
-        return [n for n, value in changes.items() if n not in now or now[n] != value]
 
     def _version(self, settings: StreamSettings, note: str = "") -> PromptVersion:
         return self.prompts.version_of(settings=settings, note=note, **asked_by(settings))

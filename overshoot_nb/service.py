@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Generic, Protocol, TypeVar
 
 from . import config
@@ -12,14 +13,14 @@ from .errors import NotFoundError, ValidationError
 from .preview import Preview
 from .prompts import PromptVersion
 from .session import Session, Sink
-from .settings import StreamSettings
+from .settings import StreamChanges, StreamSettings
 from .sources import LiveKitSource
 from .types import ModelInfo
 from .validation import check_token_rate
 
 Api = TypeVar("Api", bound=ChatClient | ApiClient)
 
-__all__ = ["ChatService", "GatewayService", "Service", "open_service"]
+__all__ = ["ChatService", "GatewayService", "Service", "checked_change", "open_service"]
 
 
 class Service(Protocol):
@@ -65,6 +66,24 @@ class Service(Protocol):
 
     async def close(self) -> None:
         """Close the connections."""
+
+
+async def checked_change(
+    service: Service, now: StreamSettings, changes: StreamChanges
+) -> StreamSettings:
+    """What a stream is to do after a change, which its server can do.
+
+    Raises:
+        ValidationError: a value is not allowed, or not with this server.
+        NotFoundError: the embedded engine has no such model.
+    """
+    if changes.get("output_schema") is None:
+        settings = now.changed(changes)
+    else:
+        # The first check of a schema loads its library, which would hold up every stream.
+        settings = await asyncio.to_thread(now.changed, changes)
+    await service.check(settings, now)
+    return settings
 
 
 def open_service(endpoint: config.Endpoint, timeout: float) -> Service:

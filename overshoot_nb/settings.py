@@ -222,6 +222,11 @@ class StreamSettings:
             check_temperature(settings.temperature)
         return settings
 
+    def differing(self, changes: StreamChanges) -> list[str]:
+        """The names in ``changes``, without sampling parameters that have that value already."""
+        now = {"mode": self.mode, **self.numbers}
+        return [name for name, value in changes.items() if name not in now or now[name] != value]
+
     @property
     def numbers(self) -> dict[str, Any]:
         """The flat sampling parameters of its mode."""

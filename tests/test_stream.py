@@ -364,7 +364,7 @@ def test_in_real_time_late_answers_cost_samples_and_each_is_counted(clip):
 
 
 def test_not_in_real_time_nothing_is_dropped_and_several_are_asked_at_once(clip):
-    with ChatServer(number, delay=0.1) as server:
+    with ChatServer(number, delay=0.3) as server:
 
         async def main(client):
             stream = await client.streams.create(
