@@ -200,6 +200,7 @@ def test_what_was_asked_before_comes_from_the_cache(stream, servers, tmp_path, m
     assert len(models.asked) == 12
     assert len(models.text_requests) == 2
     assert again.df.equals(first.df)
+    cache.close()
 
 
 def test_an_applied_suggestion_is_asked_from_then_on(servers, video):
