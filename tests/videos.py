@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,10 @@ def make_video(
     pictures = [barcode(i) for i in range(frames)] if isinstance(frames, int) else list(frames)
     height, width = pictures[0].shape[:2]
     where = path if isinstance(path, io.BytesIO) else str(path)
-    with av.open(where, "w", format=format, options=container_options or {}) as container:
+    with (
+        same_priority(),
+        av.open(where, "w", format=format, options=container_options or {}) as container,
+    ):
         stream: Any = container.add_stream(codec, rate=fps, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.codec_context.time_base = time_base or Fraction(1, fps)
@@ -91,6 +96,24 @@ def make_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Leave this thread's scheduling as it was.
+
+    SVT-AV1, run as root, makes the thread that encodes a real-time one, ahead of all others. So it
+    would stay, and so would every process that the tests start from it be: two of those that wait
+    for each other busily stop the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def turn(path: Path, degrees: int) -> None:
