@@ -422,6 +422,17 @@ describe("the draft", () => {
   };
   const line = () => find(".ov-tune-draft .ov-line").textContent;
 
+  it("keeps what was typed before the kernel said what is asked, and takes the rest from that", () => {
+    tab.end();
+    tab = tuneTab();
+    type("typed at once");
+    expect(line()).toBe("A model is needed");
+    tab.state();
+    expect([area().value, line()]).toEqual(["typed at once", "draft, from v2"]);
+    tab.state({ version: 1 }); // what was typed is not thrown away later either
+    expect([area().value, line()]).toEqual(["typed at once", "draft, from v2"]);
+  });
+
   it("is the chosen version's until it is edited", () => {
     expect(area().value).toBe("Read the banner");
     tab.state({ version: 1 });

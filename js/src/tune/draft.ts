@@ -163,7 +163,10 @@ export function draftEditor(tuning: Tuning): HTMLElement {
   const follow = () => {
     const { state } = tuning;
     const version = session.prompts.find((one) => one.version === state?.version);
-    if (!state || !version || version.version === from || edited()) return;
+    const first = from === 0;
+    if (!state || !version || version.version === from || (edited() && !first)) return;
+    // What was typed before it was known what is asked now stays.
+    const typed = Object.entries(draft).filter(([, value]) => first && value !== "");
     from = version.version;
     const warm = tuning.version(from)?.temperature ?? null;
     base = {
@@ -172,7 +175,7 @@ export function draftEditor(tuning: Tuning): HTMLElement {
       schema: format(version.output_schema ?? ""),
       temperature: warm === null ? "" : String(warm),
     };
-    draft = base;
+    draft = { ...base, ...Object.fromEntries(typed) };
     refused = "";
     render();
   };
