@@ -1,12 +1,15 @@
 """Sampling frames of a file, side by side with other tools: python benchmarks/sampling.py
 
 A frame every 0.5 s and every 5 s at 640x360 as JPEG, through ``SampleReader``, against the ffmpeg
-program, OpenCV and decord. Every way runs in a process of its own, interleaved round by round;
-wall and CPU time count from after its imports to its last JPEG. Two more ways are checked, not
-timed: that each frame given is the right one, and pixel for pixel that of a full decode.
+program, OpenCV, decord and, where it is installed, TorchCodec in both of its seek modes. Every way
+runs in a process of its own, interleaved round by round; wall and CPU time count from after its
+imports to its last JPEG. Two more ways are checked, not timed: that each frame given is the right
+one, and pixel for pixel that of a full decode.
 
 Prints medians over the best rival's and exits with 1 unless every row is within the bars.
-Needs the ffmpeg program, and from PyPI opencv-python-headless and decord.
+Needs the ffmpeg program, and from PyPI opencv-python-headless and decord. TorchCodec is a rival
+where it can be imported: torchcodec 0.12 loads with a CPU build of torch 2.13, whose wheels are
+called 2.13.0+cpu. Its decoder scales the pictures itself.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -148,12 +152,49 @@ def decord(path: str, every: str) -> Iterator[tuple[float, bytes]]:
             yield times[pick], simplejpeg.encode_jpeg(picture, QUALITY, "RGB", "420")
 
 
+def torchcodec(path: str, every: str, seek_mode: str) -> Iterator[tuple[float, bytes]]:
+    import simplejpeg
+    from torchcodec.decoders import VideoDecoder
+    from torchcodec.transforms import Resize
+
+    video = VideoDecoder(
+        path,
+        dimension_order="NHWC",
+        num_ffmpeg_threads=0,  # as many as FFmpeg likes, as the other ways have
+        seek_mode=seek_mode,
+        transforms=[Resize((SIZE[1], SIZE[0]))],
+    )
+    times = ticks(every, video.metadata.end_stream_seconds)
+    for i in range(0, len(times), 8):
+        batch = video.get_frames_played_at(times[i : i + 8])
+        for at, picture in zip(batch.pts_seconds.tolist(), batch.data.numpy(), strict=True):
+            yield at, simplejpeg.encode_jpeg(picture, QUALITY, "RGB", "420")
+
+
 WAYS: dict[str, tuple[Callable[[str, str], Iterable[tuple[Any, bytes]]], list[str]]] = {
     OURS: (ours, ["overshoot_nb.pipeline"]),
     "ffmpeg": (ffmpeg, []),
     "OpenCV": (opencv, ["cv2"]),
     "decord": (decord, ["decord", "simplejpeg", "numpy"]),
+    "torchcodec": (
+        partial(torchcodec, seek_mode="exact"),
+        ["torchcodec.decoders", "torchcodec.transforms", "simplejpeg"],
+    ),
+    "t. approximate": (
+        partial(torchcodec, seek_mode="approximate"),
+        ["torchcodec.decoders", "torchcodec.transforms", "simplejpeg"],
+    ),
 }
+
+
+def without_what_is_missing() -> None:
+    """Leaves TorchCodec out, and says why, where it is not installed or does not load."""
+    command = [sys.executable, "-c", "import torchcodec.decoders"]
+    tried = subprocess.run(command, capture_output=True, text=True)
+    if tried.returncode:
+        print(f"without TorchCodec: {tried.stderr.strip().splitlines()[-1]}")
+        for way in ("torchcodec", "t. approximate"):
+            del WAYS[way]
 
 
 def cpu_seconds() -> float:
@@ -249,6 +290,7 @@ def main() -> int:
         for name in arguments.clips:
             make_clip(folder, name, arguments.secs)
         return 0
+    without_what_is_missing()
     failed = False
     others = [way for way in WAYS if way != OURS]
     heads = "".join(f"{way:>16}" for way in others)
