@@ -121,7 +121,7 @@ class Results:
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return json.loads(message.data)
 
-    async def until(self, accept, timeout=10):
+    async def until(self, accept, timeout=60):
         """The results up to the first that is accepted."""
         found = []
         async with asyncio.timeout(timeout):
@@ -129,7 +129,7 @@ class Results:
                 found.append(await self.next())
         return found
 
-    async def end(self, timeout=10):
+    async def end(self, timeout=60):
         """Close code and reason, after whatever results come before."""
         async with asyncio.timeout(timeout):
             while True:
@@ -138,7 +138,7 @@ class Results:
                     return message.data, message.extra
 
 
-def eventually(condition, seconds=2.0):
+def eventually(condition, seconds=60.0):
     """Whether something comes true soon."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -37,7 +37,7 @@ class Kernel:
         self.client.execute_interactive(code, timeout=timeout, output_hook=show)
         return "".join(shown)
 
-    def until(self, code: str, seconds: float = 30) -> str:
+    def until(self, code: str, seconds: float = 60) -> str:
         """Evaluate ``code`` until it is truthy."""
         deadline = time.monotonic() + seconds
         while (shown := self.run(code)) in ("False", "0", ""):

@@ -39,7 +39,7 @@ def taken(index: int, size: int = KB) -> Sample:
     return Sample(index, "frame", index / 2, NOW, (picture(index, size),))
 
 
-def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"

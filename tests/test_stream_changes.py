@@ -41,7 +41,7 @@ def run(server: ChatServer, coroutine):
     return asyncio.run(asyncio.wait_for(main(), 60))
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

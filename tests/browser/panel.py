@@ -41,7 +41,7 @@ class Panel:
         """A sum over the picture that is shown; "" before the first."""
         return self.canvas.evaluate(PIXELS)
 
-    def until_pixels_differ(self, before: str, seconds: float = 10) -> str:
+    def until_pixels_differ(self, before: str, seconds: float = 60) -> str:
         """Wait for another picture than ``before``; returns its sum."""
         for _ in range(round(seconds / 0.05)):
             if (now := self.pixels()) != before:

@@ -49,7 +49,8 @@ def streams_of(server) -> int:
     return server.streams
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition, seconds: float = 40) -> None:
+    # Less than a lease lives, so that one that only expires is not taken for one that was ended.
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

@@ -57,7 +57,7 @@ class Receiver:
         """Times of the frames in seconds, the first being zero."""
         return [(f.pts - self.frames[0][0].pts) / 90_000 for f, _ in self.frames]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 8) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not come to pass"

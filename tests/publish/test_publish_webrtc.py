@@ -95,7 +95,7 @@ def test_a_picture_that_was_there_before_the_connection_arrives() -> None:
         with playing(source, latest):
             await asyncio.sleep(0.2)
             async with connected(latest) as (_, receiver):
-                await receiver.until(lambda: receiver.frames, 3)
+                await receiver.until(lambda: receiver.frames)
                 rgb = receiver.frames[0][0].to_ndarray(format="rgb24")
                 assert rgb[24, 32].tolist() == pytest.approx((200, 60, 30), abs=8)
 

@@ -230,7 +230,7 @@ def test_samples_without_an_answer_are_waiting(tmp_path, small):
     assert rows["kind"].tolist() == ["result"]  # only while it is written are there both
 
 
-async def until(condition, seconds=15.0) -> None:
+async def until(condition, seconds=60) -> None:
     deadline = time.monotonic() + seconds
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline

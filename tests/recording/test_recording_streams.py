@@ -83,7 +83,7 @@ def recording(test, clip, path, **parameters) -> None:
         asyncio.run(main())
 
 
-async def until(condition, seconds: float = 5.0) -> None:
+async def until(condition, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)

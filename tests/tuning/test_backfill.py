@@ -79,7 +79,7 @@ async def analysed(server, clip, **parameters):
         yield stream
 
 
-async def until(condition, seconds: float = 5.0) -> None:
+async def until(condition, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
