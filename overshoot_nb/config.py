@@ -99,6 +99,15 @@ ENGINE_TEXT_LETTERS = 1_000_000
 #: How long it may be worked on: less than `TIMEOUT_SECONDS`, so that its client learns why.
 ENGINE_SECONDS = 20.0
 
+# ---- connections of a served engine --------------------------------------------------------------
+#: A request's head must have come by then, and its body: 20 MiB at 350 kB a second.
+SERVE_HEAD_SECONDS = 10.0
+SERVE_BODY_SECONDS = 60.0
+#: The key must have come over a WebSocket by then.
+SERVE_KEY_SECONDS = 10.0
+#: Connections that have not said anything whole yet, at most.
+SERVE_SILENT_CONNECTIONS = 128
+
 # ---- where answers come from -------------------------------------------------------------------
 DEFAULT_BASE_URL = "https://api.overshoot.ai/v1beta"
 GATEWAY_BASE_URL = "https://api.overshoot.ai/v0.2"

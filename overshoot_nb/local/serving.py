@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from .engine import Engine, missing_packages
 from .streams import StreamRegistry
+
+if TYPE_CHECKING:
+    from .http_protocol import ConnectionLimits
 
 __all__ = ["make_server", "serve"]
 
@@ -84,6 +88,7 @@ def make_server(
     unlisted: Mapping[str, str] | None = None,
     engine: Engine | None = None,
     registry: StreamRegistry | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> tuple[Any, socket.socket, str, Engine]:
     """A uvicorn server that is not running yet, its bound socket, its URL and its engine.
 
@@ -97,6 +102,7 @@ def make_server(
         unlisted: aliases that are no part of the list of models.
         engine: who answers; None makes one.
         registry: the v0.2 streams; None makes one.
+        limits: how long and how many connections may be silent; None is as in `config`.
 
     Raises:
         MissingDependencyError: a package of the extra ``local`` is missing.
@@ -116,6 +122,7 @@ def make_server(
     from .catalogue import Catalogue
     from .engine_server import EngineServer
     from .guard import Guard, named_host, named_origin
+    from .http_protocol import ConnectionLimits, HTTPProtocol, SilentConnections
     from .websocket_protocol import WebSocketProtocol
 
     catalogue = Catalogue(aliases, unlisted)
@@ -128,6 +135,10 @@ def make_server(
     url = f"http://{shown}:{listener.getsockname()[1]}"
     engine = engine or Engine()
     registry = registry or StreamRegistry()
+    silent = SilentConnections(limits or ConnectionLimits())
+    # uvicorn calls them, and says that they must be classes.
+    http: Any = partial(HTTPProtocol, silent=silent)
+    ws: Any = partial(WebSocketProtocol, silent=silent)
     settings = uvicorn.Config(
         Guard(
             build_app(engine, registry, Access(required=True, key=key), catalogue), hosts, origins
@@ -137,7 +148,8 @@ def make_server(
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        ws=WebSocketProtocol,
+        http=http,
+        ws=ws,
         ws_max_size=MAX_WEBSOCKET_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
