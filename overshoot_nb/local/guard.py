@@ -8,6 +8,7 @@ a page may send without asking first is no JSON: so that must be said.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from ipaddress import ip_address
@@ -21,6 +22,8 @@ from overshoot_nb.errors import ValidationError
 from .refusals import ChatRefusal, Refusal, StreamRefusal
 
 __all__ = ["Guard", "host_of", "is_loopback_name", "named_host", "named_origin"]
+
+logger = logging.getLogger("overshoot_nb.local")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -253,7 +256,9 @@ def _refusal(scope: MutableMapping[str, Any], status: int, message: str) -> Refu
 async def _refuse(
     refusal: Refusal, scope: MutableMapping[str, Any], receive: Receive, send: Send
 ) -> None:
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope["extensions"]:
+    if scope["type"] == "websocket":
+        # Answered 403. No browser shows a page more, and uvicorn before 0.54 garbles it.
+        logger.info("a WebSocket was refused: %s", refusal.message)
         await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
         return
     answer = Response(orjson.dumps(refusal.body()), refusal.status, media_type="application/json")

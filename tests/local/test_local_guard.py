@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 
@@ -313,6 +312,12 @@ def test_pages_elsewhere_get_no_websocket_and_no_answer(served, origin, status):
     assert answer.status_code == (200 if status == 101 else 403)
 
 
+def test_the_refusal_of_a_websocket_is_said_in_the_log(served, caplog):
+    caplog.set_level("INFO", "overshoot_nb.local")
+    assert websocket(served, origin="http://evil.example.org") == 403
+    assert "'http://evil.example.org' may not ask" in caplog.text
+
+
 def test_pages_of_a_named_host_may_ask_too(served):
     assert websocket(served, host="lab.example.org", origin="https://lab.example.org") == 101
     assert websocket(served, host="lab.example.org", origin="http://localhost:8888") == 403
@@ -409,22 +414,3 @@ def test_named_origins(named, origin):
 def test_what_is_no_origin(named):
     with pytest.raises(ValidationError, match="allowed origin"):
         named_origin(named, key=False)
-
-
-def test_the_refusal_of_a_websocket_says_why(served):
-    async def run():
-        async with aiohttp.ClientSession() as session:
-            headers = {
-                "origin": "http://evil.example.org",
-                "upgrade": "websocket",
-                "connection": "Upgrade",
-                "sec-websocket-version": "13",
-                "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
-            }
-            url = f"{served.url}/v0.2/ws/streams/any"
-            async with session.get(url, headers=headers) as answer:
-                return answer.status, json.loads(await answer.read())
-
-    status, body = asyncio.run(run())
-    assert (status, body["error"]) == (403, "forbidden")
-    assert "--allow-origin" in body["message"]
