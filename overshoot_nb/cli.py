@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from . import config
 from ._version import __version__
 from .errors import NetworkError, OvershootError, ValidationError
 
 __all__ = ["main"]
+
+#: A file with a key has no more.
+_MAX_KEY_BYTES = 4096
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +49,34 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the embedded engine on a port")
     serve.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="port, 0 = any (default %(default)s)")
-    serve.add_argument("--key", help="the only key to accept (default: any that is not empty)")
+    key = serve.add_mutually_exclusive_group()
+    key.add_argument(
+        "--key",
+        help="the only key to accept (default: any that is not empty); others on this machine see "
+        "it in the list of processes, so rather name where it is:",
+    )
+    key.add_argument("--key-env", metavar="NAME", help="the environment variable with that key")
+    key.add_argument("--key-file", metavar="PATH", help="the file with that key alone")
+    serve.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let other machines ask without a key, where --host is an address that they reach",
+    )
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name that the server is asked by, e.g. behind a proxy; may be repeated",
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="whose pages may ask from a browser, e.g. https://lab.example.org; may be repeated; "
+        "* is every page, and does not go with a key",
+    )
     serve.add_argument(
         "--alias",
         action="append",
@@ -73,11 +105,44 @@ def _demo(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> None:
     from .local import serve
 
+    key = _key(args)
     try:
-        serve(args.host, args.port, args.key, aliases=_aliases(args.alias))
+        serve(
+            args.host,
+            args.port,
+            key,
+            insecure=args.insecure,
+            allow_hosts=args.allow_host,
+            allow_origins=args.allow_origin,
+            aliases=_aliases(args.alias),
+        )
     except OSError as error:
         where = f"{args.host}:{args.port}"
         raise NetworkError(f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+def _key(args: argparse.Namespace) -> str | None:
+    """The key to accept, from wherever it was said to be."""
+    if args.key_env is not None:
+        key = os.environ.get(args.key_env, "")
+        if not key.strip():
+            raise ValidationError(
+                f"--key-env {args.key_env!r} is not valid: there is no such variable, or it is "
+                "empty"
+            )
+        return str(key)
+    if args.key_file is None:
+        return None if args.key is None else str(args.key)
+    try:
+        with Path(args.key_file).open("rb") as file:
+            held = file.read(_MAX_KEY_BYTES + 1)
+        key = held.decode().removeprefix("\ufeff").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ValidationError(f"--key-file {args.key_file!r} cannot be read: {reason}") from None
+    if not key or len(held) > _MAX_KEY_BYTES or len(key.splitlines()) != 1:
+        raise ValidationError(f"--key-file {args.key_file!r} must hold one line, which is the key")
+    return key
 
 
 def _aliases(words: Sequence[str]) -> dict[str, str]:

@@ -82,6 +82,32 @@ SPILL_LEAVE_BYTES = 1024**3
 #: Bytes of the file that keeps answers, so that identical requests are asked once.
 ANSWER_CACHE_BYTES = 64 * 1024 * 1024
 
+# ---- what one request may ask of the embedded engine ------------------------------------------
+#: Pictures, frames of videos included: a video with more is thinned to what is left.
+ENGINE_PICTURES = 64
+#: Pixels of one picture, and of the frames that are kept of one video together.
+ENGINE_PICTURE_PIXELS = 40_000_000
+#: Pixels of all pictures and kept frames together: 64 of 1920x1080, 420 MB once decoded.
+ENGINE_PIXELS = 140_000_000
+#: Frames, pixels and seconds of all videos together: what has to be decoded to choose from it.
+#: The longest clip of `CLIP_LENGTH_RANGE` has 1,800 frames of 1280x720, 1.7 thousand million.
+ENGINE_VIDEO_FRAMES = 7_200
+ENGINE_VIDEO_PIXELS = 2_000_000_000
+ENGINE_VIDEO_SECONDS = 600.0
+#: Letters of all texts together.
+ENGINE_TEXT_LETTERS = 1_000_000
+#: How long it may be worked on: less than `TIMEOUT_SECONDS`, so that its client learns why.
+ENGINE_SECONDS = 20.0
+
+# ---- connections of a served engine --------------------------------------------------------------
+#: A request's head must have come by then, and its body: 20 MiB at 350 kB a second.
+SERVE_HEAD_SECONDS = 10.0
+SERVE_BODY_SECONDS = 60.0
+#: The key must have come over a WebSocket by then.
+SERVE_KEY_SECONDS = 10.0
+#: Connections that have not said anything whole yet, at most.
+SERVE_SILENT_CONNECTIONS = 128
+
 # ---- where answers come from -------------------------------------------------------------------
 DEFAULT_BASE_URL = "https://api.overshoot.ai/v1beta"
 GATEWAY_BASE_URL = "https://api.overshoot.ai/v0.2"

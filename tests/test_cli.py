@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 
+import httpx
 import pytest
 
 from overshoot_nb import __version__
@@ -79,6 +81,15 @@ def test_a_port_that_is_taken_is_said_in_one_line():
         (["--port", "-5"], "port=-5 is not valid"),
         (["--key", " "], "the key is empty"),
         (["--key", "clé"], "other than ASCII"),
+        (["--key-env", "NO_SUCH_VARIABLE"], "--key-env 'NO_SUCH_VARIABLE' is not valid"),
+        (["--key-file", "no-such-file"], "--key-file 'no-such-file' cannot be read: No such file"),
+        (["--key-file", "."], "--key-file '.' cannot be read"),
+        (["--key-file", os.devnull], "must hold one line"),
+        (["--host", "0.0.0.0"], "other machines can reach 0.0.0.0, and without a key"),
+        (["--host", ""], "other machines can reach 0.0.0.0"),
+        (["--allow-host", "http://lab"], "allowed host 'http://lab' is not valid"),
+        (["--allow-origin", "lab"], "allowed origin 'lab' is not valid"),
+        (["--allow-origin", "*", "--key", "k"], "does not go with a key"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(words, says, capsys):
@@ -87,6 +98,71 @@ def test_what_cannot_be_served_is_said_in_one_line(words, says, capsys):
     assert complaint.startswith("overshoot-nb: ")
     assert says in complaint
     assert complaint.count("\n") == 1
+
+
+@pytest.fixture
+def asked_as_served(monkeypatch):
+    """What a server that would run answers to a key, by its status."""
+    statuses = {}
+
+    def run(server, sockets):
+        async def ask():
+            transport = httpx.ASGITransport(server.config.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as c:
+                for key in ("sesame", "another"):
+                    headers = {"authorization": f"Bearer {key}"}
+                    statuses[key] = (await c.get("/v0.2/models", headers=headers)).status_code
+
+        asyncio.run(ask())
+
+    monkeypatch.setattr("overshoot_nb.local.engine.Engine.preload", lambda _self: None)
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    return statuses
+
+
+HELD = [b"sesame", b"sesame\n", b" sesame\r\n\r\n", b"\xef\xbb\xbfsesame"]
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_the_key_comes_from_a_file(held, tmp_path, asked_as_served, capsys):
+    (tmp_path / "key").write_bytes(held)
+    assert main(["serve", "--port", "0", "--key-file", str(tmp_path / "key")]) == 0
+    assert asked_as_served == {"sesame": 200, "another": 401}
+    assert "sesame" not in "".join(capsys.readouterr())
+
+
+NO_KEYS = [b"one-secret\ntwo\n", b"\xff\xfesecret", b" \n", b"secret" * 1000]
+
+
+@pytest.mark.parametrize("held", NO_KEYS)
+def test_a_file_that_holds_no_key_is_said_without_what_it_holds(held, tmp_path, capsys):
+    (tmp_path / "key").write_bytes(held)
+    assert main(["serve", "--port", "0", "--key-file", str(tmp_path / "key")]) == 1
+    said = capsys.readouterr()
+    assert "--key-file" in said.err
+    assert "secret" not in said.out + said.err
+
+
+def test_the_key_comes_from_a_variable(monkeypatch, asked_as_served, capsys):
+    monkeypatch.setenv("ENGINE_KEY", " sesame ")
+    assert main(["serve", "--port", "0", "--key-env", "ENGINE_KEY"]) == 0
+    assert asked_as_served == {"sesame": 200, "another": 401}
+    assert "sesame" not in "".join(capsys.readouterr())
+    monkeypatch.setenv("ENGINE_KEY", " ")
+    assert main(["serve", "--port", "0", "--key-env", "ENGINE_KEY"]) == 1
+    assert "it is empty" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_one_place_of_a_key_is_enough(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--key", "a", "--key-env", "B"])
+    assert "not allowed with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--insecure"], ["--key", "sesame"]])
+def test_other_machines_may_ask_where_that_is_meant(words, asked_as_served):
+    assert main(["serve", "--port", "0", "--host", "0.0.0.0", *words]) == 0
+    assert asked_as_served["sesame"] == 200
 
 
 def test_the_url_is_flushed(monkeypatch):

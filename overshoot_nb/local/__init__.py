@@ -73,10 +73,16 @@ A key may have 5 streams, all together 64; seconds are counted, and cost nothing
 Limits
 ======
 
-20 MiB a request (1 MiB where it has no pictures), 64 pictures, 40 megapixels each; data: URLs
-only (JPEG, PNG, WebP, MP4). One question is answered at a time, requests and streams in turn; 32
-requests may wait, else 429. A JSON schema may have 2,000 parts in 12 levels, an SDP offer 32 KiB,
-64 candidates and 8 parts; streams are looked at no more than 60 times a second. Keys are ASCII.
+20 MiB a request (1 MiB where it has no pictures), a million letters of text; data: URLs only
+(JPEG, PNG, WebP, MP4). All its pictures and videos together: 64 pictures, 140 megapixels, 40 each;
+7,200 frames of videos, 2,000 megapixels, 600 seconds (`overshoot_nb.config`, ``ENGINE_...``). It is
+worked on for 20 s at most, and no longer than its client waits. One question is answered at a
+time, requests and streams in turn; 32 requests may wait, else 429. A JSON schema may have 2,000
+parts in 12 levels, an SDP offer 32 KiB, 64 candidates and 8 parts; streams are looked at no more
+than 60 times a second. Keys are ASCII.
+
+On a port, a request's Host must be the loopback or a name that was given, its Origin, where it has
+one, a page of the same host or one that was given, and its body application/json; else 403 or 415.
 ``usage`` counts words and punctuation marks of the prompt and the answer, and ``max_tokens`` and
 ``max_output_tokens`` cut by the same count; pictures count nothing.
 """

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import orjson
 
+from overshoot_nb import config
+
 from .answering import Answer, Question
 from .catalogue import Catalogue
-from .pictures import MAX_FRAMES, Attachment
+from .pictures import Attachment
 from .refusals import ChatRefusal, Invalid
 
 __all__ = ["completion", "parse", "parse_object", "usage"]
@@ -99,6 +101,8 @@ def _messages(messages: Any) -> tuple[str, list[Attachment]]:
         raise Invalid("messages must be a list of at least one message", "body.messages")
     system: list[str] = []
     turns: list[tuple[list[str], list[Attachment]]] = []
+    # Looking for words in a text keeps the interpreter's lock.
+    room = config.ENGINE_TEXT_LETTERS
     for index, message in enumerate(messages):
         where = f"messages.{index}"
         role = message.get("role") if isinstance(message, dict) else None
@@ -111,6 +115,14 @@ def _messages(messages: Any) -> tuple[str, list[Attachment]]:
                 attachments.append(part)
             else:
                 texts.append(part)
+                room -= len(part)
+        if room < 0:
+            most = config.ENGINE_TEXT_LETTERS
+            raise Invalid(
+                f"the texts of a request have more than {most} letters together",
+                f"body.{where}",
+                status=413,
+            )
         if role in ("system", "developer"):
             system += texts
         elif role == "user":
@@ -118,9 +130,10 @@ def _messages(messages: Any) -> tuple[str, list[Attachment]]:
     if not turns:
         raise Invalid("messages must hold a user message", "body.messages")
     texts, attachments = next((turn for turn in reversed(turns) if turn[1]), turns[-1])
-    if len(attachments) > MAX_FRAMES:
+    if len(attachments) > config.ENGINE_PICTURES:
         raise Invalid(
-            f"at most {MAX_FRAMES} pictures in a request, not {len(attachments)}", "body.messages"
+            f"at most {config.ENGINE_PICTURES} pictures in a request, not {len(attachments)}",
+            "body.messages",
         )
     return "\n".join((*system, *texts)), attachments
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from overshoot_nb import config
 from overshoot_nb.runtime import start_thread
@@ -30,6 +30,7 @@ from .answering import MODELS, Answer, Question, answer
 from .pictures import Attachment, decode
 from .reading import Page, Reader
 from .refusals import ChatRefusal
+from .work import Work
 
 if TYPE_CHECKING:
     from .pictures import Picture
@@ -68,22 +69,28 @@ def _installed(module: str) -> bool:
         return True
 
 
+class _Job(NamedTuple):
+    """What waits for the worker."""
+
+    future: Future[Any]
+    do: Callable[[], Any]
+
+
 class Engine:
     """Answers questions about pictures, one at a time, off the event loop.
 
     Args:
         max_waiting: requests that may wait for the one being answered. Streams are not counted.
+        max_seconds: how long one question may be worked on; None is `config.ENGINE_SECONDS`.
     """
 
-    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, max_waiting: int = MAX_WAITING, max_seconds: float | None = None) -> None:
         self._max_waiting = max_waiting
+        self._max_seconds = max_seconds
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._lanes: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {
-            "requests": deque(),
-            "streams": deque(),
-        }
+        self._lanes: dict[Lane, deque[_Job]] = {"requests": deque(), "streams": deque()}
         self._pending: dict[Lane, int] = dict.fromkeys(self._lanes, 0)
         self._last: Lane = "streams"
         self._running: Future[Any] | None = None
@@ -121,8 +128,8 @@ class Engine:
     ) -> Answer:
         """Parse and answer a request in the worker thread.
 
-        Cancelling ends this call at once: a waiting request leaves the queue, and the answer of
-        one that is being worked on is dropped.
+        Cancelling ends this call at once: a waiting request leaves the queue, with all that it
+        holds, and one that is being worked on is given up at its next picture, packet or text.
 
         Args:
             parse: makes the question from the request when its turn has come; it may be slow, so
@@ -131,10 +138,20 @@ class Engine:
             lane: where it waits.
 
         Raises:
-            Refusal: the request is refused, or too many are waiting (429).
+            Refusal: the request is refused, too many are waiting (429), or it takes too long.
             ClientGone: the client went away first.
         """
-        return await self._run(lambda: self._answer(*parse()), gone, lane)
+        work = Work(self._max_seconds)
+
+        def answered() -> Answer:
+            with work.begun():
+                work.go_on()
+                return self._answer(*parse())
+
+        try:
+            return await self._run(answered, gone, lane)
+        finally:
+            work.abandon()
 
     def preload(self) -> None:
         """Start to load now what the first question with text or a schema would wait for."""
@@ -179,16 +196,21 @@ class Engine:
                     {"retry-after": str(RETRY_AFTER_SECONDS)},
                 )
             self._pending[lane] += 1
-            self._lanes[lane].append((future, job))
+            self._lanes[lane].append(_Job(future, job))
             self._changed.notify()
             if self._thread is None:
                 self._thread = start_thread(self._work, "overshoot-local")
         future.add_done_callback(partial(self._finished, lane))
         return future
 
-    def _finished(self, lane: Lane, _future: Future[Any]) -> None:
+    def _finished(self, lane: Lane, future: Future[Any]) -> None:
         with self._lock:
             self._pending[lane] -= 1
+            if future.cancelled():
+                # It may hold twenty megabytes, and what is worked on may take a while.
+                left = [job for job in self._lanes[lane] if job.future is not future]
+                self._lanes[lane].clear()
+                self._lanes[lane].extend(left)
 
     # ---- in the worker thread ----------------------------------------------------------------
 
@@ -201,7 +223,7 @@ class Engine:
             self._reader.close()
             self._reader = None
 
-    def _next_job(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _next_job(self) -> _Job | None:
         """The oldest job of the lane whose turn it is, when there is one; None at the end."""
         with self._lock:
             self._running = None
@@ -213,10 +235,10 @@ class Engine:
                 if not self._lanes[lane]:
                     self._changed.wait()
                     continue
-                future, job = self._lanes[lane].popleft()
-                if future.set_running_or_notify_cancel():
-                    self._last, self._running = lane, future
-                    return future, job
+                job = self._lanes[lane].popleft()
+                if job.future.set_running_or_notify_cancel():
+                    self._last, self._running = lane, job.future
+                    return job
 
     def _answer(self, question: Question, attachments: Sequence[Attachment | Picture]) -> Answer:
         needs = _NEEDS["text" if question.model == "local/read" else ""]
@@ -251,7 +273,7 @@ class Engine:
             self._closed = True
             closers, self._closers = list(self._closers), {}
             thread, running = self._thread, self._running
-            refused = [future for future, _ in self._lanes["requests"]]
+            refused = [job.future for job in self._lanes["requests"]]
             if running is not None and self._last == "requests":
                 refused.append(running)
             self._changed.notify()
@@ -259,7 +281,7 @@ class Engine:
         for close in closers:
             close()
         with self._lock:
-            left = [future for lane in self._lanes.values() for future, _ in lane]
+            left = [job.future for lane in self._lanes.values() for job in lane]
             for lane in self._lanes.values():
                 lane.clear()
         _refuse(left if running is None else [*left, running])

@@ -18,6 +18,7 @@ from .reading import Page
 from .refusals import Unsupported
 from .schema import alternatives, first_error, fits, is_nullable, kinds
 from .skills import FIELDS, Look, field_of
+from .work import go_on
 
 __all__ = ["fill"]
 
@@ -66,6 +67,7 @@ def _value(
     name: str, schema: Schema, look: Look, skills: Sequence[str], missing: list[str], path: str
 ) -> Any:
     """The value of a property, or _NONE; required parts of objects that lack one are listed."""
+    go_on()
     for branch in alternatives(schema):
         allowed = kinds(branch)
         for field in field_of(name, skills):

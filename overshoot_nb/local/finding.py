@@ -13,6 +13,7 @@ from typing import Any
 
 from .patterns import matches
 from .reading import Page, Piece, Row
+from .work import go_on
 
 __all__ = [
     "all_matches",
@@ -223,6 +224,7 @@ def all_matches(page: Page, pattern: str) -> list[tuple[Row, str]]:
     """
     found: list[tuple[Row, str]] = []
     for row, text in _candidates(page):
+        go_on()
         for spelling in _spellings(text):
             if matches(pattern, spelling, whole=True):
                 if not any(row is r and spelling in seen for r, seen in found):
@@ -275,6 +277,7 @@ def all_visible(page: Page, values: Sequence[str]) -> list[tuple[Row, str]]:
     """The values that the page shows, with their row; the surest, then the longest, first."""
     found: list[tuple[int, int, int, Row, str]] = []
     for value in values:
+        go_on()
         shown = [(_shows(row.text, value), i, row) for i, row in enumerate(page.rows)]
         sure, index, row = max(shown, key=lambda s: (s[0], -s[1]), default=(0, 0, None))
         if sure and row is not None:

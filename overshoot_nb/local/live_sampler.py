@@ -16,8 +16,6 @@ from overshoot_nb import config
 from overshoot_nb.sampler import Grid
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
 
-from .pictures import MAX_FRAMES
-
 if TYPE_CHECKING:
     import av
 
@@ -137,8 +135,8 @@ class ClipChooser:
     """Every ``delay_seconds`` the last ``clip_length_seconds`` at ``target_fps``.
 
     A clip with nothing newer than the one before is left out. A video that is slower than
-    ``target_fps`` repeats its frames. At most `MAX_FRAMES` frames and `MAX_CLIP_PIXELS` pixels: a
-    longer clip has its frames further apart.
+    ``target_fps`` repeats its frames. At most `config.ENGINE_PICTURES` frames and
+    `MAX_CLIP_PIXELS` pixels: a longer clip has its frames further apart.
     """
 
     def __init__(self, processing: ClipProcessingConfig, chosen: Chosen) -> None:
@@ -172,7 +170,8 @@ class ClipChooser:
         fps, length = self._processing.target_fps, self._processing.clip_length_seconds
         # Rounded, because 0.3 * 10 is a little less than 3.
         count, step = int(round(fps * length, 9)), Fraction(1, fps)
-        room = max(config.MIN_CLIP_FRAMES, min(MAX_FRAMES, MAX_CLIP_PIXELS // max(1, pixels)))
+        most = min(config.ENGINE_PICTURES, MAX_CLIP_PIXELS // max(1, pixels))
+        room = max(config.MIN_CLIP_FRAMES, most)
         return (count, step) if count <= room else (room, Fraction(str(length)) / room)
 
     def _start(self, now: float, count: int, step: Fraction) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .work import go_on
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -192,6 +194,7 @@ class Reader:
         for box in () if boxes is None else boxes:
             if self._interrupted:
                 raise Interrupted
+            go_on()
             corners = np.asarray(box, np.float32) * (width / small[0], height / small[1])
             text, confidence = self._recognise(_upright(bgr, corners.astype(np.float32)))
             if text and confidence >= LEAST_CONFIDENCE:

@@ -10,6 +10,8 @@ import orjson
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from overshoot_nb import config
+
 from .access import Access, AccessDenied
 from .refusals import FeedOver, StreamRefusal
 from .result_feed import Listener
@@ -18,7 +20,7 @@ from .streams import StreamRegistry
 __all__ = ["ResultSocket"]
 
 #: The key must have come by then.
-KEY_SECONDS = 10.0
+KEY_SECONDS = config.SERVE_KEY_SECONDS
 #: How long a listener that takes nothing may take to take the close of the connection.
 CLOSE_SECONDS = 10.0
 

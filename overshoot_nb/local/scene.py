@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from .work import go_on
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -157,6 +159,7 @@ def motion(pictures: Sequence[Picture]) -> tuple[float | None, int | None]:
     cuts = 0
     before: tuple[Any, Any] | None = None
     for picture in pictures:
+        go_on()
         small = cv2.resize(picture, (160, 90), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.int16)
         quantised = np.right_shift(small.astype(np.int32), 6)

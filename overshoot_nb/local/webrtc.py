@@ -69,9 +69,11 @@ class VideoReceiver:
         except Exception as error:
             # What a parser of text that anybody may send raises is anything.
             logger.debug("an SDP offer was not usable", exc_info=True)
+            reason = str(error) or type(error).__name__
+            if "description send parameters" in reason:
+                reason = "none of its codecs, as its a=fmtp lines have them, can be received"
             raise Invalid(
-                f"source.sdp is no offer that can be answered ({error or type(error).__name__})",
-                "body.source.sdp",
+                f"source.sdp is no offer that can be answered ({reason})", "body.source.sdp"
             ) from None
         self._tasks.append(asyncio.create_task(self._receive(track)))
         if offer.named:

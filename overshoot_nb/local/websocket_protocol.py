@@ -1,6 +1,6 @@
 """uvicorn's WebSocket protocol, with an end for connections that take nothing any more.
 
-And with a quiet one for those that send what is no text.
+And with a quiet one for those that send what is no text, or nothing at all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+
+from .http_protocol import SilentConnections
 
 __all__ = ["WebSocketProtocol"]
 
@@ -25,11 +27,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     An orderly close waits until what is buffered was sent, which here is never; the socket would
     stay for as long as the peer does. uvicorn before 0.54 buffers without bound.
+
+    Args:
+        silent: where it stands until its first message has come.
     """
 
     _transport: asyncio.Transport
     _stalled: asyncio.TimerHandle | None = None
     _decoder: codecs.IncrementalDecoder | None = None
+
+    def __init__(self, *args: Any, silent: SilentConnections, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._silent = silent
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are of no class of asyncio's.
@@ -37,8 +46,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._flowing = asyncio.Event()
         self._flowing.set()
         super().connection_made(transport)
+        self._silent.add(self)
+
+    def give_up(self) -> None:
+        """Close it at once: others want its place."""
+        self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._silent.remove(self)
         self._flow()
         super().connection_lost(exc)
 
@@ -65,15 +80,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_text(self, event: Any) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         if self._is_text(event):
+            self._spoken(event)
             super().handle_text(event)
 
     def handle_bytes(self, event: Any) -> None:
         self._decoder = None
+        self._spoken(event)
         super().handle_bytes(event)
 
     def handle_cont(self, event: Any) -> None:
         if self._is_text(event):
+            self._spoken(event)
             super().handle_cont(event)
+
+    def _spoken(self, event: Any) -> None:
+        if event.fin:
+            self._silent.remove(self)
 
     def _is_text(self, event: Any) -> bool:
         """Whether a frame goes on as it must; where not, the connection ends without much ado.

@@ -7,13 +7,14 @@ import re
 import time
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from overshoot_nb.local import offer as offers
 from overshoot_nb.local.offer import Offer
 from overshoot_nb.local.refusals import Invalid
 from overshoot_nb.local.webrtc import VideoReceiver
 
-from gatewayserver import Client
+from gatewayserver import Client, eventually
 from publishing import Peer
 
 NAMED = "a=candidate:9 1 udp 2113937151 5e2a7d1c-0b6f-4f5e-9a66-2e7a3f7c1d11.local 50000 typ host"
@@ -119,6 +120,150 @@ def test_an_offer_that_cannot_be_used_is_answered_422(gateway, sdp):
             assert gateway.streams == 0
 
     asyncio.run(run())
+
+
+async def offered(*kinds, data=False):
+    """What a peer offers that has these (kind, direction)."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    for kind, direction in kinds:
+        peer.addTransceiver(kind, direction=direction)
+    if data:
+        peer.createDataChannel("chat")
+    await peer.setLocalDescription(await peer.createOffer())
+    made = peer.localDescription.sdp
+    await peer.close()
+    return made
+
+
+def other_codecs(sdp, *names):
+    """The offer with these codecs only."""
+    fewer = re.sub(r"a=(rtpmap|fmtp|rtcp-fb):.*\r\n", "", sdp)
+    numbers = " ".join(str(110 + n) for n in range(len(names)))
+    fewer = re.sub(r"(m=video \d+ \S+) .*\r\n", rf"\1 {numbers}\r\n", fewer)
+    return fewer + "".join(f"a=rtpmap:{110 + n} {name}/90000\r\n" for n, name in enumerate(names))
+
+
+def direction(sdp, said, whole=""):
+    """The offer with that direction of its video, and of the whole."""
+    changed = re.sub(r"a=send(?:recv|only)\r\n", said and f"a={said}\r\n", sdp)
+    return changed.replace("t=0 0\r\n", "t=0 0\r\n" + (whole and f"a={whole}\r\n"))
+
+
+HIGH = "a=fmtp:110 packetization-mode=0;profile-level-id=640032\r\n"
+#: What is done to a good offer, and what is said of it.
+UNANSWERABLE = {
+    "garbage": (lambda _sdp: "hello", "is no SDP: it must begin with v=0"),
+    "json": (lambda _sdp: '{"type": "offer"}', "is no SDP"),
+    "nothing": (lambda sdp: sdp.partition("m=")[0], "has no part m=video, nor any other"),
+    "recvonly": (lambda sdp: direction(sdp, "recvonly"), "is a=recvonly, and must be a=sendonly"),
+    "inactive": (lambda sdp: direction(sdp, "inactive"), "is a=inactive"),
+    "as the whole": (lambda sdp: direction(sdp, "", "recvonly"), "is a=recvonly"),
+    "port 0": (lambda sdp: re.sub(r"m=video \d+", "m=video 0", sdp), "switched off (port 0)"),
+    "text": (lambda sdp: sdp.replace("m=video", "m=text"), "no part m=video, only 'text'"),
+    "no formats": (lambda sdp: re.sub(r"(m=video \d+ \S+) .*", r"\1", sdp), "is not whole"),
+    "no port": (lambda sdp: re.sub("m=video .*", "m=video x RTP 96", sdp), "is not whole"),
+    "codecs": (lambda sdp: other_codecs(sdp, "AV1", "H265", "rtx"), "(VP8, H264), only AV1, H265"),
+    "no codec": (lambda sdp: without(sdp, "rtpmap"), "received (VP8, H264), nor any other"),
+    "rtx": (lambda sdp: other_codecs(sdp, "rtx", "ulpfec"), "received (VP8, H264), nor any other"),
+    "profile": (lambda sdp: other_codecs(sdp, "H264") + HIGH, "as its a=fmtp lines have them"),
+    "fingerprint": (
+        lambda sdp: without(sdp, "fingerprint") + "a=fingerprint:sha-256 AB:CD\r\n",
+        "no a=fingerprint of sha-256, sha-384, sha-512 that is whole",
+    ),
+    "md5": (
+        lambda sdp: re.sub(r"fingerprint:sha-\d+", "fingerprint:md5", sdp),
+        "no a=fingerprint of",
+    ),
+    "no fingerprint": (
+        lambda sdp: without(sdp, "fingerprint") + "a=fingerprint:\r\n",
+        "no a=fingerprint",
+    ),
+    "no ufrag": (lambda sdp: without(sdp, "ice-ufrag") + "a=ice-ufrag:\r\n", "no a=ice-ufrag"),
+    "no setup": (lambda sdp: without(sdp, "setup"), "no a=setup; it must be one of actpass"),
+    "setup": (lambda sdp: without(sdp, "setup") + "a=setup:holdconn\r\n", "a=setup:'holdconn'"),
+    "no mux": (lambda sdp: sdp.replace("a=rtcp-mux\r\n", ""), "without a=rtcp-mux"),
+    "tcp": (lambda sdp: sdp.replace(" udp ", " tcp "), "no candidate over UDP"),
+    "candidate": (
+        lambda sdp: with_candidates(sdp, "a=candidate:foo"),
+        "a candidate that is not whole: 'foo'",
+    ),
+    "version": (lambda sdp: sdp.replace("v=0", "v=x"), "is no offer that can be answered (inv"),
+}
+
+
+@pytest.mark.parametrize("case", UNANSWERABLE)
+def test_an_offer_that_cannot_be_answered_has_a_reason_and_leaves_nothing(sdp, case):
+    change, says = UNANSWERABLE[case]
+    lost = []
+
+    async def run():
+        receiver = VideoReceiver(lambda _frame: None, lambda: lost.append(True))
+        with pytest.raises(Invalid) as refused:
+            await receiver.answer(change(sdp))
+        await receiver.close()
+        await asyncio.sleep(0)
+        return refused.value, asyncio.all_tasks() - {asyncio.current_task()}
+
+    refusal, left = asyncio.run(run())
+    assert (refusal.status, refusal.where) == (422, "body.source.sdp")
+    assert refusal.message.startswith("source.sdp ")
+    assert says in refusal.message
+    assert (left, lost) == (set(), [])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "data", "says"),
+    [
+        ([("audio", "sendonly")], False, "only 'audio'"),
+        ([], True, "only 'application'"),
+        ([("audio", "sendrecv"), ("video", "recvonly")], True, "is a=recvonly"),
+    ],
+)
+def test_an_offer_without_a_video_that_is_sent_says_what_it_has(kinds, data, says):
+    async def run():
+        with pytest.raises(Invalid, match="offers no video") as refused:
+            Offer.parse(await offered(*kinds, data=data))
+        return refused.value.message
+
+    assert says in asyncio.run(run())
+
+
+def test_a_refused_offer_leaves_no_stream_and_no_task(make_gateway, sdp):
+    gateway = make_gateway()
+
+    async def run():
+        async with Client(gateway.url) as client:
+            for change, says in UNANSWERABLE.values():
+                body = {
+                    "source": {"type": "webrtc", "sdp": change(sdp)},
+                    "processing": {"interval_seconds": 1},
+                    "inference": {"prompt": "How bright?", "model": "local/scene"},
+                }
+                status, refused = await client.call("POST", "/streams", body)
+                assert (status, refused["error"]) == (422, "validation_error")
+                assert says in refused["message"]
+                assert gateway.streams == 0
+        loop = gateway.registry._media._loop
+        return await asyncio.to_thread(eventually, lambda: not asyncio.all_tasks(loop), 60)
+
+    assert asyncio.run(run())
+
+
+@pytest.mark.parametrize(("own", "whole"), [("", ""), ("", "sendonly"), ("", "sendrecv")])
+def test_a_direction_that_is_not_said_is_that_of_the_whole_and_else_both(sdp, own, whole):
+    async def run():
+        receiver = VideoReceiver(lambda _frame: None, lambda: None)
+        answer = await receiver.answer(direction(sdp, own, whole))
+        await receiver.close()
+        return answer
+
+    assert "a=recvonly" in asyncio.run(run())
+
+
+def test_of_two_videos_one_that_can_be_received_is_enough(sdp):
+    two = parts(without(sdp, "candidate"), 2)
+    first, second = two.rsplit("m=video", 1)
+    Offer.parse(f"{direction(first, 'recvonly')}m=video{second}")
 
 
 @pytest.mark.parametrize("others", [True, False])
