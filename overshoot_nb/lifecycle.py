@@ -103,7 +103,7 @@ class Lifecycle:
         self._steering = asyncio.Lock()
         self._close_reason: str | None = None
         self._closes = 0
-        self._cancelled: asyncio.Task[None] | None = None  # the run that was told to end
+        self._cancelled: asyncio.Task[None] | None = None  # what was told to end
         self._beginning: asyncio.Task[None] | None = None
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
@@ -155,8 +155,8 @@ class Lifecycle:
         try:
             await asyncio.wait([beginning])
         except asyncio.CancelledError:
-            beginning.cancel()
-            await asyncio.gather(beginning, return_exceptions=True)
+            await self._stop_beginning("interrupted")
+            await self._end_run("interrupted")  # it may have begun just then
             raise
         if beginning.cancelled():
             raise StreamClosedError(f"the stream was closed as it began: {self.note}", self.note)
@@ -170,11 +170,13 @@ class Lifecycle:
             remember_run(self.stream_id, self)
             self.info = self.session.info
         except BaseException as error:
-            await self.session.stop()
-            if isinstance(error, asyncio.CancelledError):
-                self._finish("closed", self._close_reason or "interrupted")
-            else:
-                self._finish("failed", str(error))
+            try:
+                await self.session.stop()
+            finally:
+                if isinstance(error, asyncio.CancelledError):
+                    self._finish("closed", self._close_reason or "interrupted")
+                else:
+                    self._finish("failed", str(error))
             raise
         self._set_state("paused" if self.session.paused else "running")
         self._main = asyncio.create_task(self._live(), name=self.stream_id)
@@ -269,6 +271,10 @@ class Lifecycle:
                 if restart.cancelled():
                     raise StreamClosedError("the stream was closed while it restarted")
                 restart.result()
+            except asyncio.CancelledError:
+                if restart.done():  # just now: nobody asked for that run any more
+                    await self._end_run("interrupted")
+                raise
             finally:
                 if not restart.done():
                     self._close_reason = "interrupted"
@@ -357,10 +363,7 @@ class Lifecycle:
             self._close_reason = reason
             restart.cancel()
             await asyncio.wait([restart])
-        if (beginning := self._beginning) is not None and not beginning.done():
-            self._close_reason = self._close_reason or reason
-            beginning.cancel()
-            await asyncio.wait([beginning])
+        await self._stop_beginning(reason)
         await self._end_run(reason)
         self._finish_left()
         if not await self.journal.recorded(max(until - asyncio.get_running_loop().time(), 0)):
@@ -369,15 +372,22 @@ class Lifecycle:
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()
 
+    async def _stop_beginning(self, reason: str) -> None:
+        if self._beginning is not None and not self._beginning.done():
+            await self._stop(self._beginning, reason)
+
     async def _end_run(self, reason: str) -> None:
-        main = self._main
-        if main is None:
-            return
-        if self._cancelled is not main:  # once: a second time would hit the clean-up
-            self._cancelled = main
+        if self._main is not None:
+            await self._stop(self._main, reason)
+
+    async def _stop(self, task: asyncio.Task[None], reason: str) -> None:
+        """Cancel the beginning of a run or the run, and wait until it has cleaned up."""
+        if self._cancelled is not task:  # once: a second time would hit the clean-up
+            self._cancelled = task
             self._close_reason = self._close_reason or reason
-            main.cancel()
-        await asyncio.wait([main])
+            # Soon: one that is cancelled before its first step never comes to its clean-up.
+            asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.wait([task])
 
     def _finish_left(self) -> None:
         """The run ended for a restart that will not come."""

@@ -11,11 +11,13 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
+import inspect
 import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Runtime", "get_runtime", "start_thread"]
 
@@ -49,6 +51,7 @@ class Runtime:
         self._pid = 0
         self._lock = threading.Lock()
         self._exit_callbacks: dict[object, Callable[[], Coroutine[Any, Any, object]]] = {}
+        self._undoing: set[concurrent.futures.Future[object]] = set()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -88,26 +91,50 @@ class Runtime:
         """Start ``coro`` on the runtime's loop; cancelling the future cancels it."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
-    async def call(self, coro: Coroutine[Any, Any, T]) -> T:
+    async def call(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+        finish: bool = False,
+    ) -> T:
         """Await ``coro``, which runs on the runtime's loop, from any loop; cancelled along with it.
 
         A kernel cancels an interrupted cell from a signal handler, which its loop sees only when
         it wakes: it is woken now and then.
+
+        Args:
+            coro: what to await.
+            undo: closes what ``coro`` made where the caller was cancelled before it had it.
+            finish: ``coro`` goes on to its end when the caller is cancelled.
         """
         if self.in_loop():
             return await coro
-        outcome = asyncio.wrap_future(self.submit(coro))
+        handover = _Handover(self, coro, undo)
+        outcome: asyncio.Future[T] | None = None
         try:
+            outcome = asyncio.wrap_future(handover.begin())
             while not outcome.done():
                 await asyncio.wait([outcome], timeout=WAKE_SECONDS)
-        finally:
-            outcome.cancel()
-        return outcome.result()
+            return outcome.result()
+        except BaseException:
+            handover.refuse(finish=finish)
+            if outcome is not None:
+                # Nobody asks it for its error any more.
+                outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
-    def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+    def run(
+        self,
+        coro: Coroutine[Any, Any, T],
+        timeout: float | None = None,
+        *,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+        finish: bool = False,
+    ) -> T:
         """Block until ``coro`` is done, also where a loop is running (a notebook cell).
 
-        An interrupt cancels it.
+        An interrupt cancels it; ``undo`` and ``finish`` as in :meth:`call`.
 
         Raises:
             RuntimeError: called on the runtime's own thread, which would wait for itself.
@@ -119,12 +146,23 @@ class Runtime:
                 "a blocking call was made inside a coroutine callback, which would deadlock; "
                 "await the asynchronous method instead"
             )
-        future = self.submit(coro)
+        handover = _Handover(self, coro, undo)
         try:
-            return future.result(timeout)
+            return handover.begin().result(timeout)
         except BaseException:
-            future.cancel()
+            handover.refuse(finish=finish)
             raise
+
+    def _undo(self, coro: Coroutine[Any, Any, object]) -> None:
+        """Carries out what nobody waits for."""
+        undoing = self.submit(coro)
+        self._undoing.add(undoing)
+        undoing.add_done_callback(self._undone)
+
+    def _undone(self, undoing: concurrent.futures.Future[object]) -> None:
+        self._undoing.discard(undoing)
+        if not undoing.cancelled() and (error := undoing.exception()) is not None:
+            logger.warning("what was interrupted could not be undone: %s", error)
 
     def close_at_exit(
         self, owner: object, close: Callable[[], Coroutine[Any, Any, object]]
@@ -152,6 +190,66 @@ class Runtime:
         loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
             thread.join(EXIT_SECONDS)
+
+
+class _Handover(Generic[T]):
+    """A result on its way from the runtime's loop to a caller that may be gone when it comes.
+
+    Args:
+        runtime: where ``coro`` runs.
+        coro: what makes the result.
+        undo: closes a result that nobody takes.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        coro: Coroutine[Any, Any, T],
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None,
+    ) -> None:
+        self._runtime = runtime
+        self._coro = coro
+        self._undo = undo
+        self._lock = threading.Lock()
+        self._refused = False
+        self._made: list[T] = []
+        self._future: concurrent.futures.Future[T] | None = None
+
+    def begin(self) -> concurrent.futures.Future[T]:
+        self._future = self._runtime.submit(self._coro if self._undo is None else self._carry())
+        return self._future
+
+    async def _carry(self) -> T:
+        made = await self._coro
+        with self._lock:
+            refused = self._refused
+            if not refused:
+                self._made.append(made)
+        if refused:
+            self._close(made)
+        return made
+
+    def refuse(self, *, finish: bool) -> None:
+        """The caller is gone. Waits for nothing: it may be a signal that brought us here."""
+        if self._future is not None and not finish:
+            self._future.cancel()
+        if self._undo is None:
+            return
+        with self._lock:
+            self._refused = True
+            made, self._made = self._made, []
+        if made:
+            self._close(made[0])
+        with suppress(RuntimeError):  # the loop has ended, and everything with it
+            self._runtime.loop.call_soon_threadsafe(self._drop_unbegun)
+
+    def _close(self, made: T) -> None:
+        assert self._undo is not None
+        self._runtime._undo(self._undo(made))
+
+    def _drop_unbegun(self) -> None:
+        if inspect.getcoroutinestate(self._coro) == inspect.CORO_CREATED:
+            self._coro.close()
 
 
 async def _close_all(callbacks: list[Callable[[], Coroutine[Any, Any, object]]]) -> None:
