@@ -155,8 +155,7 @@ class Lifecycle:
         try:
             await asyncio.wait([beginning])
         except asyncio.CancelledError:
-            await self._stop_beginning("interrupted")
-            await self._end_run("interrupted")  # it may have begun just then
+            await self._end_run("interrupted")
             raise
         if beginning.cancelled():
             raise StreamClosedError(f"the stream was closed as it began: {self.note}", self.note)
@@ -165,7 +164,7 @@ class Lifecycle:
     async def _begin(self) -> None:
         try:
             self._on_start()
-            self._runtime.close_at_exit(self, self.close)
+            self._runtime.close_at_exit(self, self.close, self._forked)
             await self.session.open()
             remember_run(self.stream_id, self)
             self.info = self.session.info
@@ -272,14 +271,12 @@ class Lifecycle:
                     raise StreamClosedError("the stream was closed while it restarted")
                 restart.result()
             except asyncio.CancelledError:
-                if restart.done():  # just now: nobody asked for that run any more
-                    await self._end_run("interrupted")
+                self._close_reason = "interrupted"
+                restart.cancel()
+                await asyncio.wait([restart])  # what comes next finds one run or none
+                await self._end_run("interrupted")  # it may have begun just then
                 raise
             finally:
-                if not restart.done():
-                    self._close_reason = "interrupted"
-                    restart.cancel()
-                    await asyncio.wait([restart])  # what comes next finds one run or none
                 self._restart = None
                 self._finish_left()
 
@@ -363,7 +360,6 @@ class Lifecycle:
             self._close_reason = reason
             restart.cancel()
             await asyncio.wait([restart])
-        await self._stop_beginning(reason)
         await self._end_run(reason)
         self._finish_left()
         if not await self.journal.recorded(max(until - asyncio.get_running_loop().time(), 0)):
@@ -372,22 +368,28 @@ class Lifecycle:
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()
 
-    async def _stop_beginning(self, reason: str) -> None:
-        if self._beginning is not None and not self._beginning.done():
-            await self._stop(self._beginning, reason)
-
     async def _end_run(self, reason: str) -> None:
-        if self._main is not None:
-            await self._stop(self._main, reason)
+        await self._stop(self._beginning, reason)
+        await self._stop(self._main, reason)  # it may have begun just then
 
-    async def _stop(self, task: asyncio.Task[None], reason: str) -> None:
-        """Cancel the beginning of a run or the run, and wait until it has cleaned up."""
+    async def _stop(self, task: asyncio.Task[None] | None, reason: str) -> None:
+        if task is None or task.done():
+            return
         if self._cancelled is not task:  # once: a second time would hit the clean-up
             self._cancelled = task
             self._close_reason = self._close_reason or reason
             # Soon: one that is cancelled before its first step never comes to its clean-up.
             asyncio.get_running_loop().call_soon(task.cancel)
         await asyncio.wait([task])
+
+    def _forked(self) -> None:
+        """In a child of ``os.fork()``: the threads and tasks are its parent's, and not here."""
+        self._beginning = self._main = self._restart = None
+        self._steering = asyncio.Lock()  # it may have been held
+        self.callbacks.forked()
+        self.journal.forked()
+        self._finish("closed", "it goes on in the process that this one was forked from")
+        self._on_start = _refuse_forked
 
     def _finish_left(self) -> None:
         """The run ended for a restart that will not come."""
@@ -407,3 +409,8 @@ class Lifecycle:
         while len(self.journal.table) <= seen and not self._over.is_set():
             await self._reception.change()
         return self.journal.table.results_since(seen)
+
+
+def _refuse_forked() -> None:
+    why = "this stream belongs to the process that this one was forked from; make another here"
+    raise StreamClosedError(why, why)

@@ -51,7 +51,9 @@ class Runtime:
         self._pid = 0
         self._lock = threading.Lock()
         self._exit_callbacks: dict[object, Callable[[], Coroutine[Any, Any, object]]] = {}
+        self._fork_callbacks: dict[object, Callable[[], object]] = {}
         self._undoing: set[concurrent.futures.Future[object]] = set()
+        self._of_parent: list[asyncio.AbstractEventLoop | None] = []
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -70,18 +72,28 @@ class Runtime:
             asyncio.set_event_loop(loop)
             loop.call_soon(ready.set)
             try:
-                loop.run_forever()
+                while not self._serve(loop):
+                    pass
             finally:
                 _cancel_all(loop)
                 loop.close()
 
         if self._pid != os.getpid():
-            if self._pid:
-                self._exit_callbacks.clear()  # a forked child does not own its parent's streams
             atexit.register(self.shutdown)
         self._loop, self._pid = loop, os.getpid()
         self._thread = start_thread(serve, "overshoot-runtime")
         ready.wait()
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> bool:
+        """Run the loop until it is stopped; False where something else ended it."""
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio lets these through. They end what raised them, not every stream.
+            logger.error("%s on the loop of all streams, which goes on", type(error).__name__)
+            return False
+        return True
 
     def in_loop(self) -> bool:
         """True when called on the runtime's own thread."""
@@ -165,14 +177,35 @@ class Runtime:
             logger.warning("what was interrupted could not be undone: %s", error)
 
     def close_at_exit(
-        self, owner: object, close: Callable[[], Coroutine[Any, Any, object]]
+        self,
+        owner: object,
+        close: Callable[[], Coroutine[Any, Any, object]],
+        forked: Callable[[], object] | None = None,
     ) -> None:
-        """Await ``close()`` at interpreter exit unless :meth:`forget` comes first."""
+        """Await ``close()`` at interpreter exit unless :meth:`forget` comes first.
+
+        ``forked()`` is called in a child of ``os.fork()``, which has no thread of it.
+        """
         self._exit_callbacks[owner] = close
+        if forked is not None:
+            self._fork_callbacks[owner] = forked
 
     def forget(self, owner: object) -> None:
         """``owner`` has closed by itself."""
         self._exit_callbacks.pop(owner, None)
+        self._fork_callbacks.pop(owner, None)
+
+    def _forked(self) -> None:
+        """In a child of ``os.fork()``: what runs goes on in its parent, and not here."""
+        self._lock = threading.Lock()  # it may have been held
+        # Kept: to close it, also as garbage, would undo what the parent's loop waits for.
+        self._of_parent.append(self._loop)
+        self._loop = self._thread = None
+        self._exit_callbacks.clear()
+        self._undoing.clear()
+        callbacks, self._fork_callbacks = self._fork_callbacks, {}
+        for forked in callbacks.values():
+            forked()
 
     def shutdown(self) -> None:
         """Close everything that is registered and stop the thread, within about a second."""
@@ -181,6 +214,7 @@ class Runtime:
             return
         callbacks = list(self._exit_callbacks.values())
         self._exit_callbacks.clear()
+        self._fork_callbacks.clear()
         if callbacks:
             closing = asyncio.run_coroutine_threadsafe(_close_all(callbacks), loop)
             try:
@@ -267,6 +301,8 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 _runtime = Runtime()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_runtime._forked)
 
 
 def get_runtime() -> Runtime:
