@@ -13,7 +13,7 @@ from .run_registry import keep_run
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
 from .sources import SourceConfig, as_source
-from .stream import Stream
+from .stream import Stream, close_unheld
 from .types import StreamInferenceResult
 
 if TYPE_CHECKING:
@@ -76,16 +76,16 @@ def analyze(
     try:
         name = model if model is not None else runtime.run(own.default_model())
         settings = StreamSettings.build(given, prompt, name, **parameters)
-        stream = runtime.run(own.streams.start(settings, on_result, on_error))
+        stream = runtime.run(own.streams.start(settings, on_result, on_error), undo=close_unheld)
         try:
             if record is not None:
                 stream.record(record, overwrite=overwrite)
             interrupted = _watch(stream, progress)
         finally:
-            runtime.run(stream.close())
+            runtime.run(stream.close(), finish=True)
     finally:
         if client is None:
-            runtime.run(own.close())
+            runtime.run(own.close(), finish=True)
     if interrupted:
         logger.warning("interrupted: the %d rows that came are returned", len(stream.df))
     elif stream.error is not None:
@@ -110,7 +110,7 @@ def _watch(stream: Stream, progress: bool) -> bool:
                 _draw(bar, stream)
         return False
     except KeyboardInterrupt:
-        runtime.run(stream.close("interrupted"))
+        runtime.run(stream.close("interrupted"), finish=True)
         return True
     finally:
         if bar is not None:

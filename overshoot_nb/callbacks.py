@@ -42,7 +42,8 @@ class CallbackQueue:
     Args:
         loop: the loop that created the stream, or None.
         fallback: the loop for coroutines when there is no other (the runtime's).
-        on_error: called (through the same queue) with what a callback raised.
+        on_error: called (through the same queue) with what a callback raised, be it a
+            ``SystemExit``.
     """
 
     def __init__(
@@ -59,13 +60,13 @@ class CallbackQueue:
         self._changed = threading.Condition()
         self._working = False
         self._cancelled = False
-        self._current: concurrent.futures.Future[None] | None = None
+        self._current: concurrent.futures.Future[BaseException | None] | None = None
 
     def put(self, function: Callable[[Any], object], argument: Any) -> None:
         """Call ``function(argument)`` after everything that was put before."""
         self._enqueue(function, argument, report=True)
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: BaseException) -> None:
         """Call ``on_error`` of something that went wrong beside the stream, which goes on."""
         if self._on_error is not None:
             self._enqueue(self._on_error, error, report=False)
@@ -100,6 +101,12 @@ class CallbackQueue:
         if current is not None:
             current.cancel()
 
+    def forked(self) -> None:
+        """In a child of ``os.fork()``: nothing is called here any more."""
+        self._changed = threading.Condition()  # it may have been held
+        self._calls.clear()
+        self._working, self._cancelled, self._current = False, True, None
+
     def inside(self) -> bool:
         """True in a callback of this queue, which must not wait for its own end."""
         return _delivering.get() is self
@@ -114,7 +121,7 @@ class CallbackQueue:
                 function, argument, report = self._calls.popleft()
             try:
                 self._call(function, argument)
-            except Exception as error:
+            except BaseException as error:  # a SystemExit, too, would end this thread
                 logger.warning("a callback raised %s: %s", type(error).__name__, error)
                 logger.debug("in the callback %r", function, exc_info=error)
                 # An error in on_error itself goes to the log alone, else it would go round.
@@ -153,9 +160,7 @@ class CallbackQueue:
             return
         turn.done.wait()
         if turn.error is not None:
-            if isinstance(turn.error, Exception):
-                raise turn.error
-            return
+            raise turn.error
         self._finish(turn.value, loop)
 
     def _finish(self, value: object, loop: asyncio.AbstractEventLoop) -> None:
@@ -163,8 +168,16 @@ class CallbackQueue:
         if not inspect.isawaitable(value):
             return
 
-        async def waiting() -> None:
-            await value
+        async def waiting() -> BaseException | None:
+            try:
+                await value
+            except BaseException as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                    raise  # from outside: the loop ends, or the stream
+                # Handed over: asyncio lets a SystemExit of a task out of its loop, which ends.
+                return error
+            return None
 
         future = asyncio.run_coroutine_threadsafe(waiting(), loop)
         with self._changed:
@@ -175,8 +188,8 @@ class CallbackQueue:
             while not concurrent.futures.wait([future], PATIENCE_SECONDS).done:
                 if not loop.is_running():
                     return  # its loop has gone, and the callback with it
-            if not future.cancelled():
-                future.result()
+            if not future.cancelled() and (error := future.result()) is not None:
+                raise error
         finally:
             with self._changed:
                 self._current = None

@@ -14,7 +14,7 @@ from .runtime import get_runtime
 from .service import GatewayService, open_service
 from .settings import StreamSettings
 from .sources import SourceConfig
-from .stream import Stream
+from .stream import Stream, close_unheld
 from .types import (
     ClipEncoding,
     Mode,
@@ -139,7 +139,7 @@ class Overshoot:
         """End every stream of this client and its connections. Idempotent."""
         # A callback that closes its own client must not be waited for by that very close.
         inside = any(stream._life.callbacks.inside() for stream in self.streams.active)
-        await self._runtime.call(self._close(drain=not inside))
+        await self._runtime.call(self._close(drain=not inside), finish=True)
 
     async def _close(self, *, drain: bool = True) -> None:
         self._closed = True
@@ -293,7 +293,7 @@ class Streams:
         client._require_open()
         caller_loop = None if client._runtime.in_loop() else asyncio.get_running_loop()
         return await client._runtime.call(
-            self._start(settings, on_result, on_error, caller_loop, note)
+            self._start(settings, on_result, on_error, caller_loop, note), undo=close_unheld
         )
 
     async def _start(

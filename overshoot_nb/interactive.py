@@ -15,7 +15,7 @@ from .errors import NotFoundError, ValidationError
 from .prompts import PromptVersion
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings
-from .stream import Stream
+from .stream import Stream, close_unheld
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,14 +74,15 @@ def watch(
     name = model if model is not None else runtime.run(asked.default_model())
     settings = StreamSettings.build(source, prompt, name, **parameters)
     note = kept.note if kept is not None else ""
-    stream = runtime.run(asked.streams.start(settings, note=note))
-    if record is not None:
-        try:
+    stream = runtime.run(asked.streams.start(settings, note=note), undo=close_unheld)
+    try:
+        if record is not None:
             stream.record(record, overwrite=overwrite)
-        except BaseException:
-            runtime.run(stream.close("it could not be recorded"))
-            raise
-    _started.append(stream)
+        _started.append(stream)
+    except BaseException as error:
+        why = "it could not be recorded" if isinstance(error, Exception) else "interrupted"
+        runtime.run(stream.close(why), finish=True)
+        raise
     return stream
 
 
@@ -101,7 +102,7 @@ def stop(stream: Stream | str | None = None) -> list[Stream]:
             known = ", ".join(s.stream_id for s in _started if s.is_active) or "none"
             raise NotFoundError(f"no stream {stream!r}; running: {known}")
     for one in chosen:
-        get_runtime().run(one.close())
+        get_runtime().run(one.close(), finish=True)
     return chosen
 
 

@@ -108,6 +108,12 @@ class Journal:
                 return
             await asyncio.sleep(0.005)
 
+    def forked(self) -> None:
+        """In a child of ``os.fork()``: who watches and records does so in its parent."""
+        self._lock = threading.Lock()  # it may have been held
+        self._watchers, self._listeners = [], ()
+        self.alerts, self.recorders = [], []
+
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""
         with self._lock:

@@ -103,7 +103,7 @@ class Lifecycle:
         self._steering = asyncio.Lock()
         self._close_reason: str | None = None
         self._closes = 0
-        self._cancelled: asyncio.Task[None] | None = None  # the run that was told to end
+        self._cancelled: asyncio.Task[None] | None = None  # what was told to end
         self._beginning: asyncio.Task[None] | None = None
         self._main: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
@@ -155,8 +155,7 @@ class Lifecycle:
         try:
             await asyncio.wait([beginning])
         except asyncio.CancelledError:
-            beginning.cancel()
-            await asyncio.gather(beginning, return_exceptions=True)
+            await self._end_run("interrupted")
             raise
         if beginning.cancelled():
             raise StreamClosedError(f"the stream was closed as it began: {self.note}", self.note)
@@ -165,16 +164,18 @@ class Lifecycle:
     async def _begin(self) -> None:
         try:
             self._on_start()
-            self._runtime.close_at_exit(self, self.close)
+            self._runtime.close_at_exit(self, self.close, self._forked)
             await self.session.open()
             remember_run(self.stream_id, self)
             self.info = self.session.info
         except BaseException as error:
-            await self.session.stop()
-            if isinstance(error, asyncio.CancelledError):
-                self._finish("closed", self._close_reason or "interrupted")
-            else:
-                self._finish("failed", str(error))
+            try:
+                await self.session.stop()
+            finally:
+                if isinstance(error, asyncio.CancelledError):
+                    self._finish("closed", self._close_reason or "interrupted")
+                else:
+                    self._finish("failed", str(error))
             raise
         self._set_state("paused" if self.session.paused else "running")
         self._main = asyncio.create_task(self._live(), name=self.stream_id)
@@ -269,11 +270,13 @@ class Lifecycle:
                 if restart.cancelled():
                     raise StreamClosedError("the stream was closed while it restarted")
                 restart.result()
+            except asyncio.CancelledError:
+                self._close_reason = "interrupted"
+                restart.cancel()
+                await asyncio.wait([restart])  # what comes next finds one run or none
+                await self._end_run("interrupted")  # it may have begun just then
+                raise
             finally:
-                if not restart.done():
-                    self._close_reason = "interrupted"
-                    restart.cancel()
-                    await asyncio.wait([restart])  # what comes next finds one run or none
                 self._restart = None
                 self._finish_left()
 
@@ -357,10 +360,6 @@ class Lifecycle:
             self._close_reason = reason
             restart.cancel()
             await asyncio.wait([restart])
-        if (beginning := self._beginning) is not None and not beginning.done():
-            self._close_reason = self._close_reason or reason
-            beginning.cancel()
-            await asyncio.wait([beginning])
         await self._end_run(reason)
         self._finish_left()
         if not await self.journal.recorded(max(until - asyncio.get_running_loop().time(), 0)):
@@ -370,14 +369,27 @@ class Lifecycle:
             self.callbacks.cancel()
 
     async def _end_run(self, reason: str) -> None:
-        main = self._main
-        if main is None:
+        await self._stop(self._beginning, reason)
+        await self._stop(self._main, reason)  # it may have begun just then
+
+    async def _stop(self, task: asyncio.Task[None] | None, reason: str) -> None:
+        if task is None or task.done():
             return
-        if self._cancelled is not main:  # once: a second time would hit the clean-up
-            self._cancelled = main
+        if self._cancelled is not task:  # once: a second time would hit the clean-up
+            self._cancelled = task
             self._close_reason = self._close_reason or reason
-            main.cancel()
-        await asyncio.wait([main])
+            # Soon: one that is cancelled before its first step never comes to its clean-up.
+            asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.wait([task])
+
+    def _forked(self) -> None:
+        """In a child of ``os.fork()``: the threads and tasks are its parent's, and not here."""
+        self._beginning = self._main = self._restart = None
+        self._steering = asyncio.Lock()  # it may have been held
+        self.callbacks.forked()
+        self.journal.forked()
+        self._finish("closed", "it goes on in the process that this one was forked from")
+        self._on_start = _refuse_forked
 
     def _finish_left(self) -> None:
         """The run ended for a restart that will not come."""
@@ -397,3 +409,8 @@ class Lifecycle:
         while len(self.journal.table) <= seen and not self._over.is_set():
             await self._reception.change()
         return self.journal.table.results_since(seen)
+
+
+def _refuse_forked() -> None:
+    why = "this stream belongs to the process that this one was forked from; make another here"
+    raise StreamClosedError(why, why)

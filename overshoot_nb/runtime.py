@@ -11,11 +11,13 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
+import inspect
 import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Runtime", "get_runtime", "start_thread"]
 
@@ -49,6 +51,9 @@ class Runtime:
         self._pid = 0
         self._lock = threading.Lock()
         self._exit_callbacks: dict[object, Callable[[], Coroutine[Any, Any, object]]] = {}
+        self._fork_callbacks: dict[object, Callable[[], object]] = {}
+        self._undoing: set[concurrent.futures.Future[object]] = set()
+        self._of_parent: list[asyncio.AbstractEventLoop | None] = []
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -67,18 +72,28 @@ class Runtime:
             asyncio.set_event_loop(loop)
             loop.call_soon(ready.set)
             try:
-                loop.run_forever()
+                while not self._serve(loop):
+                    pass
             finally:
                 _cancel_all(loop)
                 loop.close()
 
         if self._pid != os.getpid():
-            if self._pid:
-                self._exit_callbacks.clear()  # a forked child does not own its parent's streams
             atexit.register(self.shutdown)
         self._loop, self._pid = loop, os.getpid()
         self._thread = start_thread(serve, "overshoot-runtime")
         ready.wait()
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> bool:
+        """Run the loop until it is stopped; False where something else ended it."""
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio lets these through. They end what raised them, not every stream.
+            logger.error("%s on the loop of all streams, which goes on", type(error).__name__)
+            return False
+        return True
 
     def in_loop(self) -> bool:
         """True when called on the runtime's own thread."""
@@ -88,26 +103,50 @@ class Runtime:
         """Start ``coro`` on the runtime's loop; cancelling the future cancels it."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop)
 
-    async def call(self, coro: Coroutine[Any, Any, T]) -> T:
+    async def call(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+        finish: bool = False,
+    ) -> T:
         """Await ``coro``, which runs on the runtime's loop, from any loop; cancelled along with it.
 
         A kernel cancels an interrupted cell from a signal handler, which its loop sees only when
         it wakes: it is woken now and then.
+
+        Args:
+            coro: what to await.
+            undo: closes what ``coro`` made where the caller was cancelled before it had it.
+            finish: ``coro`` goes on to its end when the caller is cancelled.
         """
         if self.in_loop():
             return await coro
-        outcome = asyncio.wrap_future(self.submit(coro))
+        handover = _Handover(self, coro, undo)
+        outcome: asyncio.Future[T] | None = None
         try:
+            outcome = asyncio.wrap_future(handover.begin())
             while not outcome.done():
                 await asyncio.wait([outcome], timeout=WAKE_SECONDS)
-        finally:
-            outcome.cancel()
-        return outcome.result()
+            return outcome.result()
+        except BaseException:
+            handover.refuse(finish=finish)
+            if outcome is not None:
+                # Nobody asks it for its error any more.
+                outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
-    def run(self, coro: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+    def run(
+        self,
+        coro: Coroutine[Any, Any, T],
+        timeout: float | None = None,
+        *,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+        finish: bool = False,
+    ) -> T:
         """Block until ``coro`` is done, also where a loop is running (a notebook cell).
 
-        An interrupt cancels it.
+        An interrupt cancels it; ``undo`` and ``finish`` as in :meth:`call`.
 
         Raises:
             RuntimeError: called on the runtime's own thread, which would wait for itself.
@@ -119,22 +158,54 @@ class Runtime:
                 "a blocking call was made inside a coroutine callback, which would deadlock; "
                 "await the asynchronous method instead"
             )
-        future = self.submit(coro)
+        handover = _Handover(self, coro, undo)
         try:
-            return future.result(timeout)
+            return handover.begin().result(timeout)
         except BaseException:
-            future.cancel()
+            handover.refuse(finish=finish)
             raise
 
+    def _undo(self, coro: Coroutine[Any, Any, object]) -> None:
+        """Carries out what nobody waits for."""
+        undoing = self.submit(coro)
+        self._undoing.add(undoing)
+        undoing.add_done_callback(self._undone)
+
+    def _undone(self, undoing: concurrent.futures.Future[object]) -> None:
+        self._undoing.discard(undoing)
+        if not undoing.cancelled() and (error := undoing.exception()) is not None:
+            logger.warning("what was interrupted could not be undone: %s", error)
+
     def close_at_exit(
-        self, owner: object, close: Callable[[], Coroutine[Any, Any, object]]
+        self,
+        owner: object,
+        close: Callable[[], Coroutine[Any, Any, object]],
+        forked: Callable[[], object] | None = None,
     ) -> None:
-        """Await ``close()`` at interpreter exit unless :meth:`forget` comes first."""
+        """Await ``close()`` at interpreter exit unless :meth:`forget` comes first.
+
+        ``forked()`` is called in a child of ``os.fork()``, which has no thread of it.
+        """
         self._exit_callbacks[owner] = close
+        if forked is not None:
+            self._fork_callbacks[owner] = forked
 
     def forget(self, owner: object) -> None:
         """``owner`` has closed by itself."""
         self._exit_callbacks.pop(owner, None)
+        self._fork_callbacks.pop(owner, None)
+
+    def _forked(self) -> None:
+        """In a child of ``os.fork()``: what runs goes on in its parent, and not here."""
+        self._lock = threading.Lock()  # it may have been held
+        # Kept: to close it, also as garbage, would undo what the parent's loop waits for.
+        self._of_parent.append(self._loop)
+        self._loop = self._thread = None
+        self._exit_callbacks.clear()
+        self._undoing.clear()
+        callbacks, self._fork_callbacks = self._fork_callbacks, {}
+        for forked in callbacks.values():
+            forked()
 
     def shutdown(self) -> None:
         """Close everything that is registered and stop the thread, within about a second."""
@@ -143,6 +214,7 @@ class Runtime:
             return
         callbacks = list(self._exit_callbacks.values())
         self._exit_callbacks.clear()
+        self._fork_callbacks.clear()
         if callbacks:
             closing = asyncio.run_coroutine_threadsafe(_close_all(callbacks), loop)
             try:
@@ -152,6 +224,66 @@ class Runtime:
         loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
             thread.join(EXIT_SECONDS)
+
+
+class _Handover(Generic[T]):
+    """A result on its way from the runtime's loop to a caller that may be gone when it comes.
+
+    Args:
+        runtime: where ``coro`` runs.
+        coro: what makes the result.
+        undo: closes a result that nobody takes.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        coro: Coroutine[Any, Any, T],
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None,
+    ) -> None:
+        self._runtime = runtime
+        self._coro = coro
+        self._undo = undo
+        self._lock = threading.Lock()
+        self._refused = False
+        self._made: list[T] = []
+        self._future: concurrent.futures.Future[T] | None = None
+
+    def begin(self) -> concurrent.futures.Future[T]:
+        self._future = self._runtime.submit(self._coro if self._undo is None else self._carry())
+        return self._future
+
+    async def _carry(self) -> T:
+        made = await self._coro
+        with self._lock:
+            refused = self._refused
+            if not refused:
+                self._made.append(made)
+        if refused:
+            self._close(made)
+        return made
+
+    def refuse(self, *, finish: bool) -> None:
+        """The caller is gone. Waits for nothing: it may be a signal that brought us here."""
+        if self._future is not None and not finish:
+            self._future.cancel()
+        if self._undo is None:
+            return
+        with self._lock:
+            self._refused = True
+            made, self._made = self._made, []
+        if made:
+            self._close(made[0])
+        with suppress(RuntimeError):  # the loop has ended, and everything with it
+            self._runtime.loop.call_soon_threadsafe(self._drop_unbegun)
+
+    def _close(self, made: T) -> None:
+        assert self._undo is not None
+        self._runtime._undo(self._undo(made))
+
+    def _drop_unbegun(self) -> None:
+        if inspect.getcoroutinestate(self._coro) == inspect.CORO_CREATED:
+            self._coro.close()
 
 
 async def _close_all(callbacks: list[Callable[[], Coroutine[Any, Any, object]]]) -> None:
@@ -169,6 +301,8 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 _runtime = Runtime()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_runtime._forked)
 
 
 def get_runtime() -> Runtime:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from .widget import StreamWidget
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "close_unheld"]
 
 
 class Stream(Tunable, Followed, Recordable):
@@ -229,7 +229,9 @@ class Stream(Tunable, Followed, Recordable):
             SourceError: the source cannot be opened again; the stream has failed then.
             StreamClosedError: the stream's client was closed, or the stream meanwhile.
         """
-        await self._runtime.call(self._life.restart(changes))
+        await self._runtime.call(
+            self._life.restart(changes), undo=lambda _: self._life.close("interrupted")
+        )
 
     async def pause(self) -> None:
         """Take no samples until :meth:`resume`. A file stands still; a live source runs on.
@@ -291,7 +293,7 @@ class Stream(Tunable, Followed, Recordable):
         recording that takes longer goes on being finished: ``recorder.close()`` waits for it.
         """
         drain = not self._life.callbacks.inside()
-        await self._runtime.call(self._life.close(reason, drain=drain))
+        await self._runtime.call(self._life.close(reason, drain=drain), finish=True)
 
     async def __aenter__(self) -> Stream:
         return self
@@ -333,3 +335,8 @@ class Stream(Tunable, Followed, Recordable):
 
     def _display_(self) -> object:
         return self.widget  # what marimo asks for
+
+
+async def close_unheld(stream: Stream) -> None:
+    """Ends a stream whose maker was cancelled or interrupted before anybody had it."""
+    await stream.close("interrupted")

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from .errors import SourceError
 from .runtime import start_thread
 
 __all__ = ["WORKER_SECONDS", "Worker"]
@@ -36,7 +37,7 @@ class Worker:
         work: Callable[[], None],
         finish: Callable[[], object] | None = None,
     ) -> None:
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.deserted = False
         self._name = name
         self._reading = reading
@@ -63,8 +64,8 @@ class Worker:
                 self._tell_loop(self._set_opened, None)
                 self._work()
         except BaseException as error:
-            self.error = error
-            self._tell_loop(self._set_opened, error)
+            self.error = _of_a_source(error)
+            self._tell_loop(self._set_opened, self.error)
         finally:
             if self._finish is not None:
                 self._finish()
@@ -74,7 +75,7 @@ class Worker:
         with contextlib.suppress(RuntimeError):  # closed: the interpreter exits, nobody listens
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _set_opened(self, error: BaseException | None) -> None:
+    def _set_opened(self, error: Exception | None) -> None:
         if self._opened.done():
             return
         if error is None:
@@ -104,3 +105,13 @@ class Worker:
                 raise
             return False
         return True
+
+
+def _of_a_source(error: BaseException) -> Exception:
+    """What ends a stream. Raised in a task, a SystemExit ends the loop of all streams."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    ended = SourceError(f"reading the source raised {said}", said)
+    ended.__cause__ = error
+    return ended

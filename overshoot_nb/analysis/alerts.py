@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from overshoot_nb.columns import duration_us
@@ -46,7 +47,9 @@ def start_alert(
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)
-    alert = Alert(run.journal, condition, do, Trigger(*times), name or condition, first)
+    callbacks = getattr(run, "callbacks", None)  # a recording has none
+    report = callbacks.report if callbacks is not None else None
+    alert = Alert(run.journal, condition, do, Trigger(*times), name or condition, first, report)
     alert.listen()
     return alert
 
@@ -70,12 +73,14 @@ class Alert:
         trigger: Trigger,
         name: str,
         first: int,
+        report: Callable[[BaseException], object] | None,
     ) -> None:
         self.condition = condition
         self.name = name
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.missed = 0
         self._journal = journal
+        self._report = report
         self._trigger = trigger
         self._learn_columns()
         self._bound = Condition(condition).bind(self._layout.frame())
@@ -176,12 +181,14 @@ class Alert:
         while self._waiting and not self._closed:
             try:
                 self._action(self._waiting.popleft())
-            except Exception as error:
+            except BaseException as error:
                 self.error = error
                 logger.warning(
                     "the action of alert %s raised %s: %s", self.name, type(error).__name__, error
                 )
                 logger.debug("in the action of alert %s", self.name, exc_info=error)
+                if self._report is not None:
+                    self._report(error)
         return 0.0
 
 

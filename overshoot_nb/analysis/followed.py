@@ -73,7 +73,8 @@ class Followed:
         results that are not ``ok`` tell nothing. A restart of the stream starts anew.
 
         Conditions and actions have threads of their own: the stream never waits for them, and an
-        exception in an action is logged and kept in :attr:`Alert.error`. ``await stream.wait()``
+        exception in an action is logged, kept in :attr:`Alert.error` and given to the stream's
+        ``on_error``. ``await stream.wait()``
         returns when actions that began are over.
 
         Args:

@@ -67,7 +67,7 @@ class Live:
     def __init__(
         self, run: Run, rows: Rows, make: Callable[[pd.DataFrame], object], title: str
     ) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.updates = 0
         self._run = run
         self._rows = rows
@@ -128,7 +128,7 @@ class Live:
         try:
             value = self._make(self._rows())
             self.error = None
-        except Exception as error:
+        except BaseException as error:
             self.error = error
             value = Note(_line(self._title, error))
         self.updates += 1
@@ -141,7 +141,7 @@ class Live:
     def _draw(self) -> None:
         try:
             self._output.change(self._value)
-        except Exception as error:  # what draws the value is a part of making it
+        except BaseException as error:  # what draws the value is a part of making it
             self.error = error
             self._value = Note(_line(self._title, error))
             self._output.change(self._value)
@@ -151,7 +151,7 @@ def _size(journal: Journal) -> tuple[int, int]:
     return len(journal.table), journal.later.changes
 
 
-def _line(title: str, error: Exception) -> str:
+def _line(title: str, error: BaseException) -> str:
     text = " ".join(f"{title}: {type(error).__name__}: {error}".split())
     return text if len(text) <= ERROR_CUT else text[: ERROR_CUT - 1] + "…"
 

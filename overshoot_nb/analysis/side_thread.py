@@ -81,7 +81,7 @@ class SideThread:
         while self._has_more(again):
             try:
                 again = self._step()
-            except Exception:
+            except BaseException:  # nobody else would begin this thread again
                 again = LINGER_SECONDS
                 logger.exception("%s failed in an unforeseen way", self._name)
 

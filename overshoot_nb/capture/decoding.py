@@ -19,6 +19,7 @@ import av.error
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.types import EncodedFrame
 
+from .opening import close_input
 from .picture import Rotations, deinterlaced, pixel_aspect
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
@@ -102,9 +103,10 @@ class Decoding:
         return self._carried is not None
 
     def close(self) -> None:
-        """Closes the container."""
+        """Lets go of the decoder, then of the container. Idempotent; where it is read."""
         self._carried = None
-        self.container.close()
+        close_input(self.container)
+        self.context = self.stream = None
 
     # ---- packets -------------------------------------------------------------------------------
 

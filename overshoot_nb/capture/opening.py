@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import av
 import av.error
-import av.logging
 
 from overshoot_nb.errors import SourceError
 from overshoot_nb.redaction import redact
@@ -21,7 +20,15 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 
-__all__ = ["ContainerSource", "VideoInfo", "describe", "is_cover", "open_source", "reason"]
+__all__ = [
+    "ContainerSource",
+    "VideoInfo",
+    "close_input",
+    "describe",
+    "is_cover",
+    "open_source",
+    "reason",
+]
 
 ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSource
 
@@ -29,10 +36,32 @@ ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSourc
 OPEN_TIMEOUT_SECONDS = 15.0
 #: Seconds of an RTMP stream that FFmpeg looks through for what is in it.
 LOOK_SECONDS = 1.0
+#: Seconds that FFmpeg may take to say in words why it cannot open something.
+ASK_SECONDS = 5.0
 _ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
-
-# FFmpeg's messages are taken from here into our errors; the user's root logger has no use for them.
-logging.getLogger("libav").addHandler(logging.NullHandler())
+#: Their own text says it all; others are "Invalid data" or "Input/output error".
+_CLEAR = (
+    av.error.HTTPError,
+    av.error.HTTPClientError,
+    av.error.ExitError,
+    av.error.ProtocolNotFoundError,
+    ConnectionError,
+    FileNotFoundError,
+    TimeoutError,
+)
+#: Opens what its standard input names and prints what FFmpeg logged.
+_ASK = """
+import json, os, sys
+import av, av.error, av.logging
+av.logging.set_level(av.logging.ERROR)
+url, options, seconds = json.load(sys.stdin)
+try:
+    with av.logging.Capture(local=False):
+        av.open(url, timeout=seconds, **options)
+except av.error.FFmpegError as error:
+    print(json.dumps(error.log and error.log[2]), flush=True)
+os._exit(0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +86,6 @@ class VideoInfo:
         return replace(self, width=width, height=height)
 
 
-class _Messages:
-    """Lets FFmpeg's errors carry its own words while anything is being opened."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._openings = 0
-        self._level: int | None = None
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            if self._openings == 0:
-                self._level = av.logging.get_level()
-                if self._level is None or self._level < av.logging.ERROR:
-                    av.logging.set_level(av.logging.ERROR)
-            self._openings += 1
-        try:
-            with av.logging.Capture(local=True):
-                yield
-        finally:
-            with self._lock:
-                self._openings -= 1
-                if self._openings == 0:
-                    av.logging.set_level(self._level)
-
-
-_messages = _Messages()
-
-
 def open_source(source: ContainerSource) -> tuple[Any, Any]:
     """Opens a source: the container and its video stream.
 
@@ -105,9 +105,23 @@ def open_source(source: ContainerSource) -> tuple[Any, Any]:
         if stream.codec_context is None:
             raise SourceError(f"{source.label}: no decoder for its video is installed")
     except BaseException:
-        container.close()
+        close_input(container)
         raise
     return container, stream
+
+
+def close_input(container: Any) -> None:
+    """Closes a container that was read, its decoders first. Idempotent.
+
+    PyAV frees a decoder with the GIL held, and waits for its threads meanwhile. Where one of these
+    logs into Python just then (``av.logging`` is on), it waits for the GIL: nothing goes on in the
+    whole process. So they are let come to rest here, while the GIL is free.
+    """
+    for stream in container.streams:
+        context = stream.codec_context
+        if context is not None:
+            context.flush_buffers()
+    container.close()
 
 
 def describe(container: Any, stream: Any) -> VideoInfo:
@@ -129,11 +143,39 @@ def reason(error: BaseException, url: str) -> str:
     if isinstance(error, av.error.ExitError):
         return "no data came in time"
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    log = getattr(error, "log", None)
-    if log and log[2].strip():
-        said = log[2].strip()
-        words = said if words in said else f"{words} ({said})"
     return redact(" ".join(words.split()), url)
+
+
+def _reason_of_refusal(error: BaseException, url: str, options: dict[str, Any]) -> str:
+    """Why something cannot be opened, with FFmpeg's own words where its error has none."""
+    words = reason(error, url)
+    if isinstance(error, _CLEAR) or not isinstance(error, av.error.FFmpegError):
+        return words
+    said = redact(" ".join(_logged(url, options).split()), url)
+    if not said:
+        return words
+    return words if words in said else f"{words} ({said})"
+
+
+def _logged(url: str, options: dict[str, Any]) -> str:
+    """What FFmpeg logs as it fails to open something; "" where that cannot be found out.
+
+    PyAV hands its log to Python for the whole process or not at all, and what is decoded meanwhile
+    may then freeze it (see :func:`close_input`). So it is opened again in a process of its own.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):  # it would start the program anew
+        return ""
+    with suppress(OSError, ValueError, RuntimeError, subprocess.SubprocessError):
+        asked = subprocess.run(
+            [sys.executable, "-P", "-c", _ASK],
+            input=json.dumps([url, options, ASK_SECONDS]).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=ASK_SECONDS,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        return str(json.loads(asked.stdout) or "")
+    return ""
 
 
 def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
@@ -151,11 +193,11 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
         path = Path(source.url)
         if "://" not in source.url:
             _check_file(path)
+    how: dict[str, Any] = {"container_options": options}
     try:
-        with _messages():
-            return av.open(source.url, container_options=options, timeout=timeout)
+        return av.open(source.url, timeout=timeout, **how)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        why = reason(error, source.url)
+        why = _reason_of_refusal(error, source.url, how)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
 
 
@@ -203,14 +245,14 @@ def _open_camera(source: CameraSource) -> Any:
     if form == "avfoundation":
         options["pixel_format"] = "nv12"
     timeout = (OPEN_TIMEOUT_SECONDS, source.timeout)
+    how: dict[str, Any] = {"format": form, "container_options": base}
     try:
-        with _messages():
-            try:
-                return av.open(url, format=form, container_options=options, timeout=timeout)
-            except av.error.FFmpegError:
-                # Not every camera has every size: then its own default.
-                return av.open(url, format=form, container_options=base, timeout=timeout)
+        try:
+            return av.open(url, format=form, container_options=options, timeout=timeout)
+        except av.error.FFmpegError:
+            # Not every camera has every size: then its own default.
+            return av.open(url, timeout=timeout, **how)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        why = reason(error, "")
+        why = _reason_of_refusal(error, url, how)
         message = f"camera {source.device!r} ({url}) cannot be opened: {why}; {in_words(cameras)}"
         raise SourceError(message, why) from None

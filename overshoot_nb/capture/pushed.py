@@ -92,11 +92,9 @@ class ArrayCapture:
     """An iterator of arrays; frame i is shown from ``i / fps``."""
 
     def __init__(self, source: ArraySource) -> None:
-        frames: Any = source.frames
-        if isinstance(frames, np.ndarray) and frames.ndim == 3 and frames.shape[2] in _FORMATS:
-            frames = [frames]  # one picture, not a row of grey ones
-        self._length = len(frames) if hasattr(frames, "__len__") else None
-        self._frames = iter(frames)
+        self._given: Any = source.frames
+        self._length: int | None = None
+        self._frames: Iterator[Any] | None = None
         self._fps = Fraction(str(source.fps))
         self._head: list[Any] = []
         self._stop = threading.Event()
@@ -104,6 +102,13 @@ class ArrayCapture:
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
+        if self._frames is None:
+            # Here, in the worker's thread: what a caller's iterable does may take a while.
+            frames = self._given
+            if isinstance(frames, np.ndarray) and frames.ndim == 3 and frames.shape[2] in _FORMATS:
+                frames = [frames]  # one picture, not a row of grey ones
+            self._length = len(frames) if hasattr(frames, "__len__") else None
+            self._frames = iter(frames)
         if not self._head:
             self._head.extend(self._next(0))
         height, width = self._head[0].shape[:2] if self._head else (0, 0)
@@ -141,6 +146,7 @@ class ArrayCapture:
         self._stop.set()
 
     def _next(self, at: int) -> Iterator[Any]:
+        assert self._frames is not None
         for pixels in self._frames:
             shape = getattr(pixels, "shape", None)
             usable = (

@@ -197,7 +197,7 @@ class ContainerCapture:
         """Opens the source again, waiting longer each time. False when interrupted."""
         attempt = 0
         if self._decoding is not None:
-            self._decoding.container.close()
+            self._decoding.close()
         while True:
             attempt += 1
             delay = reconnect_delay(attempt)

@@ -56,10 +56,11 @@ async def start(chosen: Replay) -> Stream:
         ValidationError: the file is not there, or no recording.
     """
     from overshoot_nb.client import Overshoot
+    from overshoot_nb.stream import close_unheld
 
     address = ReplayAddress(chosen.url, chosen.speed or math.inf)
     client = Overshoot(base_url=str(address))
-    return await get_runtime().call(_start(client))
+    return await get_runtime().call(_start(client), undo=close_unheld)
 
 
 async def _start(client: Overshoot) -> Stream:
@@ -74,12 +75,14 @@ async def _start(client: Overshoot) -> Stream:
         await stream._life.update(cast("StreamChanges", version.parameters), version.note)
 
     service.leader = lead
-    stream = await client.streams.start(settings, note=first.note)
+    try:
+        stream = await client.streams.start(settings, note=first.note)
+    finally:
+        # It has nothing that would have to be closed.
+        get_runtime().forget(client)
     # Their numbers are those of the recording, also where some were never asked by the run itself.
     for version in later:
         asked = {name: getattr(version, name) for name in asked_by(settings)}
         stream.prompts.version_of(settings=settings, note=version.note, **asked)
     begun.set_result(stream)
-    # It has nothing that would have to be closed.
-    get_runtime().forget(client)
     return stream

@@ -169,6 +169,9 @@ class TuningReporter:
                 standing = standing_of(self._stream, choice.judge, view)
             except OvershootError as error:  # a judge failed
                 standing, problem = NO_STANDING, str(error)
+            except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+                # A judge's own: let out of here, it would end the loop of all streams.
+                standing, problem = NO_STANDING, f"the judge raised {type(error).__name__}: {error}"
         samples, answered = grid_samples(self._stream, choice, view, standing)
         return _Report(view, standing, key, samples, answered, problem)
 
