@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from . import config
 from ._version import __version__
 from .errors import NetworkError, OvershootError, ValidationError
+from .redaction import SecretText, hidden_line
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 well, 1 an error that was told, 130 stopped)."""
-    args = _parser().parse_args(argv)
+    words = _words(sys.argv[1:] if argv is None else argv)
+    argv = None
+    args = _parser().parse_args(words)
     try:
         return int(args.run(args) or 0)
     except OvershootError as error:
@@ -44,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the embedded engine on a port")
     serve.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="port, 0 = any (default %(default)s)")
-    serve.add_argument("--key", help="the only key to accept (default: any that is not empty)")
+    serve.add_argument(
+        "--key",
+        type=config.held_key,
+        help="the only key to accept (default: any that is not empty)",
+    )
     serve.add_argument(
         "--alias",
         action="append",
@@ -62,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--base-url", help="the server (default: as in a notebook)")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """The arguments, which show no secrets in the variables of a traceback."""
+    words, before = [], ""
+    for word in argv:
+        key = before.startswith("--k") or word.startswith("--k")
+        words.append(SecretText(word) if key else hidden_line(word))
+        before = word if "=" not in word else ""
+    return words
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import av.error
 import av.logging
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.redaction import redact
+from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
@@ -151,6 +151,12 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
         path = Path(source.url)
         if "://" not in source.url:
             _check_file(path)
+    if "://" in source.url and lacks_secrets(source.url):
+        why = (
+            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
+            "of a source hold none): make the source anew, from the whole URL"
+        )
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     try:
         with _messages():
             return av.open(source.url, container_options=options, timeout=timeout)

@@ -32,12 +32,14 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _checked(key: str) -> str:
+def _checked(key: config.ApiKey) -> config.ApiKey:
     """The key without the spaces around it, which clients leave out too."""
-    key = key.strip()
-    if not key:
+    if not isinstance(key.reveal(), str):
+        raise ValidationError(f"the key must be text, not {type(key.reveal()).__name__}")
+    key = config.ApiKey(key.reveal().strip())
+    if not key.reveal():
         raise ValidationError("the key is empty; leave it out to accept any key")
-    if not (key.isascii() and key.isprintable()):
+    if not (key.reveal().isascii() and key.reveal().isprintable()):
         raise ValidationError(
             "the key has letters other than ASCII, which headers and WebSockets write differently"
         )
@@ -47,7 +49,7 @@ def _checked(key: str) -> str:
 def make_server(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | None = None,
+    key: str | config.ApiKey | None = None,
     *,
     aliases: Mapping[str, str] | None = None,
     unlisted: Mapping[str, str] | None = None,
@@ -72,6 +74,7 @@ def make_server(
         ValidationError: the port, the key or an alias is not one.
         OSError: the address cannot be bound.
     """
+    key = config.held_key(key)
     key = None if key is None else _checked(key)
     if not 0 <= port <= MAX_PORT:
         raise ValidationError(f"port={port} is not valid: it must be from 0 to {MAX_PORT}")
@@ -93,8 +96,9 @@ def make_server(
     url = f"http://{shown}:{listener.getsockname()[1]}"
     engine = engine or Engine()
     registry = registry or StreamRegistry()
+    access = Access(required=True, key=None if key is None else key.reveal())
     settings = uvicorn.Config(
-        build_app(engine, registry, Access(required=True, key=key), catalogue),
+        build_app(engine, registry, access, catalogue),
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -112,7 +116,7 @@ def make_server(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | None = None,
+    key: str | config.ApiKey | None = None,
     *,
     aliases: Mapping[str, str] | None = None,
     say: Callable[[str], object] = _print,
@@ -133,6 +137,7 @@ def serve(
         ValidationError: the port, the key or an alias is not one.
         OSError: the address cannot be bound.
     """
+    key = config.held_key(key)
     made = make_server(host, port, key, aliases=aliases, unlisted=SDK_MODELS)
     server, listener, url, engine = made
     try:
