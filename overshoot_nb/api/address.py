@@ -47,8 +47,9 @@ class ServerAddress:
         if not self._take_apart(url):
             # A frame that raises holds no part of the URL.
             raise ValidationError(
-                f"base_url={display_url(url)!r} cannot be used: it has no host, its port is no number up to 65535, "
-                "or a password in it has one of / ? # @ [ ], which are written as %2F and so on"
+                f"base_url={display_url(url)!r} cannot be used: it has no host, its port is no "
+                "number up to 65535, or a password in it has one of / ? # @ [ ], which are written "
+                "as %2F and so on"
             )
         self._secrets = self._find_secrets()
 
