@@ -71,6 +71,7 @@ def analyze(
             rows are returned.
     """
     source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
+    record = hidden(record)
     runtime = get_runtime()
     parameters.setdefault("realtime", False)
     given = as_source(source)

@@ -63,7 +63,7 @@ def watch(
         OSError: ``record`` cannot be written.
         OvershootError: as ``client.streams.create``.
     """
-    source = hidden(source)
+    source, record = hidden(source), hidden(record)
     if kept is not None:
         prompt = kept.text if prompt is None else prompt
         model = kept.model if model is None else model

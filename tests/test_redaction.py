@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -134,6 +136,16 @@ ENTRIES: dict[str, Entry] = {
     ),
     "load": lambda _: overshoot_nb.load(f"https://{USER}h/run.parquet"),
     "load, a path": lambda _: overshoot_nb.load(Path(f"https://{USER}h/run.parquet")),
+    "analyze, a URL to record to": lambda u: overshoot_nb.analyze(
+        [np.zeros((32, 32, 3), np.uint8)],
+        "Read",
+        "m",
+        record=f"s3://{USER}bucket/run.parquet",
+        api_key=KEY,
+        base_url=base(u),
+        progress=False,
+    ),
+    "annotate": lambda _: pd.DataFrame({"result": ["x"]}).overshoot.annotate("x.mp4", source=RTSP),
     "as_source": lambda _: as_source(f"foo://{USER}h/x?token={TOKEN}"),
     "as_source, bytes": lambda _: as_source(RTSP.encode()),
     "as_source, a tuple": lambda _: as_source((RTSP, RTSP)),

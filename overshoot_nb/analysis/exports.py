@@ -21,6 +21,7 @@ import pyarrow.parquet
 
 from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import redact
 
 __all__ = ["to_csv", "to_jsonl", "to_parquet", "written_whole"]
 
@@ -210,7 +211,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(path)
     if not target.parent.is_dir():
         raise ValidationError(
-            f"path={str(path)!r} is not valid: there is no folder {target.parent}"
+            f"path={redact(str(path))!r} is not valid: there is no folder "
+            f"{redact(str(target.parent))}"
         )
     if target.is_dir():
         raise ValidationError(f"path={str(path)!r} is not valid: it is a folder")

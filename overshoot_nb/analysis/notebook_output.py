@@ -59,11 +59,8 @@ class NotebookOutput:
 
 def _shown(value: Any) -> Any:
     """The same, but for a table of pandas: its texts are as little to be trusted as others."""
-    markup = (
-        value._repr_html_()
-        if type(value).__module__.startswith("pandas.") and hasattr(value, "_repr_html_")
-        else None
-    )
+    of_pandas = type(value).__module__.partition(".")[0] == "pandas"
+    markup = value._repr_html_() if of_pandas and hasattr(value, "_repr_html_") else None
     return value if markup is None else Note(repr(value), fragment(visible(markup)))
 
 

@@ -78,15 +78,15 @@ def expanded(path: str | os.PathLike[str]) -> str:
 
 
 def check_local(path: str | os.PathLike[str]) -> None:
-    """Refuse a URL in the place of a recording's path.
+    """Refuse a URL in the place of a recording's path, before a path is made of it.
 
     Raises:
         ValidationError: it is one.
     """
     if is_url(str(path)):
         raise ValidationError(
-            f"path={display_url(str(path))!r} is a URL: a recording is read from a file of this "
-            "machine, so download it and give the path of that"
+            f"path={display_url(str(path))!r} is a URL: a recording is a file of this machine, so "
+            "give its path"
         )
 
 

@@ -39,10 +39,10 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "media_time": result.media_time,
         "at": at.timestamp() if at is not None else 0.0,
         "ok": result.ok,
-        "text": visible(result.result[:cut]),
+        "text": visible(result.result[:cut])[:cut],
         "cut": len(result.result) > cut,
         "chips": _chips(result.output, *limits) if result.ok else None,
-        "error": visible(result.error[:cut]) if result.error is not None else None,
+        "error": visible(result.error[:cut])[:cut] if result.error is not None else None,
         "latency_ms": round(result.inference_latency_ms, 1),
         "tokens": result.usage.total_tokens if result.usage is not None else None,
         "version": result.prompt_version,
@@ -66,7 +66,8 @@ def _text(value: Any, cut: int) -> str:
 
 
 def _short(text: str, cut: int) -> str:
-    return visible(text if len(text) <= cut else text[: cut - 1] + "…")
+    text = visible(text[: cut + 1])
+    return text if len(text) <= cut else text[: cut - 1] + "…"
 
 
 def fits(query: str) -> Callable[[StreamInferenceResult], bool]:
