@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
+from .config import ApiKey, held_key
 from .progress import TICK_SECONDS, ProgressBar
+from .redaction import hidden
 from .run_registry import keep_run
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
@@ -32,7 +34,7 @@ def analyze(
     on_error: Callable[[Exception], object] | None = None,
     *,
     client: Overshoot | None = None,
-    api_key: str | None = None,
+    api_key: str | ApiKey | None = None,
     base_url: str | None = None,
     progress: bool = True,
     record: str | os.PathLike[str] | None = None,
@@ -68,6 +70,8 @@ def analyze(
         OvershootError: no request succeeded. When some did, the failure is logged and their
             rows are returned.
     """
+    source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
+    record = hidden(record)
     runtime = get_runtime()
     parameters.setdefault("realtime", False)
     given = as_source(source)

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import config
 from ._version import __version__
 from .errors import NetworkError, OvershootError, ValidationError
+from .redaction import SecretText, hidden_line
 
 __all__ = ["main"]
 
@@ -21,7 +22,9 @@ _MAX_KEY_BYTES = 4096
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 well, 1 an error that was told, 130 stopped)."""
-    args = _parser().parse_args(argv)
+    words = _words(sys.argv[1:] if argv is None else argv)
+    argv = None
+    args = _parser().parse_args(words)
     try:
         return int(args.run(args) or 0)
     except OvershootError as error:
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     key = serve.add_mutually_exclusive_group()
     key.add_argument(
         "--key",
+        type=config.held_key,
         help="the only key to accept (default: any that is not empty); others on this machine see "
         "it in the list of processes, so rather name where it is:",
     )
@@ -96,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _words(argv: Sequence[str]) -> list[str]:
+    """The arguments, which show no secrets in the variables of a traceback."""
+    words, before = [], ""
+    for word in argv:
+        key = before == "--key" or word.startswith("--key=")
+        words.append(SecretText(word) if key else hidden_line(word))
+        before = word
+    return words
+
+
 def _demo(args: argparse.Namespace) -> int:
     from .quickstart import execute, open_in_lab
 
@@ -121,26 +135,25 @@ def _serve(args: argparse.Namespace) -> None:
         raise NetworkError(f"cannot listen on {where}: {error.strerror or error}") from error
 
 
-def _key(args: argparse.Namespace) -> str | None:
+def _key(args: argparse.Namespace) -> config.ApiKey | None:
     """The key to accept, from wherever it was said to be."""
     if args.key_env is not None:
-        key = os.environ.get(args.key_env, "")
-        if not key.strip():
+        if not os.environ.get(args.key_env, "").strip():
             raise ValidationError(
                 f"--key-env {args.key_env!r} is not valid: there is no such variable, or it is "
                 "empty"
             )
-        return str(key)
+        return config.held_key(os.environ[args.key_env])
     if args.key_file is None:
-        return None if args.key is None else str(args.key)
+        return config.held_key(args.key)
     try:
         with Path(args.key_file).open("rb") as file:
-            held = file.read(_MAX_KEY_BYTES + 1)
-        key = held.decode().removeprefix("\ufeff").strip()
+            held = config.ApiKey(file.read(_MAX_KEY_BYTES + 1).decode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ValidationError(f"--key-file {args.key_file!r} cannot be read: {reason}") from None
-    if not key or len(held) > _MAX_KEY_BYTES or len(key.splitlines()) != 1:
+    key = config.ApiKey(held.reveal().removeprefix("\ufeff").strip())
+    if len(held.reveal().encode()) > _MAX_KEY_BYTES or len(key.reveal().splitlines()) != 1:
         raise ValidationError(f"--key-file {args.key_file!r} must hold one line, which is the key")
     return key
 

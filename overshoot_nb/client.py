@@ -10,6 +10,7 @@ from . import config
 from .api.results import reinfer_when_stored
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
+from .redaction import hidden, once_made
 from .runtime import get_runtime
 from .service import GatewayService, open_service
 from .settings import StreamSettings
@@ -52,6 +53,7 @@ class Overshoot:
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
     ) -> None:
+        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self._endpoint = config.resolve_endpoint(api_key, base_url)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout)
@@ -161,6 +163,7 @@ class Overshoot:
         # should not leave to the garbage collector.
         self._runtime.close_at_exit(self, self._close)
 
+    @once_made
     def __repr__(self) -> str:
         return f"<Overshoot {self.base_url}, {len(self.streams.active)} active streams>"
 
@@ -251,6 +254,7 @@ class Streams:
             MissingDependencyError: the transport's extra is not installed.
             StreamClosedError: the client was closed, or the stream while it began.
         """
+        source = hidden(source)
         settings = StreamSettings.build(
             source,
             prompt,
@@ -330,11 +334,14 @@ class Streams:
             self._active.remove(stream)
 
 
-async def get_models(api_key: str | None = None, *, base_url: str | None = None) -> list[ModelInfo]:
+async def get_models(
+    api_key: str | config.ApiKey | None = None, *, base_url: str | None = None
+) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
 
     Raises:
         OvershootError: the server cannot be reached or refuses the key.
     """
+    api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
     async with Overshoot(api_key, base_url=base_url) as client:
         return await client.get_models()

@@ -7,11 +7,10 @@ import os
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from .recording.replay_address import SCHEME, ReplayAddress
-from .redaction import display_url
+from .redaction import LEFT_OUT, display_url, hidden, kind_of, lacks_secrets, split_url
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -28,6 +27,7 @@ __all__ = [
     "Endpoint",
     "cache_dir",
     "find_api_key",
+    "held_key",
     "resolve_endpoint",
     "resolve_gateway",
     "spill_bytes",
@@ -137,8 +137,8 @@ class ApiKey:
 
     __slots__ = ("_value", "origin")
 
-    def __init__(self, value: str, origin: str = "argument") -> None:
-        self._value = value
+    def __init__(self, value: Any, origin: str = "argument") -> None:
+        self._value: str = value
         #: Where it was found: "argument", the name of the environment variable, or "keyring".
         self.origin = origin
 
@@ -203,11 +203,11 @@ class Endpoint:
 
 
 def _is_gateway_url(url: str) -> bool:
-    return urlsplit(url).path.rstrip("/").endswith(_GATEWAY_PATH)
+    return split_url(url).path.rstrip("/").endswith(_GATEWAY_PATH)
 
 
 def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    host = split_url(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -215,8 +215,16 @@ def _is_loopback(url: str) -> bool:
 
 
 def _is_overshoot_url(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    host = split_url(url).hostname or ""
     return host == "overshoot.ai" or host.endswith(".overshoot.ai")
+
+
+def held_key(api_key: object) -> ApiKey | None:
+    """A key as it may stand in a local variable, whatever was given; checked by what takes it.
+
+    A frame that takes a key from the user begins with this.
+    """
+    return api_key if api_key is None or isinstance(api_key, ApiKey) else ApiKey(api_key)
 
 
 def find_api_key(api_key: str | ApiKey | None = None) -> ApiKey | None:
@@ -224,11 +232,18 @@ def find_api_key(api_key: str | ApiKey | None = None) -> ApiKey | None:
 
     The keyring is asked for service "overshoot", user name "api_key", and only when the
     ``keyring`` package is installed. Returns None when there is none anywhere.
+
+    Raises:
+        ValidationError: the argument is no text.
     """
-    if isinstance(api_key, ApiKey):
-        return api_key
-    if api_key is not None and api_key.strip():
-        return ApiKey(api_key.strip())
+    api_key = held_key(api_key)
+    if api_key is not None:
+        if not isinstance(api_key.reveal(), str):
+            from .errors import ValidationError
+
+            raise ValidationError(f"api_key must be text, not {type(api_key.reveal()).__name__}")
+        if api_key.reveal().strip():
+            return ApiKey(api_key.reveal().strip(), api_key.origin)
     if value := os.environ.get(ENV_API_KEY, "").strip():
         return ApiKey(value, ENV_API_KEY)
     try:
@@ -246,17 +261,25 @@ def find_api_key(api_key: str | ApiKey | None = None) -> ApiKey | None:
 def _normal(base_url: str) -> str:
     from .errors import ValidationError
 
-    url = base_url.strip().rstrip("/")
+    if not isinstance(base_url, str):
+        raise ValidationError(
+            f"base_url must be text such as {DEFAULT_BASE_URL!r}, not {kind_of(base_url)}"
+        )
+    url: str = hidden(base_url.strip().rstrip("/"), server=True)
     if url in (LOCAL, LOCAL_GATEWAY):
         return url
     if url.startswith(SCHEME):
         return str(ReplayAddress.parse(url))
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if split_url(url).scheme not in ("http", "https") or not split_url(url).hostname:
         raise ValidationError(
             f"base_url={display_url(base_url)!r} is not an http(s) URL; give a server's URL such "
             f"as {DEFAULT_BASE_URL!r}, {LOCAL!r} for the embedded engine, or "
             f"'{SCHEME}run.parquet' for a recording"
+        )
+    if lacks_secrets(url):
+        raise ValidationError(
+            f"base_url={display_url(url)!r} has {LEFT_OUT} where a secret was left out: "
+            "give the whole URL"
         )
     return url
 
@@ -277,8 +300,11 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
         ValidationError: ``base_url`` is not a URL.
     """
     global _told_local
-    url = base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or None
-    if url is not None and url.strip().startswith(SCHEME):
+    api_key = held_key(api_key)
+    url = base_url = hidden(base_url, server=True)
+    if url is None:
+        url = hidden(os.environ.get(ENV_BASE_URL) or None, server=True)
+    if isinstance(url, str) and url.strip().startswith(SCHEME):
         return Endpoint(_normal(url), "chat", None)  # nobody is asked, so no key is looked for
     key = find_api_key(api_key)
     if url is None:
@@ -303,8 +329,9 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     Raises:
         ValidationError: ``base_url`` is not a URL, or a recording, which is asked by ``Overshoot``.
     """
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
     key = find_api_key(api_key)
-    if base_url is not None and base_url.strip().startswith(SCHEME):
+    if isinstance(base_url, str) and base_url.strip().startswith(SCHEME):
         from .errors import ValidationError
 
         raise ValidationError(
@@ -312,7 +339,7 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
             f"ApiClient needs a v0.2 server such as {GATEWAY_BASE_URL!r} or {LOCAL_GATEWAY!r}"
         )
     if base_url is None:
-        named = os.environ.get(ENV_BASE_URL, "").strip()
+        named = hidden(os.environ.get(ENV_BASE_URL, "").strip(), server=True)
         base_url = named if _is_gateway_url(named) else GATEWAY_BASE_URL
     url = _normal(base_url)
     return Endpoint(url, "gateway", _key_for(url, key))

@@ -1,13 +1,15 @@
-"""How a stream looks as the value of a cell: its status and its newest rows, as plain HTML.
+"""Text that is not to be trusted as HTML, and how a stream looks as the value of a cell.
 
-Everything that came from outside (labels, prompts, answers) is escaped. No colours are set but
-the theme's own, so that it is legible in light and dark.
+Everything that came from outside (labels, prompts, answers) goes through :func:`escaped`, and every
+fragment of HTML through :func:`fragment`. No colours are set but the theme's own, so that it is
+legible in light and dark.
 """
 
 from __future__ import annotations
 
 import html
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
     from .stream import Stream
     from .types import StreamInferenceResult
 
-__all__ = ["clock", "figures", "in_kernel", "show_stream", "stream_html"]
+__all__ = [
+    "BAR",
+    "clock",
+    "escaped",
+    "figures",
+    "fragment",
+    "in_kernel",
+    "show_stream",
+    "stream_html",
+    "visible",
+]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -27,6 +39,50 @@ ROWS = 5
 CELL_CUT = 300
 COLUMNS = 12
 PROMPT_CUT = 2000
+
+#: Control characters but tab and newline, what turns the direction of the text that follows, and
+#: halves of characters. Right-to-left letters and joiners are none of these.
+_UNSEEN = re.compile(
+    r"\r\n?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+#: The line beside what is shown.
+BAR = 'style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px"'
+#: What MathJax 3 and 4 (JupyterLab, Notebook 7) and 2 (nbconvert) leave alone.
+_NO_MATHS = "mathjax_ignore tex2jax_ignore"
+
+
+def visible(text: str) -> str:
+    r"""``text`` in which control and bidirectional characters are seen: ``\x1b``, ``\u202e``.
+
+    A line break of Windows is one of Unix.
+    """
+    return _UNSEEN.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    character = found[0]
+    if character == "\r\n":
+        return "\n"
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def escaped(text: str) -> str:
+    """Text from outside as HTML, between tags and in attributes, all of it :func:`visible`."""
+    return html.escape(visible(text))
+
+
+def fragment(markup: str, attributes: str = "") -> str:
+    """HTML as an output of a cell, in which no front end takes dollar signs for formulas.
+
+    A formula of a model's could be a link that runs a script, or lie over the page.
+
+    Args:
+        markup: what is shown, all texts in it :func:`escaped`.
+        attributes: of the element around it, but ``class``.
+    """
+    return f'<div class="{_NO_MATHS}" {attributes}>{markup}</div>'
 
 
 def clock(seconds: float) -> str:
@@ -57,17 +113,17 @@ def figures(stats: StreamStats) -> str:
 def stream_html(stream: Stream) -> str:
     """The stream as an HTML fragment, as it is at this moment."""
     head = " · ".join(
-        html.escape(text)
+        escaped(text)
         for text in (stream.settings.source.label, stream.model, figures(stream.stats))
     )
-    status = html.escape(stream.status)
+    status = escaped(stream.status)
     prompt = _short(stream.prompt, PROMPT_CUT)
-    return (
-        '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
+    return fragment(
         f"<div><strong>{status}</strong> · {head}</div>"
         f'<div style="opacity: .75; white-space: pre-wrap">{prompt}'
         f" <small>(prompt version {stream.prompt_version})</small></div>"
-        f"{_newest(stream)}</div>"
+        f"{_newest(stream)}",
+        BAR,
     )
 
 
@@ -128,4 +184,4 @@ def _fields(result: StreamInferenceResult) -> dict[str, str]:
 
 
 def _short(text: str, cut: int = CELL_CUT) -> str:
-    return html.escape(text if len(text) <= cut else text[: cut - 1] + "…")
+    return escaped(text if len(text) <= cut else text[: cut - 1] + "…")

@@ -13,6 +13,7 @@ from .client import Overshoot
 from .config import Endpoint, resolve_endpoint
 from .errors import NotFoundError, ValidationError
 from .prompts import PromptVersion
+from .redaction import hidden
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings
 from .stream import Stream, close_unheld
@@ -62,6 +63,7 @@ def watch(
         OSError: ``record`` cannot be written.
         OvershootError: as ``client.streams.create``.
     """
+    source, record = hidden(source), hidden(record)
     if kept is not None:
         prompt = kept.text if prompt is None else prompt
         model = kept.model if model is None else model

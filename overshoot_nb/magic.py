@@ -16,6 +16,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from . import config, interactive
 from .errors import OvershootError
 from .prompts import PromptVersion
+from .redaction import hidden_line, redact
 from .settings import StreamParameters
 from .stream import Stream
 from .types import Transport
@@ -27,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of ending the kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"%overshoot: {message}; `%overshoot --help` shows every form")
+        raise UsageError(f"%overshoot: {redact(message)}; `%overshoot --help` shows every form")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise _HelpShown
@@ -118,6 +119,7 @@ class OvershootMagics(Magics):
         The stream is the value (``_``, or NAME with ``-o``); ``_.df`` grows while it runs.
         ``%overshoot --help`` describes each option.
         """
+        line = hidden_line(line)
         try:
             words = _split(line)
             command = _COMMANDS.get(words[0]) if words and cell is None else None
@@ -128,7 +130,7 @@ class OvershootMagics(Magics):
             return None
         except (OvershootError, OSError) as error:
             # One clear line in the notebook, not a traceback through this package.
-            raise UsageError(f"{type(error).__name__}: {error}") from error
+            raise UsageError(f"{type(error).__name__}: {redact(str(error))}") from error
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -152,7 +154,7 @@ class OvershootMagics(Magics):
             "transport": args.transport,
         }
         if args.out is not None and not args.out.isidentifier():
-            raise UsageError(f"-o {args.out}: not a name that a variable can have")
+            raise UsageError(f"-o {redact(args.out)}: not a name that a variable can have")
         kept = None if args.prompt_file is None else _kept(args.prompt_file)
         stream = interactive.watch(
             args.source,
@@ -180,7 +182,7 @@ class OvershootMagics(Magics):
                 )
             except OSError:
                 raise UsageError(
-                    f"--schema {text}: no variable of this name and no such file"
+                    f"--schema {redact(text)}: no variable of this name and no such file"
                 ) from None
             except ValueError as error:
                 raise UsageError(f"--schema {text}: not JSON: {error}") from None
@@ -217,19 +219,20 @@ def _kept(path: str) -> PromptVersion:
     try:
         return PromptVersion.load(path)
     except OSError as error:
-        raise UsageError(f"--prompt-file {path}: {error.strerror}") from None
+        raise UsageError(f"--prompt-file {redact(path)}: {error.strerror}") from None
 
 
 def _split(line: str) -> list[str]:
     try:
         if os.name != "nt":
-            return shlex.split(line)
+            return [hidden_line(word) for word in shlex.split(line)]
         # Backslashes are path separators there, not escapes.
-        return [word.strip("\"'") for word in shlex.split(line, posix=False)]
+        return [hidden_line(word.strip("\"'")) for word in shlex.split(line, posix=False)]
     except ValueError as error:
-        raise UsageError(f"%overshoot: {error} in: {line}") from None
+        raise UsageError(f"%overshoot: {error} in: {redact(line)}") from None
 
 
 def _no_more(command: str, words: list[str]) -> None:
     if words:
-        raise UsageError(f"%overshoot {command} takes no more words, got: {' '.join(words)}")
+        got = redact(" ".join(words))
+        raise UsageError(f"%overshoot {command} takes no more words, got: {got}")

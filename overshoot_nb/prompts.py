@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from .config import held_key
+from .redaction import hidden
+
 if TYPE_CHECKING:
     import os
 
@@ -186,6 +189,7 @@ class PromptHistory:
 
         See :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
         """
+        options = {name: _covered(name, value) for name, value in options.items()}
         from .tuning.suggesting import suggest
 
         if self._run is None:
@@ -229,6 +233,10 @@ class PromptHistory:
             names = ", ".join(map(str, properties)) if isinstance(properties, Mapping) else "JSON"
             line += f" -> {names[:80]}"
         return f"{line} - {version.note}" if version.note else line
+
+
+def _covered(name: str, value: object) -> Any:
+    return held_key(value) if name == "api_key" else hidden(value, server=name == "base_url")
 
 
 def _same_question(one: PromptVersion, other: PromptVersion) -> bool:

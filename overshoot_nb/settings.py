@@ -10,6 +10,7 @@ from typing import Any, TypedDict, get_args
 
 from . import config
 from .errors import ValidationError
+from .redaction import hidden
 from .sources import ArraySource, FileSource, Replay, SourceConfig, as_source
 from .types import (
     ClipEncoding,
@@ -155,6 +156,7 @@ class StreamSettings:
         Raises:
             ValidationError: names the parameter, its value and what is allowed.
         """
+        source = hidden(source)
         config_source = as_source(source)
         if realtime is not None:
             config_source = _with_realtime(config_source, realtime)

@@ -4,7 +4,10 @@ A source says where pictures come from; ``capture`` opens it. ``FrameSource`` al
 (its queue of pushed frames): it has a module of its own, and is offered here with the others.
 
 User info and query values of a URL may be secrets: they are part of the value and of equality,
-but of no repr, label or message: see ``redaction``.
+but of no repr, label or message: see ``redaction``. Nor are they in a pickle: what comes out of it
+has ``…`` in their place (``rtsp://…@camera/1``, ``?token=…``), is another value, and is refused
+when it is opened. A worker makes its source itself, from a secret that it was given otherwise.
+Copies in the same process are whole.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +25,7 @@ import numpy.typing as npt
 from .errors import ValidationError
 from .pushed_source import FrameSource, PushedFrame, check_size
 from .recording.replay_source import Replay
-from .redaction import display_url
+from .redaction import display_url, hidden, hides_arguments, kind_of, split_url
 
 __all__ = [
     "ArraySource",
@@ -44,6 +47,8 @@ __all__ = [
 READ_TIMEOUT_SECONDS = 3.0
 #: HLS servers may hold a playlist back for a whole segment.
 HLS_READ_TIMEOUT_SECONDS = 15.0
+#: Schemes of what comes over a network.
+_NETWORK = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps")
 
 
 def _text(name: str, value: object) -> None:
@@ -63,6 +68,7 @@ def _scheme(url: str, *schemes: str) -> None:
         raise ValidationError(f"url={display_url(url)!r} must begin with {wanted}")
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True)
 class FileSource:
     """A video or picture file, or the http(s) URL of one.
@@ -74,7 +80,8 @@ class FileSource:
         timeout: seconds without data after which an http(s) file counts as broken.
 
     Raises:
-        ValidationError: ``path`` is empty or neither a string nor a ``Path``.
+        ValidationError: ``path`` is empty or neither a string nor a ``Path``, or a ``Path`` made
+            of a URL, which has lost one of its slashes.
     """
 
     path: str | Path = field(repr=False)
@@ -86,12 +93,16 @@ class FileSource:
     def __post_init__(self) -> None:
         if not isinstance(self.path, Path):
             _text("path", self.path)
+        if str(self.path).partition(":/")[0].lower() in _NETWORK and "://" not in str(self.path):
+            raise ValidationError(
+                f"path={self.shown!r} is a URL that a Path has taken a slash from: give it as text"
+            )
         _positive("timeout", self.timeout)
 
     @property
     def url(self) -> str:
         """What FFmpeg opens."""
-        return str(self.path)
+        return self.path if isinstance(self.path, str) else str(self.path)
 
     @property
     def remote(self) -> bool:
@@ -106,7 +117,7 @@ class FileSource:
     @property
     def shown(self) -> str:
         """Where it is, whole, without the secrets of a URL."""
-        return display_url(self.url) if "://" in self.url else self.url
+        return display_url(self.url) if ":/" in self.url else self.url
 
     def __repr__(self) -> str:
         return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime})"
@@ -134,6 +145,7 @@ class _NetworkSource:
         return f"{type(self).__name__}({self.label!r})"
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True, repr=False)
 class RTSPSource(_NetworkSource):
     """An ``rtsp://`` or ``rtsps://`` stream, read over TCP.
@@ -144,6 +156,7 @@ class RTSPSource(_NetworkSource):
     _schemes: ClassVar[tuple[str, ...]] = ("rtsp", "rtsps")
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True, repr=False)
 class RTMPSource(_NetworkSource):
     """An ``rtmp://`` or ``rtmps://`` stream. ``timeout`` as in :class:`RTSPSource`."""
@@ -151,6 +164,7 @@ class RTMPSource(_NetworkSource):
     _schemes: ClassVar[tuple[str, ...]] = ("rtmp", "rtmps")
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True, repr=False)
 class HLSSource(_NetworkSource):
     """An HLS playlist (``http(s)://....m3u8``), live or finished. ``timeout`` default 15 s."""
@@ -159,6 +173,7 @@ class HLSSource(_NetworkSource):
     _schemes: ClassVar[tuple[str, ...]] = ("http", "https")
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True)
 class CameraSource:
     """A camera of this machine.
@@ -181,6 +196,10 @@ class CameraSource:
     def __post_init__(self) -> None:
         if isinstance(self.device, bool) or not isinstance(self.device, str | int):
             raise ValidationError(f"device={self.device!r} must be a name or an index")
+        if isinstance(self.device, str) and "://" in self.device:
+            raise ValidationError(
+                f"device={self.device!r} is a URL: give RTSPSource(url), or the URL itself"
+            )
         if self.device == "" or (isinstance(self.device, int) and self.device < 0):
             raise ValidationError(f"device={self.device!r} must be a name or an index from 0")
         check_size(self.width, self.height)
@@ -192,9 +211,10 @@ class CameraSource:
         return "camera" if self.device == "default" else f"camera {self.device}"
 
 
+@hides_arguments(secret=("token",))
 @dataclass(frozen=True, slots=True)
 class LiveKitSource:
-    """A LiveKit room that the server joins. The token is shown nowhere."""
+    """A LiveKit room that the server joins. The token is shown nowhere, and in no pickle."""
 
     url: str = field(repr=False)
     token: str = field(repr=False)
@@ -278,6 +298,7 @@ def as_source(anything: Any) -> SourceConfig:
     Raises:
         ValidationError: it is none of these.
     """
+    anything = hidden(anything)
     if isinstance(anything, SourceConfig):
         return anything
     if isinstance(anything, bool):
@@ -285,10 +306,9 @@ def as_source(anything: Any) -> SourceConfig:
     if isinstance(anything, int):
         return CameraSource(anything)
     if isinstance(anything, str):
-        return _from_text(anything.strip())
+        return _from_text(hidden(anything.strip()))
     if isinstance(anything, os.PathLike):
-        path = os.fspath(anything)
-        return _from_path(path if isinstance(path, str) else os.fsdecode(path))
+        return _from_path(hidden(os.fsdecode(anything)))
     if isinstance(anything, np.ndarray | Iterator):
         return ArraySource(anything)
     if isinstance(anything, list | tuple) and anything:
@@ -298,19 +318,19 @@ def as_source(anything: Any) -> SourceConfig:
         raise ValidationError(
             f"a {type(anything).__name__} of {', '.join(kinds)} is no source; give {_ACCEPTED}"
         )
-    raise ValidationError(f"{type(anything).__name__} is no source; give {_ACCEPTED}")
+    raise ValidationError(f"{kind_of(anything)} is no source; give {_ACCEPTED}")
 
 
 def _from_text(text: str) -> SourceConfig:
-    low = text.lower()
+    low = hidden(text.lower())
     if not text:
         raise ValidationError(f"an empty string is no source; give {_ACCEPTED}")
     if low == "camera" or low.startswith("camera:"):
-        device = text[7:] or "default"
+        device = text.partition(":")[2] or "default"
         return CameraSource(int(device) if device.isdecimal() else device)
     if low.startswith("/dev/video"):
         return CameraSource(text)
-    scheme, separator, _ = low.partition("://")
+    scheme, separator = low.partition("://")[:2]  # what follows may be a secret
     if not separator:
         return _from_path(text)
     if scheme in ("rtsp", "rtsps"):
@@ -318,10 +338,10 @@ def _from_text(text: str) -> SourceConfig:
     if scheme in ("rtmp", "rtmps"):
         return RTMPSource(text)
     if scheme in ("http", "https"):
-        hls = urlsplit(low).path.endswith((".m3u8", ".m3u"))
+        hls = split_url(low).path.endswith((".m3u8", ".m3u"))
         return HLSSource(text) if hls else FileSource(text)
     if scheme == "file":
-        return _from_path(unquote(urlsplit(text).path))
+        return _from_path(unquote(split_url(text).path))
     shown = display_url(text)
     raise ValidationError(f"{shown!r}: {scheme}:// is no known source; give {_ACCEPTED}")
 

@@ -19,6 +19,7 @@ import numpy as np
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 from overshoot_nb.frames import StoredSample
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
+from overshoot_nb.redaction import hidden
 from overshoot_nb.sources import FileSource
 from overshoot_nb.tuning.run import Run
 from overshoot_nb.validation import check_whole
@@ -67,6 +68,7 @@ def annotate(
     overwrite: bool,
 ) -> Path:
     """See :meth:`~overshoot_nb.analysis.video_methods.VideoMethods.annotate`."""
+    path, source = hidden(path), hidden(source)
     target = _checked_target(path, overwrite)
     span = _checked_span(start, end)
     check_look(position, font_size)

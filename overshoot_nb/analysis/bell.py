@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import functools
-import html
 import io
 import math
 import wave
+
+from overshoot_nb.display import BAR, escaped, fragment
 
 from .notebook_output import Note
 
@@ -46,8 +47,5 @@ def bell_note(line: str, *, ringing: bool) -> Note:
     if ringing:
         data = base64.b64encode(bell_wav()).decode()
         sound = f'<audio autoplay src="data:audio/wav;base64,{data}"></audio>'
-    markup = (
-        '<div role="alert" style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-        f"<strong>Alert</strong> {html.escape(line)}{sound}</div>"
-    )
+    markup = fragment(f"<strong>Alert</strong> {escaped(line)}{sound}", f'role="alert" {BAR}')
     return Note(f"Alert: {line}", markup)

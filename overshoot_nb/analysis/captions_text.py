@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from overshoot_nb.display import clock
+from overshoot_nb.display import clock, visible
 from overshoot_nb.errors import ValidationError
 
 from .condition_names import not_there, resolve
@@ -25,8 +25,9 @@ __all__ = ["CaptionText", "texts_of"]
 CaptionText = str | Callable[[Any], Any]
 
 _OUT = "out."
-#: What no text of a caption holds: control characters, and halves of characters.
-_UNFIT = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff]")
+#: What no text of a caption holds: the mark of a file's begin. Lines end here, too.
+_BYTE_ORDER_MARK = "\ufeff"
+_LINE_ENDS = re.compile("[\n\u2028\u2029]")
 
 
 def texts_of(rows: pd.DataFrame, caption: CaptionText | None, method: str) -> list[str]:
@@ -145,5 +146,6 @@ def _shown(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    lines = (" ".join(_UNFIT.sub("", line).split()) for line in text.splitlines())
+    lines = _LINE_ENDS.split(visible(text.replace(_BYTE_ORDER_MARK, "")))
+    lines = [" ".join(line.split()) for line in lines]
     return "\n".join(line for line in lines if line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import os
 from fractions import Fraction
@@ -15,6 +14,7 @@ import av
 import av.error
 import pybase64
 
+from overshoot_nb.display import escaped
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
@@ -85,7 +85,7 @@ class ClipPlayer:
         # With its size known beforehand the page does not jump when it is there.
         size = f' width="{first.width}" height="{first.height}"' if first else ""
         loop = " loop" if self.loop else ""
-        title = html.escape(f"Sample {self.sample.index}, {self.sample.media_time:g} s", quote=True)
+        title = escaped(f"Sample {self.sample.index}, {self.sample.media_time:g} s")
         return (
             f'<video controls muted playsinline preload="auto"{loop}{size} title="{title}" '
             'style="max-width:100%;height:auto" src="data:video/mp4;base64,'

@@ -36,6 +36,20 @@ class ExportMethods:
         dataset = fo.Dataset("run")
         dataset.add_samples(samples)
         fo.launch_app(dataset)
+
+    A workbook is written by pandas. Excel has no dates with a zone, which pandas refuses (all dates
+    here are UTC), and shows durations as parts of a day; and where it is not told otherwise, pandas
+    makes formulas of texts that begin with ``=``, and links of those that look like one. So
+    (``pip install xlsxwriter``)::
+
+        table = df.copy()
+        for name in table.select_dtypes("datetimetz"):
+            table[name] = table[name].dt.tz_convert(None)  # UTC, without saying so
+        table["media_time"] = table["media_time"].dt.total_seconds()
+        plain = {"strings_to_formulas": False, "strings_to_urls": False}
+        table.to_excel(
+            "run.xlsx", index=False, engine="xlsxwriter", engine_kwargs={"options": plain}
+        )
     """
 
     _rows: pd.DataFrame
@@ -68,10 +82,12 @@ class ExportMethods:
         rows that ``pandas.read_csv`` makes of it.
 
         Args:
-            escape_formulas: put ``'`` before texts that a spreadsheet would run as a formula (they
-                start with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return). Answers are
-                what a model made of what it was shown, so give True where the file is opened in
-                a spreadsheet; programs read the texts as they were only without.
+            escape_formulas: put ``'`` before texts, and names of columns, that a spreadsheet could
+                run as a formula: they begin with ``=``, ``+``, ``-`` or ``@``, plain or full-width,
+                also behind spaces, or with a tab, a carriage return or a newline. Default: False,
+                which writes every text as it is, formulas included, so that programs read what
+                was said. Answers are what a model made of what it was shown: give True where the
+                file is opened in a spreadsheet.
 
         Returns:
             The path.

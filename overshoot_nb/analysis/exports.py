@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,15 @@ import pyarrow.parquet
 
 from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import redact
 
 __all__ = ["to_csv", "to_jsonl", "to_parquet", "written_whole"]
 
-#: What a spreadsheet takes for a formula at the start of a cell.
-_FORMULA = r"^[=+\-@\t\r]"
+#: What a spreadsheet takes for a formula at the start of a cell, also behind spaces, which some
+#: leave out; full-width and small signs are taken for plain ones. For RE2 and for `re` alike.
+_SIGNS = "=+@\\-＝＋－＠﹦﹢﹣﹫"
+_SPACES = "\\s\\v\x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+_FORMULA = f"^(?:[\\t\\r\\n]|[{_SPACES}]*[{_SIGNS}])"
 #: Lines of a JSON Lines file that are made at once.
 _LINES = 10_000
 
@@ -45,7 +50,7 @@ def to_csv(rows: pd.DataFrame, path: str | os.PathLike[str], escape_formulas: bo
     names = list(map(str, table))
     columns = [_csv_cells(table[name]) for name in table]
     if escape_formulas:
-        names = [f"'{name}" if name[:1] in tuple("=+-@\t\r") else name for name in names]
+        names = [f"'{name}" if re.match(_FORMULA, name) else name for name in names]
         columns = [_escaped(column) for column in columns]
     arrow = pa.table(columns, names=names) if columns else pa.table({})
     return _write(path, lambda file: pa.csv.write_csv(arrow, file))
@@ -206,7 +211,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(path)
     if not target.parent.is_dir():
         raise ValidationError(
-            f"path={str(path)!r} is not valid: there is no folder {target.parent}"
+            f"path={redact(str(path))!r} is not valid: there is no folder "
+            f"{redact(str(target.parent))}"
         )
     if target.is_dir():
         raise ValidationError(f"path={str(path)!r} is not valid: it is a folder")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from overshoot_nb.display import visible
+
 __all__ = [
     "COLOURS",
     "GREY",
@@ -110,11 +112,12 @@ def shortened(text: str, limit: int = _LABEL, *, middle: bool = False) -> str:
     """One line, at most ``limit`` characters; with ``middle`` its begin and its end."""
     if middle:
         half = limit // 2
+        text = visible(text)
         head, tail = " ".join(text[: 4 * limit].split()), " ".join(text[-4 * limit :].split())
         short = len(text) <= 4 * limit and len(head) <= limit
         return head if short else f"{head[: limit - half - 1]}…{tail[-half:]}"
     # Much of a long text would only be thrown away.
-    line = " ".join(text[: 4 * limit].split())
+    line = " ".join(visible(text[: 4 * limit]).split())
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
 
 

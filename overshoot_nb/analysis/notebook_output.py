@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 import uuid
 from typing import Any
 
-from overshoot_nb.display import in_kernel
+from overshoot_nb.display import escaped, fragment, in_kernel, visible
 
 __all__ = ["Note", "NotebookOutput"]
 
@@ -22,7 +21,7 @@ class Note:
 
     def __init__(self, text: str, markup: str | None = None) -> None:
         self._text = text
-        self._markup = f"<div>{html.escape(text)}</div>" if markup is None else markup
+        self._markup = fragment(escaped(text)) if markup is None else markup
 
     def __repr__(self) -> str:
         return self._text
@@ -45,7 +44,7 @@ class NotebookOutput:
         """Show it in the cell that runs."""
         if in_kernel():
             self._cell = _cell_number()
-            _display(value, display_id=self._id)
+            _display(_shown(value), display_id=self._id)
 
     @property
     def shown_here(self) -> bool:
@@ -55,7 +54,14 @@ class NotebookOutput:
     def change(self, value: Any) -> None:
         """Show something else wherever it is shown."""
         if self._cell >= 0 and in_kernel():
-            _display(value, display_id=self._id, update=True)
+            _display(_shown(value), display_id=self._id, update=True)
+
+
+def _shown(value: Any) -> Any:
+    """The same, but for a table of pandas: its texts are as little to be trusted as others."""
+    of_pandas = type(value).__module__.partition(".")[0] == "pandas"
+    markup = value._repr_html_() if of_pandas and hasattr(value, "_repr_html_") else None
+    return value if markup is None else Note(repr(value), fragment(visible(markup)))
 
 
 def _display(value: Any, **options: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pybase64
 
-from overshoot_nb.display import clock
+from overshoot_nb.display import clock, escaped, fragment
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.frames import StoredSample
 from overshoot_nb.validation import check_whole
@@ -94,8 +93,8 @@ class ShownRows:
             self._card(record, time, several) for record, time in zip(records, times, strict=True)
         ]
         least = min(2 * self._width, 1280)
-        return (
-            f'<div style="margin:4px 0;opacity:.75">{html.escape(self._counts())}</div>'
+        return fragment(
+            f'<div style="margin:4px 0;opacity:.75">{escaped(self._counts())}</div>'
             '<div style="display:grid;gap:12px 20px;align-items:start;'
             f'grid-template-columns:repeat(auto-fill,minmax(min(100%,{least}px),1fr))">'
             f"{''.join(cards)}</div>"
@@ -122,7 +121,7 @@ class ShownRows:
             f'<div style="display:flex;gap:10px;align-items:flex-start;min-width:0{wide}">'
             f"{picture}"
             '<div style="flex:1 1 0;min-width:120px;overflow-wrap:anywhere;text-align:left">'
-            f'<div style="opacity:.75">{html.escape(_heading(row, time, several))}</div>'
+            f'<div style="opacity:.75">{escaped(_heading(row, time, several))}</div>'
             f"{self._answer(row)}</div></div>"
         )
 
@@ -136,7 +135,7 @@ class ShownRows:
         name = f"sample {stored.index} at {clock(stored.media_time)}"
         return (
             f'<img loading="lazy" decoding="async" width="{width}" height="{height}" '
-            f'alt="{html.escape(name)}" style="flex:none;max-width:100%;height:auto;margin:0" '
+            f'alt="{escaped(name)}" style="flex:none;max-width:100%;height:auto;margin:0" '
             f'src="data:image/jpeg;base64,{pybase64.b64encode_as_string(small.data)}">'
         )
 
@@ -223,4 +222,4 @@ def _text(value: Any) -> str:
 def _escaped(text: str, cut: int = CELL_CUT) -> str:
     if not text:
         return "–"
-    return html.escape(text if len(text) <= cut else text[: cut - 1] + "…")
+    return escaped(text if len(text) <= cut else text[: cut - 1] + "…")

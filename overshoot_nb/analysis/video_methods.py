@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from overshoot_nb.redaction import hidden
+
 if TYPE_CHECKING:
     from overshoot_nb.sources import FileSource
 
@@ -123,6 +125,7 @@ class VideoMethods:
             MissingDependencyError: Pillow or the encoder is not there.
             OSError: the file cannot be written.
         """
+        source = hidden(source)
         from .annotate import annotate
 
         return annotate(

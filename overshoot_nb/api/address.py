@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from typing import Final
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlunsplit
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import display_url, once_made, split_url
 
 __all__ = ["ServerAddress"]
 
@@ -37,13 +38,31 @@ class ServerAddress:
 
     def __init__(self, endpoint: config.Endpoint) -> None:
         self._endpoint = endpoint
-        url = LOCAL_URLS[endpoint.surface] if endpoint.is_local else None
+        key = endpoint.key
+        if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):
+            raise ValidationError(
+                "the API key has characters that a header cannot carry; was it copied whole?"
+            )
+        url = LOCAL_URLS[endpoint.surface] if endpoint.is_local else endpoint.base_url
+        if not self._take_apart(url):
+            # A frame that raises holds no part of the URL.
+            raise ValidationError(
+                f"base_url={display_url(url)!r} cannot be used: it has no host, its port is no "
+                "number up to 65535, or a password in it has one of / ? # @ [ ], which are written "
+                "as %2F and so on"
+            )
+        self._secrets = self._find_secrets()
+
+    def _take_apart(self, url: str) -> bool:
+        """Find the parts of the URL; False where it has no host, or no port."""
+        parts = split_url(url)
         try:
-            parts = urlsplit(url or endpoint.base_url)
             port = parts.port
-        except ValueError as error:
-            raise ValidationError(f"base_url cannot be used: {error}") from None
+        except ValueError:
+            return False
         host = parts.hostname or ""
+        if not host:
+            return False
         host = f"[{host}]" if ":" in host else host
         netloc = host if port is None else f"{host}:{port}"
         self.origin = urlunsplit((parts.scheme, netloc, "", "", ""))
@@ -54,21 +73,18 @@ class ServerAddress:
             if parts.username or parts.password
             else None
         )
-        self._secrets = self._find_secrets()
+        return True
 
+    @once_made
     def __repr__(self) -> str:
         return f"ServerAddress({self.origin}{self.path})"
 
     def _find_secrets(self) -> tuple[str, ...]:
         key = self._endpoint.key
-        if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):
-            raise ValidationError(
-                "the API key has characters that a header cannot carry; was it copied whole?"
-            )
         password = (self._user_info or "").partition(":")[2]
         basic = _encoded(self._user_info or "")  # what a server quotes that quotes its headers
-        found = (key.reveal() if key else "", password, basic, self.query)
-        return tuple(s for s in found if len(s) >= MIN_SECRET_CHARS)
+        found = {key.reveal() if key else "", password, quote(password, ""), basic, self.query}
+        return tuple(s for s in sorted(found, key=len, reverse=True) if len(s) >= MIN_SECRET_CHARS)
 
     @property
     def has_key(self) -> bool:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import urlsplit
 
 import orjson
 
 from overshoot_nb import config
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
+from overshoot_nb.redaction import hidden, split_url
 from overshoot_nb.types import FinishReason, ModelInfo, ResponseFormat, Sample, Usage
 from overshoot_nb.validation import (
     check_choice,
@@ -118,6 +118,7 @@ class ChatClient(ServerClient):
         endpoint: config.Endpoint | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
+        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self.endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
         if self.endpoint.surface != "chat":
             raise ValidationError(
@@ -193,7 +194,7 @@ class ChatClient(ServerClient):
 
     def _limit_field(self) -> str:
         # OpenAI's newer models refuse the old name; most other servers know only that one.
-        host = urlsplit(self.endpoint.base_url).hostname
+        host = split_url(self.endpoint.base_url).hostname
         new = self.endpoint.is_overshoot or host == "api.openai.com"
         return "max_completion_tokens" if new else "max_tokens"
 

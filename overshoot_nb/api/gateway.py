@@ -9,6 +9,7 @@ import orjson
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import hidden
 from overshoot_nb.types import (
     FrameProcessingConfig,
     InferenceConfig,
@@ -80,6 +81,7 @@ class ApiClient(ServerClient):
         endpoint: config.Endpoint | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
+        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
         self._http = HttpClient(self.endpoint, timeout=timeout, transport=transport, retry=retry)
 

@@ -22,6 +22,7 @@ from overshoot_nb.errors import (
     RequestTimeoutError,
     ServerError,
 )
+from overshoot_nb.redaction import once_made
 from overshoot_nb.validation import check_timeout
 
 from .address import ServerAddress
@@ -85,6 +86,7 @@ class HttpClient:
         self._region: str | None = None
         self._urls: dict[str, httpx.URL] = {}
 
+    @once_made
     def __repr__(self) -> str:
         return f"HttpClient({self.address.origin}{self.address.path})"
 
@@ -195,10 +197,12 @@ class HttpClient:
         except TimeoutError as error:
             if isinstance(error, OvershootError) or not scope.expired():
                 raise
-            before = f"; before that: {faults[-1].error}" if faults else ""
-            raise RequestTimeoutError(
-                f"{call}: no answer within {self.timeout:g} s from {self.address.origin}{before}"
-            ) from None
+        # Not in the handler: the frames of what was broken off, which it would be chained to, have
+        # the headers of the request, and the key in them, as local variables.
+        before = f"; before that: {faults[-1].error}" if faults else ""
+        raise RequestTimeoutError(
+            f"{call}: no answer within {self.timeout:g} s from {self.address.origin}{before}"
+        )
 
     async def _repeat(
         self,
@@ -372,6 +376,7 @@ class ServerClient:
 
     _http: HttpClient
 
+    @once_made
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http!r})"
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import LEFT_OUT, lacks_secrets
 from overshoot_nb.types import ClipProcessingConfig, InferenceConfig, ProcessingConfig
 from overshoot_nb.validation import check_output_schema, check_text
 
@@ -93,4 +94,9 @@ def source_body(source: Mapping[str, Any] | LiveKitRoom) -> dict[str, Any]:
         if not isinstance(value, str) or not value:
             # The value stays unsaid: it may be a token.
             raise ValidationError(f"source {name} is not valid: it must be text that is not empty")
+        if value == LEFT_OUT or (name == "url" and lacks_secrets(value)):
+            raise ValidationError(
+                f"source {name} was left out ({LEFT_OUT}), as it is when a source is pickled: make "
+                "the source anew, from the whole URL and token"
+            )
     return body

@@ -15,7 +15,7 @@ import av
 import av.error
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.redaction import redact
+from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
@@ -194,6 +194,12 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
         if "://" not in source.url:
             _check_file(path)
     how: dict[str, Any] = {"container_options": options}
+    if "://" in source.url and lacks_secrets(source.url):
+        why = (
+            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
+            "of a source hold none): make the source anew, from the whole URL"
+        )
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     try:
         return av.open(source.url, timeout=timeout, **how)
     except (av.error.FFmpegError, OSError, ValueError) as error:

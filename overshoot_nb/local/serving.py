@@ -37,12 +37,14 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _checked(key: str) -> str:
+def _checked(key: config.ApiKey) -> config.ApiKey:
     """The key without the spaces around it, which clients leave out too."""
-    key = key.strip()
-    if not key:
+    if not isinstance(key.reveal(), str):
+        raise ValidationError(f"the key must be text, not {type(key.reveal()).__name__}")
+    key = config.ApiKey(key.reveal().strip())
+    if not key.reveal():
         raise ValidationError("the key is empty; leave it out to accept any key")
-    if not (key.isascii() and key.isprintable()):
+    if not (key.reveal().isascii() and key.reveal().isprintable()):
         raise ValidationError(
             "the key has letters other than ASCII, which headers and WebSockets write differently"
         )
@@ -79,7 +81,7 @@ def _listen(host: str, port: int, *, open_to_all: bool) -> tuple[socket.socket, 
 def make_server(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | None = None,
+    key: str | config.ApiKey | None = None,
     *,
     insecure: bool = False,
     allow_hosts: Iterable[str] = (),
@@ -109,6 +111,7 @@ def make_server(
         ValidationError: a parameter is not valid; or others could ask without a key.
         OSError: the address cannot be bound.
     """
+    key = config.held_key(key)
     key = None if key is None else _checked(key)
     if not 0 <= port <= MAX_PORT:
         raise ValidationError(f"port={port} is not valid: it must be from 0 to {MAX_PORT}")
@@ -139,10 +142,9 @@ def make_server(
     # uvicorn calls them, and says that they must be classes.
     http: Any = partial(HTTPProtocol, silent=silent)
     ws: Any = partial(WebSocketProtocol, silent=silent)
+    access = Access(required=True, key=None if key is None else key.reveal())
     settings = uvicorn.Config(
-        Guard(
-            build_app(engine, registry, Access(required=True, key=key), catalogue), hosts, origins
-        ),
+        Guard(build_app(engine, registry, access, catalogue), hosts, origins),
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -161,7 +163,7 @@ def make_server(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | None = None,
+    key: str | config.ApiKey | None = None,
     *,
     insecure: bool = False,
     allow_hosts: Iterable[str] = (),
@@ -193,6 +195,7 @@ def serve(
         ValidationError: a parameter is not valid; or others could ask without a key.
         OSError: the address cannot be bound.
     """
+    key = config.held_key(key)
     made = make_server(
         host,
         port,

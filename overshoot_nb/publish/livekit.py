@@ -199,6 +199,7 @@ class LiveKitPublisher:
         options = sdk.RoomOptions(auto_subscribe=False, connect_timeout=self._timeout / 2)
         self._presence = presence = _Presence(room, ended)
         where = display_url(target.url)
+        failure: NetworkError | RequestTimeoutError | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 await room.connect(target.url, target.token, options)
@@ -208,19 +209,20 @@ class LiveKitPublisher:
                     source=sdk.TrackSource.SOURCE_CAMERA, simulcast=False
                 )
                 await room.local_participant.publish_track(track, publishing)
-        except TimeoutError as error:
-            await _leave(room)
-            raise RequestTimeoutError(
+        except TimeoutError:
+            failure = RequestTimeoutError(
                 f"the LiveKit room at {where} could not be entered within {self._timeout:g} s; a "
                 'firewall may be in the way, or try transport="webrtc"'
-            ) from error
+            )
         except Exception as error:
-            await _leave(room)
-            # Not chained: what the SDK says may quote the token.
-            raise NetworkError(
+            failure = NetworkError(
                 f"the LiveKit room at {where} could not be entered: {_said(error, target)}; check "
                 'that it can be reached from here, or try transport="webrtc"'
-            ) from None
+            )
+        if failure is not None:
+            await _leave(room)
+            # Not chained: the SDK's words may quote the token, and its frames hold it.
+            raise failure
         return presence
 
     async def _stay(self, presence: _Presence, source: rtc.VideoSource) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import FrameStore
 from overshoot_nb.journal import Journal
+from overshoot_nb.redaction import hidden
 from overshoot_nb.run_registry import remember_file
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.tuning.backfill_plan import service_of
@@ -22,6 +23,7 @@ from .recorded_metadata import metadata_from_json
 from .recorded_rows import COLUMNS, rows_of
 from .recording import Recording
 from .recording_file import RecordingFile
+from .replay_address import check_local
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot
@@ -46,6 +48,7 @@ def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Re
         StreamClosedError: the client was closed.
         OSError: it is not there, or cannot be read.
     """
+    path = hidden(path)
     run = load_run(path, client)
     return Recording(run, _checked(path), get_runtime())
 
@@ -95,4 +98,5 @@ def _no_garbage_collection() -> Iterator[None]:
 def _checked(path: object) -> Path:
     if not isinstance(path, str | os.PathLike) or not str(path).strip():
         raise ValidationError(f"path={path!r} must be the path of a recording")
+    check_local(path)
     return Path(path).expanduser().absolute()

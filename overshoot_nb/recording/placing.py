@@ -11,6 +11,8 @@ from pathlib import Path
 
 from overshoot_nb.errors import ValidationError
 
+from .replay_address import check_local
+
 __all__ = ["check_path", "explained", "placed"]
 
 
@@ -22,6 +24,7 @@ def check_path(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise ValidationError(f"path={path!r} is no path of a file, such as 'run.parquet'")
+    check_local(path)
     # Absolute: a notebook may change its folder while the recording goes on.
     try:
         target = Path(os.fspath(path)).expanduser().resolve()

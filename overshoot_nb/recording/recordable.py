@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from overshoot_nb.redaction import hidden
+
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run
 
@@ -49,6 +51,7 @@ class Recordable:
                 of a file being recorded.
             OSError: the file cannot be written.
         """
+        path = hidden(path)
         from .recorder import start_recording
 
         return start_recording(self._run, path, overwrite=overwrite, progress=progress)

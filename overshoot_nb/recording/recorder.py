@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import html
 import logging
 import os
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from overshoot_nb.display import escaped, fragment
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.progress import ProgressBar
 from overshoot_nb.run_registry import remember_file
@@ -155,7 +155,7 @@ class Recorder:
         return f"<Recorder {self.path.name}, {self.status}>"
 
     def _repr_html_(self) -> str:
-        return f"<code>{html.escape(self.path.name)}</code> {html.escape(self.status)}"
+        return fragment(f"<code>{escaped(self.path.name)}</code> {escaped(self.status)}")
 
 
 def start_recording(

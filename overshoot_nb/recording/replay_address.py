@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import display_url, hidden, hidden_line, is_url
 
-__all__ = ["SCHEME", "ReplayAddress", "check_speed", "expanded"]
+__all__ = ["SCHEME", "ReplayAddress", "check_local", "check_speed", "expanded"]
 
 #: How such a ``base_url`` begins.
 SCHEME = "replay:"
@@ -38,7 +39,9 @@ class ReplayAddress:
         Raises:
             ValidationError: it names no file, or an option that there is not.
         """
-        path = url.strip().removeprefix(SCHEME)
+        url = hidden_line(url)
+        path: str = hidden(url.strip().removeprefix(SCHEME))
+        check_local(path)
         # Options are what has the form of options: a file's name may have question marks.
         options = ""
         if (found := _OPTIONS.fullmatch(path)) is not None:
@@ -72,6 +75,19 @@ class ReplayAddress:
 def expanded(path: str | os.PathLike[str]) -> str:
     """A path with the user's folder in the place of ``~``; ``~file`` is a file of that name."""
     return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (Path's own raises for ~file)
+
+
+def check_local(path: str | os.PathLike[str]) -> None:
+    """Refuse a URL in the place of a recording's path, before a path is made of it.
+
+    Raises:
+        ValidationError: it is one.
+    """
+    if is_url(str(path)):
+        raise ValidationError(
+            f"path={display_url(str(path))!r} is a URL: a recording is a file of this machine, so "
+            "give its path"
+        )
 
 
 def check_speed(speed: object) -> float:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import hides_arguments, redact
 
-from .replay_address import ReplayAddress, check_speed, expanded
+from .replay_address import ReplayAddress, check_local, check_speed, expanded
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Replay"]
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True)
 class Replay:
     """A recording to be played; a value that opens nothing.
@@ -45,6 +47,7 @@ class Replay:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike) or not str(self.path).strip():
             raise ValidationError(f"path={self.path!r} must be the path of a recording")
+        check_local(self.path)
         if self.speed is not None and check_speed(self.speed) == math.inf:
             object.__setattr__(self, "speed", None)
 
@@ -66,7 +69,7 @@ class Replay:
     @property
     def shown(self) -> str:
         """Where it is, whole."""
-        return str(self.path)
+        return redact(str(self.path))
 
     def __repr__(self) -> str:
         return (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from overshoot_nb.prompts import asked_by
+from overshoot_nb.redaction import hidden
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.settings import StreamChanges
 
@@ -43,6 +44,7 @@ def replay(path: str | os.PathLike[str], speed: float | None = 1.0) -> Replay:
         ValidationError: the file is no recording, or ``speed`` is not above 0.
         OSError: the file is not there, or cannot be read.
     """
+    path = hidden(path)
     chosen = Replay(Path(path) if isinstance(path, os.PathLike) else path, speed)
     file = RecordingFile(chosen.url)
     file.metadata(file.footer())  # refuses what is none

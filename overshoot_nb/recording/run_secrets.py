@@ -6,7 +6,7 @@ import base64
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from overshoot_nb.redaction import redact
 
@@ -72,4 +72,4 @@ def _parts(url: str) -> list[str]:
     found = [user, password, basic, *values]
     if parts.scheme.startswith("rtmp"):
         found.append(parts.path.lstrip("/").partition("/")[2])
-    return [*found, *map(unquote, found)]
+    return [*found, *map(unquote, found), *(quote(unquote(word), "") for word in found)]

@@ -5,8 +5,9 @@ No colours are set but the theme's own, and everything that came from outside is
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
+
+from overshoot_nb.display import BAR, escaped, fragment
 
 if TYPE_CHECKING:
     from .backfill import Backfill
@@ -30,14 +31,13 @@ def backfill_html(job: Backfill) -> str:
     prompt = version.text
     if len(prompt) > PROMPT_CUT:
         prompt = prompt[: PROMPT_CUT - 1] + "…"
-    return (
-        '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-        f"<div><strong>{html.escape(job.column)}</strong> · {html.escape(job.status)} · "
+    return fragment(
+        f"<div><strong>{escaped(job.column)}</strong> · {escaped(job.status)} · "
         f"{' · '.join(figures)}</div>"
         f'<progress value="{job.done}" max="{job.total}" aria-label="samples done"></progress>'
-        f'<div style="opacity: .75; white-space: pre-wrap">{html.escape(prompt)}'
-        f" <small>(prompt version {version.version}, {html.escape(version.model)})</small></div>"
-        "</div>"
+        f'<div style="opacity: .75; white-space: pre-wrap">{escaped(prompt)}'
+        f" <small>(prompt version {version.version}, {escaped(version.model)})</small></div>",
+        BAR,
     )
 
 

@@ -14,6 +14,7 @@ from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.redaction import hidden
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import GatewayService, Service
 from overshoot_nb.validation import check_whole
@@ -99,6 +100,7 @@ async def compare(
         StreamClosedError: the client that is asked was closed.
         OvershootError: nothing was answered. A model that fails beside others is shown as such.
     """
+    what, base_url, api_key = hidden(what), hidden(base_url, server=True), config.held_key(api_key)
     check_whole("repeats", repeats, 1, MAX_REPEATS)
     check_budget(budget)
     FieldJudges(judge)  # refuses what is none before anything is spent

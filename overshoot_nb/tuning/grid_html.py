@@ -7,7 +7,6 @@ Where a page strips styles, a plain table is left that says the same.
 
 from __future__ import annotations
 
-import html
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from itertools import groupby
 
 import pybase64
 
-from overshoot_nb.display import clock
+from overshoot_nb.display import clock, escaped, fragment
 from overshoot_nb.types import EncodedFrame
 
 from .thumbnails import SHOWN_WIDTH
@@ -152,9 +151,9 @@ def grid_html(
         else ""
     )
     said = "".join(f'<div class="ovs-note">{_short(note, NOTE_CUT)}</div>' for note in notes)
-    return (
+    return fragment(
         f'<div class="ovs-compare"><style>{_style()}</style>'
-        f'<div class="ovs-title"><b>{_escaped(title)}</b></div>{only}'
+        f'<div class="ovs-title"><b>{escaped(title)}</b></div>{only}'
         f'<div class="ovs-legend"><small>{_legend(columns, rows)}</small></div>'
         f'<div class="ovs-scroll" tabindex="0"><table class="ovs-grid"><thead>{_head(columns)}'
         f"</thead><tbody>{body}</tbody></table></div>{said}</div>"
@@ -212,7 +211,7 @@ def _figures(column: GridColumn, named: bool) -> str:
     about = [column.model] if named else []
     if column.temperature is not None:
         about.append(f"temperature {column.temperature:g}")
-    parts = [f'<div class="ovs-model">{_escaped(" · ".join(about))}</div>'] if about else []
+    parts = [f'<div class="ovs-model">{escaped(" · ".join(about))}</div>'] if about else []
     if column.score is not None:
         parts.append(_score(column))
     costs = []
@@ -234,7 +233,7 @@ def _score(column: GridColumn) -> str:
     right, n, accuracy, low, high = column.score
     if not n:
         return '<div class="ovs-score"><small>its answers have no labels</small></div>'
-    badge = f' <span class="ovs-badge">★ {_escaped(column.badge)}</span>' if column.badge else ""
+    badge = f' <span class="ovs-badge">★ {escaped(column.badge)}</span>' if column.badge else ""
     return (
         f'<div class="ovs-score"><b>{_percent(accuracy)}</b>{badge}<br><small>'
         f'{right:,} of {n:,} right <span class="ovs-interval">({low * 100:.0f}–{_percent(high)})'
@@ -296,7 +295,7 @@ def _cell(cell: GridCell) -> str:
     if cell.problem:
         lines.append(f'<span class="ovs-problem">⚠ {_short(cell.problem, ERROR_CUT)}</span>')
     if cell.note:
-        lines.append(f'<span class="ovs-faint">{_escaped(cell.note)}</span>')
+        lines.append(f'<span class="ovs-faint">{escaped(cell.note)}</span>')
     kind, verdict = _VERDICTS[cell.right]
     said = "<br>".join(lines)
     return f'<td class="ovs-cell {kind}">{verdict}<span class="ovs-said">{said}</span></td>'
@@ -332,15 +331,11 @@ def _field(field: GridField) -> str:
     return name + (f"<mark>≠ {value}</mark>" if field.differs else value) + should
 
 
-def _escaped(text: str) -> str:
-    return html.escape(text)
-
-
 def _short(text: str, cut: int) -> str:
     """Escaped text, cut; what was cut off is shown where the pointer rests."""
     if len(text) <= cut:
-        return _escaped(text)
-    return f'<span title="{_escaped(text[: 8 * cut])}">{_escaped(text[: cut - 1])}…</span>'
+        return escaped(text)
+    return f'<span title="{escaped(text[: 8 * cut])}">{escaped(text[: cut - 1])}…</span>'
 
 
 @cache

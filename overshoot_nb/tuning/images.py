@@ -18,6 +18,7 @@ from overshoot_nb import config
 from overshoot_nb.capture.picture import Rotations
 from overshoot_nb.encoder import FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import display_url, hidden, is_url
 from overshoot_nb.types import EncodedFrame
 
 __all__ = ["ImageEncoder", "is_pillow_image"]
@@ -49,9 +50,15 @@ class ImageEncoder:
             ValidationError: it is no picture, or a broken one.
             OSError: its file cannot be read.
         """
+        picture = hidden(picture)
         if isinstance(picture, bytes | bytearray | memoryview):
             return self._from_bytes(bytes(picture), name)
         if isinstance(picture, str | os.PathLike):
+            if is_url(str(picture)):
+                raise ValidationError(
+                    f"{name} is a URL ({display_url(str(picture))}): download it, and give the "
+                    "path of the file"
+                )
             path = Path(os.fsdecode(picture))
             return self._from_bytes(path.read_bytes(), f"{name} ({path.name})")
         if isinstance(picture, np.ndarray):

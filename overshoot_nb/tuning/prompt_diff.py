@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections import Counter
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from overshoot_nb.display import BAR, escaped, fragment
 from overshoot_nb.prompts import PromptVersion
 
 __all__ = ["PromptDiff", "Segment", "segments_of"]
@@ -102,7 +102,7 @@ class PromptDiff:
     def _repr_html_(self) -> str:
         head = f"<strong>{_name(self.old)} → {_name(self.new)}</strong>"
         if not self:
-            return f"<div>{head}: both ask the same</div>"
+            return fragment(f"{head}: both ask the same")
         parts = [f"<div>{head}</div>"]
         for name, before, after in self._plain():
             changed = _element("removed", before) + " → " + _element("added", after)
@@ -113,7 +113,7 @@ class PromptDiff:
             signs = {"same": "  ", "removed": "- ", "added": "+ "}
             lines = "".join(_element(kind, signs[kind] + line) for kind, line in schema)
             parts.append(_block(lines, "font-family: monospace"))
-        return f'<div style="{_FRAME}">{"".join(parts)}</div>'
+        return fragment("".join(parts), BAR)
 
     def _plain(self) -> Iterator[tuple[str, str, str]]:
         """Name, old and new value of what fits on a line."""
@@ -204,7 +204,6 @@ def _schema_lines(schema: Mapping[str, Any] | None) -> list[str]:
 
 # ---- how it looks --------------------------------------------------------------------------------
 
-_FRAME = "border-left: 3px solid currentColor; padding: 2px 0 2px 10px"
 # Half transparent, so that it is legible in light and dark; lines too, for those who see no colour.
 _STYLES = {
     "removed": ("del", "background: rgba(248, 81, 73, .25); text-decoration: line-through"),
@@ -229,9 +228,9 @@ def _marked(kind: str, text: str) -> str:
 
 def _element(kind: str, text: str) -> str:
     if kind == "same":
-        return html.escape(text)
+        return escaped(text)
     tag, style = _STYLES[kind]
-    return f'<{tag} style="color: inherit; {style}">{html.escape(_visible(text))}</{tag}>'
+    return f'<{tag} style="color: inherit; {style}">{escaped(_visible(text))}</{tag}>'
 
 
 def _block(content: str, style: str = "") -> str:

@@ -6,11 +6,11 @@ for the eye alone: where styles are stripped, the figures say the same.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from overshoot_nb.display import BAR, escaped, fragment
 from overshoot_nb.errors import ValidationError
 
 from .statistics import percent
@@ -47,14 +47,14 @@ def to_html(score: Score) -> str:
         marked = [_td(cell, strong=strong and i == at) for i, cell in enumerate(cells)]
         marked.insert(at + 1, f"<td>{_bar(tally)}</td>")
         rows.append(f"<tr>{''.join(marked)}</tr>")
-    notes = "".join(f"<div><small>{html.escape(note)}</small></div>" for note in score.notes)
+    notes = "".join(f"<div><small>{escaped(note)}</small></div>" for note in score.notes)
     names = [_th(name) for name in head]
     names.insert(at + 1, "<th></th>")
-    return (
-        '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-        f"<div><strong>{html.escape(_best(score))}</strong></div>"
+    return fragment(
+        f"<div><strong>{escaped(_best(score))}</strong></div>"
         f"<table><thead><tr>{''.join(names)}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        f"{notes}{_confusions(score)}</div>"
+        f"{notes}{_confusions(score)}",
+        BAR,
     )
 
 
@@ -164,18 +164,18 @@ def _confusions(score: Score) -> str:
             )
             title = _cut(f"{score.name(column)}, {field}: expected (rows) and answered (columns)")
             tables.append(
-                f"<details><summary>{html.escape(title)}</summary><table><thead><tr><th></th>"
+                f"<details><summary>{escaped(title)}</summary><table><thead><tr><th></th>"
                 f"{head}</tr></thead><tbody>{body}</tbody></table></details>"
             )
     return "".join(tables)
 
 
 def _th(value: str) -> str:
-    return f"<th>{html.escape(_cut(value))}</th>"
+    return f"<th>{escaped(_cut(value))}</th>"
 
 
 def _td(value: str, *, strong: bool = False) -> str:
-    cell = html.escape(_cut(value))
+    cell = escaped(_cut(value))
     inner = f"<strong>{cell}</strong>" if strong else cell
     return f'<td style="white-space: nowrap">{inner}</td>'
 

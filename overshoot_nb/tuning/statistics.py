@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from overshoot_nb.display import BAR, escaped, fragment
 from overshoot_nb.errors import ValidationError
 
 __all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "percent", "wilson_interval"]
@@ -239,19 +239,19 @@ class PairedTest:
         )
 
     def _repr_html_(self) -> str:
-        old, new = html.escape(self.old), html.escape(self.new)
+        old, new = escaped(self.old), escaped(self.new)
         interval = (
             f"{self.difference:+{_PERCENT}}, {percent(self.confidence)} interval "
             f"{self.low:+{_PERCENT}} to {self.high:+{_PERCENT}}, {_p(self.p_value)}"
         )
-        return (
-            '<div style="border-left: 3px solid currentColor; padding: 2px 0 2px 10px">'
-            f"<div><strong>{html.escape(self.verdict)}</strong></div>"
+        return fragment(
+            f"<div><strong>{escaped(self.verdict)}</strong></div>"
             f"<div>{interval}</div>"
             f"<table><thead><tr><th></th><th>{new} right</th><th>{new} wrong</th></tr></thead>"
             f"<tbody><tr><th>{old} right</th><td>{self.both_right}</td><td>{self.only_old}</td>"
             f"</tr><tr><th>{old} wrong</th><td>{self.only_new}</td><td>{self.both_wrong}</td></tr>"
-            f"</tbody></table><div><small>{_INDEPENDENT}</small></div></div>"
+            f"</tbody></table><div><small>{_INDEPENDENT}</small></div>",
+            BAR,
         )
 
 

@@ -19,6 +19,7 @@ from overshoot_nb import config
 from overshoot_nb.api.text_chat import ask_text
 from overshoot_nb.client import Overshoot
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.redaction import hidden
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import ChatService, Service
 from overshoot_nb.validation import check_temperature, check_text, check_whole
@@ -43,7 +44,7 @@ async def suggest(
     model: str,
     *,
     client: Overshoot | None = None,
-    api_key: str | None = None,
+    api_key: str | config.ApiKey | None = None,
     base_url: str | None = None,
     version: int | None = None,
     n: int = 3,
@@ -90,6 +91,7 @@ async def suggest(
         ServerError: the language model gave nothing that could be used.
         OvershootError: a server refused, or did not answer.
     """
+    api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
     check_text("model", model)
     check_whole("n", n, 1, 20)
     check_whole("seed", seed, 0, 2**63 - 1)
@@ -127,7 +129,10 @@ async def suggest(
 
 @asynccontextmanager
 async def _language_model(
-    own: Service, client: Overshoot | None, api_key: str | None, base_url: str | None
+    own: Service,
+    client: Overshoot | None,
+    api_key: config.ApiKey | None,
+    base_url: str | None,
 ) -> AsyncIterator[ChatService]:
     """The server that has the language model; closed afterwards where it was made here.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
+from overshoot_nb.display import escaped, fragment
 from overshoot_nb.prompts import PromptVersion
 
 from .prompt_diff import PromptDiff
@@ -155,12 +155,12 @@ class Suggestions(Sequence[ScoredPrompt]):
         head = ("", "accuracy (95 % interval)", "difference", "p-value")
         rows = "".join(
             f"<tr><th>{name}</th>"
-            + "".join(f"<td>{html.escape(text)}</td>" for text in _figures(scored))
+            + "".join(f"<td>{escaped(text)}</td>" for text in _figures(scored))
             + f'<td style="text-align: left; white-space: normal">{self._prompt(scored)}</td></tr>'
             for name, scored in zip(["current", *range(len(self))], self._all, strict=True)
         )
-        return (
-            f"<div>{html.escape(self._head)}</div><table><thead><tr>"
+        return fragment(
+            f"<div>{escaped(self._head)}</div><table><thead><tr>"
             + "".join(f"<th>{name}</th>" for name in head)
             + f'<th style="text-align: left">prompt</th></tr></thead><tbody>{rows}</tbody></table>'
         )
@@ -168,7 +168,7 @@ class Suggestions(Sequence[ScoredPrompt]):
     def _prompt(self, scored: ScoredPrompt) -> str:
         """The prompt, marked where it differs from the current one, and why."""
         marked = PromptDiff.between(self.baseline.version, scored.version).text_html
-        why = f"<div><small>{html.escape(scored.why)}</small></div>" if scored.why else ""
+        why = f"<div><small>{escaped(scored.why)}</small></div>" if scored.why else ""
         return marked + why
 
 

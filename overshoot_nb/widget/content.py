@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
+from overshoot_nb.display import visible
 from overshoot_nb.prompts import PromptVersion as Version
 from overshoot_nb.settings import StreamSettings
 
@@ -85,12 +86,14 @@ def status_of(stream: Stream, media_time: float) -> Status:
     problem = problem_of(stream.error) if stream.error is not None else None
     if problem is None and stream.state == "failed":
         problem = {"message": life.note, "advice": "Restart it: the rows stay."}
+    if problem is not None:
+        problem = {**problem, "message": visible(problem["message"])}
     return {
         "kind": "status",
         "sent_at": time.time(),
         "stream_id": stream.stream_id,
         "state": stream.state,
-        "status": stream.status,
+        "status": visible(stream.status),
         "problem": problem,
         "settings": settings_of(stream.settings),
         "prompt_version": stream.prompt_version,
@@ -130,12 +133,12 @@ def traits_of(stream: Stream) -> dict[str, Any]:
     newest = table.results_since(first)
     return {
         "stream_id": stream.stream_id,
-        "source": stream.settings.source.label,
+        "source": visible(stream.settings.source.label),
         "settings": settings_of(stream.settings),
         "prompt": stream.prompt,
         "prompt_version": stream.prompt_version,
         "state": stream.state,
-        "status": stream.status,
+        "status": visible(stream.status),
         "figures": figures_of(stream),
         "selected": stream.selected,
         "recent": [row_of(first + i, result, RECENT_CUT) for i, result in enumerate(newest)],

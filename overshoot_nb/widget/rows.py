@@ -1,4 +1,7 @@
-"""Results as the page shows them: short texts, fields as chips, and which rows fit a filter."""
+"""Results as the page shows them: short texts, fields as chips, and which rows fit a filter.
+
+The page makes text nodes of them; characters that would not be seen are written out here.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from overshoot_nb.display import visible
 from overshoot_nb.types import StreamInferenceResult
 
 from .messages import Row
@@ -35,10 +39,10 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "media_time": result.media_time,
         "at": at.timestamp() if at is not None else 0.0,
         "ok": result.ok,
-        "text": result.result[:cut],
+        "text": visible(result.result[:cut])[:cut],
         "cut": len(result.result) > cut,
         "chips": _chips(result.output, *limits) if result.ok else None,
-        "error": result.error[:cut] if result.error is not None else None,
+        "error": visible(result.error[:cut])[:cut] if result.error is not None else None,
         "latency_ms": round(result.inference_latency_ms, 1),
         "tokens": result.usage.total_tokens if result.usage is not None else None,
         "version": result.prompt_version,
@@ -62,6 +66,7 @@ def _text(value: Any, cut: int) -> str:
 
 
 def _short(text: str, cut: int) -> str:
+    text = visible(text[: cut + 1])
     return text if len(text) <= cut else text[: cut - 1] + "…"
 
 

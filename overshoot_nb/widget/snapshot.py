@@ -7,12 +7,11 @@ widget, which hides itself where the widget lives.
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.display import stream_html
+from overshoot_nb.display import escaped, stream_html
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream
@@ -52,7 +51,7 @@ class Snapshot:
 
     def bundle(self) -> dict[str, str]:
         """The stream as it is now, as HTML and text."""
-        key = html.escape(self._key, quote=True)
+        key = escaped(self._key)
         inside = f'<div class="ov-snapshot" data-key="{key}">{stream_html(self._stream)}</div>'
         return {"text/html": _STYLE + inside, "text/plain": repr(self._stream)}
 

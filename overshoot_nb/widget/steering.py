@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
+from overshoot_nb.display import visible
 from overshoot_nb.errors import OvershootError, ValidationError
 from overshoot_nb.validation import check_output_schema
 
@@ -230,7 +231,7 @@ class Steering:
             "fate": record.fate,
             "reason": record.reason,
             "row": row,
-            "text": result.result[:WHOLE_CUT] if result is not None else "",
+            "text": visible(result.result[:WHOLE_CUT]) if result is not None else "",
             "prompt": result.prompt[:WHOLE_CUT] if result is not None else "",
             "model": result.model_name if result is not None else stream.model,
             "frames": frames,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.display import visible
 from overshoot_nb.tuning.fields import field_names
 from overshoot_nb.tuning.prompt_diff import Kind
 
@@ -121,7 +122,7 @@ def _cut(segments: Iterable[tuple[Kind, str]]) -> list[messages.Segment]:
     shown: list[messages.Segment] = []
     room = DIFF_CUT
     for kind, text in segments:
-        shown.append({"kind": kind, "text": text[:room]})
+        shown.append({"kind": kind, "text": visible(text[:room])})
         room -= len(text)
         if room <= 0:
             break

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from overshoot_nb.display import visible
 from overshoot_nb.sample_log import FATES
 from overshoot_nb.tuning.fields import answer_fields, comparable, field_name, is_answer, shown
 from overshoot_nb.tuning.labels import MISSING, Label
@@ -155,11 +156,11 @@ def _overall(right: Mapping[str | None, bool | None], field: str | None) -> bool
 
 def _text(result: StreamInferenceResult, field: str | None) -> str:
     if not result.ok:
-        return cut(result.error or "failed", CELL_CUT)
+        return visible(cut(result.error or "failed", CELL_CUT))
     if field is not None:
         fields = answer_fields(result)
-        return cut(shown(fields[field]), CELL_CUT) if field in fields else ""
-    return cut(result.result, CELL_CUT)
+        return visible(cut(shown(fields[field]), CELL_CUT)) if field in fields else ""
+    return visible(cut(result.result, CELL_CUT))
 
 
 def _parts(
@@ -175,8 +176,8 @@ def _parts(
         return []
     return [
         {
-            "name": cut(field_name(name), PART_CUT),
-            "text": cut(shown(value), PART_CUT),
+            "name": visible(cut(field_name(name), PART_CUT)),
+            "text": visible(cut(shown(value), PART_CUT)),
             "right": right.get(name),
             "differs": before is not None and before.get(name, MISSING) != said[name],
         }

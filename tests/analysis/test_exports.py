@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import math
 import os
@@ -116,15 +117,34 @@ def test_csv_says_times_in_seconds_and_tells_empty_from_missing(tmp_path):
 
 
 def test_formulas_are_neutralised_where_asked_for(tmp_path):
-    texts = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "fine", "a=b", None]
+    risky = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\n=x", "＝1+1", "＋1", "－1", "＠x"]
+    risky += ["﹦1", "  =1", "\u3000＝1", "\xa0-1", "\ufeff=1", "\u200b@x", "\x0b=1"]
+    fine = ["fine", "a=b", " fine", "x\n=1", "é", "'=1", "−1"]
+    texts = [*risky, *fine, None]
     df = pd.DataFrame({"=name": texts, "n": -1, "kind": pd.Series(texts, dtype="category")})
+    df["\n＝odd"] = "x"
     df.overshoot.to_csv(tmp_path / "x.csv", escape_formulas=True)
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
         cells = list(csv.reader(file))
-    assert cells[0][0] == "'=name"
-    escaped = [f"'{t}" for t in texts[:6]] + ["fine", "a=b", ""]
+    assert cells[0] == ["'=name", "n", "kind", "'\n＝odd"]
+    escaped = [f"'{t}" for t in risky] + [*fine, ""]
     assert [row[0] for row in cells[1:]] == [row[2] for row in cells[1:]] == escaped
     assert cells[1][1] == "-1"  # a number is none
+    df.overshoot.to_csv(tmp_path / "x.csv")  # as it was said, by default
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == [*risky, *fine, ""]
+
+
+def test_a_workbook_takes_the_rows_as_the_docstring_prepares_them():
+    df = rows()
+    table = df.copy()
+    for name in table.select_dtypes("datetimetz"):
+        table[name] = table[name].dt.tz_convert(None)
+    table["media_time"] = table["media_time"].dt.total_seconds()
+    assert list(df.select_dtypes("datetimetz"))
+    assert table.select_dtypes(["datetimetz", "timedelta"]).empty
+    text = inspect.getdoc(df.overshoot.to_csv)
+    assert "Default: False" in text
 
 
 def test_jsonl_has_values_as_they_are(tmp_path):

@@ -117,3 +117,51 @@ def test_a_saved_notebook_grows_little_and_holds_no_picture_and_no_secret(lab, h
     for secret in ("hunter22", "s3cr3t", "ovs-secret-key", "image/jpeg", "/9j/"):
         assert secret not in whole, secret
         assert secret not in state, secret
+
+
+TEX = (
+    r"tea $5 and $6; $\href{javascript:alert(1)}{x}$ \(\style{color:red}{y}\) https://evil.example"
+)
+TURNED = "safe\u202eexe.txt \u2066\x1b[31m \u200fשלום"
+
+
+def test_no_output_takes_an_answer_for_a_formula_a_link_or_what_turns_it(lab):
+    with ChatServer(lambda request: TEX + TURNED) as server:
+        notebook = lab.open(
+            [
+                "import overshoot_nb, numpy as np\n"
+                f"client = overshoot_nb.Overshoot('key', base_url={server.url!r})\n"
+                "source = overshoot_nb.ArraySource("
+                "[np.full((48, 64, 3), i * 20, np.uint8) for i in range(4)], fps=1)\n"
+                f"text = {TEX + TURNED!r}\n"
+                "stream = await client.streams.create(source, text, 'test/model',"
+                " interval_seconds=1)\nawait stream.wait()",
+                "await overshoot_nb.compare(stream, [text, 'b'], ['test/model'], client=client)",
+                "stream.df.overshoot.show()",
+                "from IPython.display import HTML, display\nHTML(stream._repr_html_())",
+                "stream.label(0, text)\nstream.label(1, right=True)\nstream.score()",
+                "job = stream.backfill(text + '!', column='v2')\nawait job\njob",
+                "stream.prompts.diff(1, 2)",
+                "stream.live(lambda df: df[['result']].head(2))",
+                "from overshoot_nb.analysis.bell import bell_note\nbell_note(text, ringing=False)",
+                "stream",
+                # What pandas itself shows is typeset, unless it is told not to.
+                "stream.df[['result']].head(2)",
+            ]
+        )
+        notebook.run(0, seconds=120)
+        for cell in range(1, 11):
+            notebook.run(cell)
+    notebook.wait("() => document.querySelectorAll('mjx-container').length > 0", seconds=60)
+    notebook.page.wait_for_timeout(500)
+    for cell in range(1, 10):
+        output = notebook.cell(cell).locator(".jp-OutputArea")
+        text = output.evaluate("o => o.textContent")
+        assert output.locator("mjx-container, a").count() == 0, cell
+        assert not set("\u202e\u2066\x1b\u200f") & set(text), cell
+        if cell in (1, 2, 3, 5, 6):
+            assert r"$\href{javascript:alert(1)}{x}$" in text, cell
+            assert r"safe\u202eexe.txt \u2066\x1b[31m \u200fשלום" in text, cell
+    assert notebook.cell(10).locator("mjx-container").count() > 0, "MathJax did nothing"
+    notebook.shot("lab-formulas")
+    notebook.execute("await client.close()")

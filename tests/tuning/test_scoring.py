@@ -587,7 +587,11 @@ class Shown(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.open.append(tag)
         self.styles += [value or "" for name, value in attrs if name == "style"]
-        assert all(name in ("style", "aria-hidden") for name, _ in attrs)
+        # One class around all, which front ends take for "no formulas".
+        around = [("class", "mathjax_ignore tex2jax_ignore")] if len(self.open) == 1 else []
+        assert all(
+            name in ("style", "aria-hidden") or [(name, value)] == around for name, value in attrs
+        )
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
