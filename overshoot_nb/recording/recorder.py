@@ -60,7 +60,10 @@ class Recorder:
 
     @property
     def rows(self) -> int:
-        """Rows that are in the file."""
+        """Samples that are in the file, answered or not, and later answers: what is loaded of it.
+
+        Also after the disk was full.
+        """
         return self._rows
 
     @property

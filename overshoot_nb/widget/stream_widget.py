@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ class StreamWidget(anywidget.AnyWidget):
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(**traits_of(stream))
+        _reload_weakly(self)
         self.set_trait("key", uuid.uuid4().hex)
         #: The stream that is shown.
         self.stream = stream
@@ -163,3 +165,21 @@ class StreamWidget(anywidget.AnyWidget):
             return
         loop = get_runtime().loop
         loop.call_soon_threadsafe(lambda: self._steering.update(prompt=change["new"]))
+
+
+#: Those whose front end is brought up to date when its file changes, see CONTRIBUTING.
+_reloaded: weakref.WeakSet[StreamWidget] = weakref.WeakSet()
+
+
+def _reload_weakly(widget: StreamWidget) -> None:
+    # anywidget has its file hold each widget for good, which would hold the stream with its rows
+    # and pictures.
+    file: Any = StreamWidget._esm
+    _reloaded.add(widget)
+    file.changed.disconnect()
+    file.changed.connect(_reload)
+
+
+def _reload(text: str) -> None:
+    for widget in list(_reloaded):
+        widget.set_trait("_esm", text)
