@@ -56,7 +56,7 @@ class Lifecycle:
         info: what is watched, once it was opened.
         callbacks: the calls of the user's callbacks that wait.
         service: who answers.
-        recorded, whole, end: it is no recording, see ``RecordedLife``.
+        recorded, whole: it is no recording, see ``RecordedLife``.
 
     Args:
         settings: what it is asked to do at first, checked by the service.
@@ -68,7 +68,6 @@ class Lifecycle:
     """
 
     recorded, whole = None, True
-    end: tuple[StreamState, str] | None = None
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ def attrs_of(life: Lifecycle) -> dict[str, Any]:
     It is small, for pandas copies it at nearly every step.
     """
     stats = life.journal.counters.snapshot()
-    state, note = life.end or (life.state, life.note)
+    state, note = getattr(life, "end", (life.state, life.note))
     status = f"{state}: {note}" if note else state
     recorded: Any = life.recorded
     ended = state == "ended" and (recorded is None or recorded.state == "ended")

@@ -90,7 +90,7 @@ class Reception:
         if not self._passing:
             self.said("")
 
-    def reconnected(self, cause: Reconnected) -> None:
+    def reconnected(self, cause: Reconnected = "result channel") -> None:
         """A connection was lost and is there again."""
         self._journal.counters.reconnected(cause)
         self._journal.touch()

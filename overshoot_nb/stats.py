@@ -169,7 +169,7 @@ class Counters:
             before, now = self._leases
             self._leases = before + now, _Charged()
 
-    def reconnected(self, cause: Reconnected, count: int = 1) -> None:
+    def reconnected(self, cause: Reconnected = "result channel", count: int = 1) -> None:
         """A connection was lost and found again."""
         with self._lock:
             self._reconnections[cause] += count
