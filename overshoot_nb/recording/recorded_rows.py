@@ -169,7 +169,7 @@ def rows_of(table: pa.Table) -> RecordedRows:
 
 
 def samples_and_later(table: pa.Table) -> int:
-    """How many samples and later answers a file has, each once, as :func:`rows_of` finds them.
+    """How many samples and later answers are found in a file, each once, as it is loaded.
 
     Args:
         table: with the columns of :data:`COUNTED`.
@@ -178,8 +178,10 @@ def samples_and_later(table: pa.Table) -> int:
         ValidationError: the rows are no recording's.
     """
     kinds, samples, versions = (column_values(table, name) for name in COUNTED)
-    rows = zip(kinds, samples, versions, strict=True)
-    return len({(index, version if kind == "later" else None) for kind, index, version in rows})
+    _check_numbers(samples)
+    rows = list(zip(kinds, samples, versions, strict=True))
+    later = {row for row in rows if row[0] == "later"}
+    return max((index for kind, index, _ in rows if kind != "later"), default=-1) + 1 + len(later)
 
 
 def _check_numbers(indices: list[Any]) -> None:

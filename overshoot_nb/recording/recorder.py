@@ -60,9 +60,9 @@ class Recorder:
 
     @property
     def rows(self) -> int:
-        """Samples that are in the file, answered or not, and later answers: what is loaded of it.
+        """Samples in the file, answered or not, and later answers: as many as ``load`` finds.
 
-        Also after the disk was full.
+        Also after it failed, as on a full disk.
         """
         return self._rows
 
