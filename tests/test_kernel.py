@@ -238,3 +238,21 @@ def test_pictures_of_a_stream_that_out_holds_leave_memory_when_its_cell_runs_aga
         "(2, True)"
     )
     kernel.run("%reset -f out")
+
+
+def test_the_table_of_what_was_started_keeps_what_nobody_has_any_more(kernel):
+    kernel.run(f"{WATCHED}from overshoot_nb import interactive")
+    kernel.run(
+        "stream = overshoot_nb.watch('clip.mp4', 'How bright is it?', 'local/scene')\n"
+        f"know(stream)\n{ROWS}await stream.close()\n"
+        "name, rows = stream.stream_id, len(stream.df)"
+    )
+    kernel.run("del stream")
+    kernel.until("left() == 0", 60)
+    kernel.run("row = interactive.status().loc[name]")
+    assert kernel.run("row['source'], row['status']") == (
+        "('clip.mp4', 'closed: closed by its user')"
+    )
+    assert kernel.run("row['results'] == rows > 2") == "True"
+    assert kernel.run("interactive.stop(name)") == "[]"
+    assert "no stream 'stream_x'" in kernel.run("interactive.stop('stream_x')")
