@@ -29,6 +29,7 @@ from .analysis.registration import register_accessor
 from .errors import (
     ApiError,
     AuthenticationError,
+    IncompleteRunWarning,
     InsufficientCreditsError,
     MissingDependencyError,
     NetworkError,
@@ -172,6 +173,7 @@ __all__ = [
     "FrameProcessingConfig",
     "FrameSource",
     "HLSSource",
+    "IncompleteRunWarning",
     "InferenceConfig",
     "InsufficientCreditsError",
     "KeepaliveResponse",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
 from .config import ApiKey, held_key
+from .errors import IncompleteRunWarning
+from .losses import losses_of
 from .progress import TICK_SECONDS, ProgressBar
 from .redaction import hidden
 from .run_registry import keep_run
@@ -60,7 +63,11 @@ def analyze(
     Returns:
         One row a sample in the order of the video; columns as in ``stream.df``. Its pictures
         (``df.overshoot.frame(0)``) are on disk, as long as it is one of the last few analyses, or
-        in its recording.
+        in its recording. ``df.attrs["overshoot"]`` says how the run ended, and what it lost.
+
+    Warns:
+        IncompleteRunWarning: once, where the video was cut off, parts of it could not be decoded,
+            or no answer fitted the ``output_schema``; it names all of these.
 
     Raises:
         ValidationError: a parameter is out of its range, the source never ends, or ``record`` is
@@ -97,6 +104,10 @@ def analyze(
             raise stream.error
         logger.warning("the rows end early: %s", stream.error)
     keep_run(stream._life)  # the rows alone would not keep their pictures
+    if lost := losses_of(stream._life):
+        label = stream.settings.source.label
+        text = f"{label}: {'; '.join(lost)}"
+        warnings.warn(text, IncompleteRunWarning, stacklevel=2)
     return stream.df
 
 

@@ -113,7 +113,7 @@ class ChatSession:
             jpeg_quality=settings.jpeg_quality,
             clip_encoding=settings.clip_encoding,
             pacer=self._pacer,
-            on_status=sink.said,
+            on_status=self._source_said,
             on_drop=self._missed,
             preview=preview,
             first_index=first_index,
@@ -127,6 +127,7 @@ class ChatSession:
             self._read,
             self._handoff.finish,
         )
+        self._reconnections = 0
         self._fatal: OvershootError | None = None
         self._paused = False
         self._failures = 0
@@ -202,6 +203,12 @@ class ChatSession:
     def _read(self) -> None:
         for sample in self._reader:
             self._hand_over(sample)
+
+    def _source_said(self, note: str) -> None:
+        for _ in range(self._reader.reconnections - self._reconnections):
+            self._reconnections += 1
+            self._sink.reconnected("source")
+        self._sink.said(note)
 
     def _missed(self, index: int, media_time: float, reason: str) -> None:
         if not self._worker.deserted:

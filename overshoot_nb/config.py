@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = [
     "ENV_API_KEY",
     "ENV_BASE_URL",
     "ENV_CACHE_DIR",
+    "ENV_MEMORY",
     "ENV_SPILL_BYTES",
     "ENV_SPILL_DIR",
     "GATEWAY_BASE_URL",
@@ -28,6 +30,7 @@ __all__ = [
     "cache_dir",
     "find_api_key",
     "held_key",
+    "memory_bytes",
     "resolve_endpoint",
     "resolve_gateway",
     "spill_bytes",
@@ -73,6 +76,8 @@ MAX_IN_FLIGHT = 1
 MAX_IN_FLIGHT_BATCH = 4
 #: Bytes of sampled JPEGs kept in memory for a stream; older ones go to a temporary file.
 KEEP_FRAMES_BYTES = 256 * 1024 * 1024
+#: The same of all streams of the process together, also of those that are over.
+MEMORY_BYTES = 512 * 1024 * 1024
 #: Bytes of that file, at most.
 SPILL_FRAMES_BYTES = 10 * 1024**3
 #: Bytes on their way there, at most: with a disk that is slower than the stream the oldest go.
@@ -129,6 +134,8 @@ ENV_ANSWER_CACHE = "OVERSHOOT_ANSWER_CACHE"
 #: Where pictures go that memory has no room for, and how many bytes of them; "0" keeps none there.
 ENV_SPILL_DIR = "OVERSHOOT_SPILL_DIR"
 ENV_SPILL_BYTES = "OVERSHOOT_SPILL_BYTES"
+#: Bytes of pictures that all streams together keep in memory: "512MB", "2 GB" or digits alone.
+ENV_MEMORY = "OVERSHOOT_MEMORY"
 KEYRING_SERVICE = "overshoot"
 
 
@@ -395,3 +402,29 @@ def spill_bytes() -> int:
             f"{SPILL_FRAMES_BYTES}, or 0 to keep no pictures on disk"
         )
     return int(value)
+
+
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def memory_bytes() -> int:
+    """Bytes of pictures that all streams together keep in memory, ``OVERSHOOT_MEMORY``.
+
+    Digits alone are bytes; KB, MB, GB and TB are binary, as everywhere here. Default 512 MB; with
+    0 every picture goes to the disk at once.
+
+    Raises:
+        ValidationError: the variable holds no amount of memory.
+    """
+    value = os.environ.get(ENV_MEMORY, "").strip()
+    if not value:
+        return MEMORY_BYTES
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([KMGT]?)(?:I?B)?", value.upper(), re.A)
+    if found is None or ("." in found[1] and not found[2]):
+        from .errors import ValidationError
+
+        raise ValidationError(
+            f"{ENV_MEMORY}={value[:100]!r} is not an amount of memory: give bytes, such as "
+            f"{MEMORY_BYTES}, or a number and a unit, such as 512MB or 2GB"
+        )
+    return int(float(found[1]) * _UNITS[found[2]]) if found[2] else int(found[1])

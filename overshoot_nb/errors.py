@@ -20,6 +20,9 @@
     ├── SampleNotKeptError            a frame store does not hold that sample (also a KeyError)
     └── MissingDependencyError        an optional package is not installed (also an ImportError)
 
+    IncompleteRunWarning              a run lost something of its source or its answers: a warning
+                                      (a UserWarning)
+
 The names and attributes of the first two levels are those of the service's own SDK. An error
 that a person would expect as a builtin is one.
 """
@@ -31,6 +34,7 @@ from typing import Any
 __all__ = [
     "ApiError",
     "AuthenticationError",
+    "IncompleteRunWarning",
     "InsufficientCreditsError",
     "MissingDependencyError",
     "NetworkError",
@@ -192,3 +196,7 @@ class SampleNotKeptError(OvershootError, KeyError):
 
 class MissingDependencyError(OvershootError, ImportError):
     """An optional package is needed that is not installed; the message has the command."""
+
+
+class IncompleteRunWarning(UserWarning):
+    """Rows of :func:`~overshoot_nb.analyze` lack something; the message says what was lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -59,6 +60,10 @@ class FrameStore(Mapping[int, StoredSample]):
     these are those of the sample, never copied; a picture that several clips share counts once.
     Any thread may put while others read, and never waits for the disk.
 
+    All stores of the process together keep ``OVERSHOOT_MEMORY`` (512 MB) in memory, whether their
+    streams run, are over, or were shown long ago. When it is more, the oldest samples of the store
+    that was made first leave memory, then those of the next; the newest of each go last.
+
     Args:
         max_bytes: bytes of encoded pictures to keep in memory; 0 keeps none anywhere. Default
             256 MiB. Those that are on their way to the disk come on top of it, 32 MiB at most.
@@ -67,6 +72,7 @@ class FrameStore(Mapping[int, StoredSample]):
 
     Raises:
         ValueError: ``max_bytes`` is negative.
+        ValidationError: ``OVERSHOOT_MEMORY`` holds no amount of memory.
     """
 
     def __init__(
@@ -85,6 +91,8 @@ class FrameStore(Mapping[int, StoredSample]):
         self._samples: dict[int, Sample] = {}
         self._held = PictureBytes()
         self._highest = -1
+        self._shrunk = False  # for others
+        _memory.join(self)
 
     def put(self, sample: Sample) -> None:
         """Keep a sample, and let the oldest ones leave memory where it does not fit beside them.
@@ -105,11 +113,23 @@ class FrameStore(Mapping[int, StoredSample]):
             self._samples[sample.index] = sample
             self._held.add(sample)
             while self._held.total > self.max_bytes:
-                oldest = next(iter(self._samples.values()))
-                if self._spill is not None:  # first: whoever looks meanwhile finds it in either
-                    self._spill.put(oldest)
-                del self._samples[oldest.index]
-                self._held.remove(oldest)
+                self._let_oldest_leave()
+        _memory.fit()  # unlocked: it may be the turn of others
+
+    def _let_oldest_leave(self) -> None:
+        oldest = next(iter(self._samples.values()))
+        if self._spill is not None:  # first: whoever looks meanwhile finds it in either
+            self._spill.put(oldest)
+        del self._samples[oldest.index]
+        self._held.remove(oldest)
+
+    def _shrink(self, nbytes: int, keep: int) -> None:
+        """Let the oldest samples leave memory, but the newest ``keep``, until so much is free."""
+        with self._lock:
+            self._shrunk = True
+            least = self._held.total - nbytes
+            while self._held.total > least and len(self._samples) > keep:
+                self._let_oldest_leave()
 
     def leave_memory(self) -> bool:
         """Send all samples to the disk; False where there is none, so that they stay.
@@ -228,6 +248,8 @@ class FrameStore(Mapping[int, StoredSample]):
         if self.max_bytes == 0:
             return f"sample {index} was not kept: this store keeps no pictures (0 bytes)"
         size = megabytes(self.max_bytes)
+        if self._shrunk:
+            size += f", and all streams together {megabytes(_memory.max_bytes)} in memory"
         if self._spill is not None:
             failure = self._spill.failure
             disk = megabytes(self._spill.max_bytes)
@@ -258,3 +280,45 @@ def _check_frames(sample: Sample) -> None:
                 f"sample {sample.index} is damaged: its frame {number} is {frame.width}x"
                 f"{frame.height} at {frame.media_time} s"
             )
+
+
+class _Memory:
+    """What all stores hold together, and its bound. Any thread."""
+
+    def __init__(self) -> None:
+        self.max_bytes = config.MEMORY_BYTES
+        self._stores: list[weakref.ref[FrameStore]] = []  # oldest first
+        # Held by nobody who holds that of a store, and taken by no finalizer.
+        self._lock = threading.Lock()
+
+    def join(self, store: FrameStore) -> None:
+        """Count a new store in; its process may have another bound by now.
+
+        Raises:
+            ValidationError: ``OVERSHOOT_MEMORY`` holds no amount of memory.
+        """
+        max_bytes = config.memory_bytes()
+        with self._lock:
+            self.max_bytes = max_bytes
+            there = [one for one in self._stores if one() is not None]
+            self._stores = [*there, weakref.ref(store)]
+
+    def fit(self) -> None:
+        """Let samples leave memory until all is within the bound."""
+        if self._held() <= self.max_bytes:
+            return
+        with self._lock:
+            for keep in (1, 0):
+                for store in self._alive():
+                    if (over := self._held() - self.max_bytes) <= 0:
+                        return
+                    store._shrink(over, keep)
+
+    def _held(self) -> int:
+        return sum(store._held.total for store in self._alive())
+
+    def _alive(self) -> list[FrameStore]:
+        return [store for one in self._stores if (store := one()) is not None]
+
+
+_memory = _Memory()

@@ -128,7 +128,8 @@ class GatewaySession:
         self._results: ResultChannel | None = None
         self._paused = False
         self._stopped = False
-        self._reconnects = 0
+        self._reconnects = 0  # of the result channel
+        self._found_again = 0  # times that the source was
 
     @property
     def stream_id(self) -> str:
@@ -156,6 +157,9 @@ class GatewaySession:
 
     def _said_by_worker(self, note: str) -> None:
         if self._worker is None or not self._worker.deserted:
+            for _ in range((self._feed.reconnections if self._feed else 0) - self._found_again):
+                self._found_again += 1
+                self._sink.reconnected("source")
             self._sink.said(note)
 
     async def _source(self) -> Any:
@@ -264,7 +268,7 @@ class GatewaySession:
     def _channel_said(self, note: str) -> None:
         assert self._results is not None
         for _ in range(self._results.reconnects - self._reconnects):
-            self._sink.reconnected()
+            self._sink.reconnected("result channel")
         self._reconnects = self._results.reconnects
         self._sink.said(note)
 

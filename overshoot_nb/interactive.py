@@ -6,8 +6,9 @@ One client serves them all, made from the environment when first needed.
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .client import Overshoot
 from .config import Endpoint, resolve_endpoint
@@ -24,8 +25,36 @@ if TYPE_CHECKING:
 __all__ = ["models", "status", "stop", "watch"]
 
 _clients: dict[Endpoint, Overshoot] = {}
-#: Streams that were started here, newest last; those over are kept for `status`.
-_started: deque[Stream] = deque(maxlen=50)
+
+
+class _Started:
+    """A stream that was started here. Its client holds it while it runs, and nobody here after."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = weakref.ref(stream)
+        self._row: tuple[Any, ...] = ()
+        stream._life.journal.watch(self._look)
+        self._look()
+
+    @property
+    def stream(self) -> Stream | None:
+        """It, None where nobody has it any more."""
+        return self._stream()
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """Its id, then its row of :func:`status`: of the end, where it is gone."""
+        stream = self.stream
+        return self._row if stream is None else _row(stream)
+
+    def _look(self) -> None:
+        stream = self.stream
+        if stream is not None and not stream.is_active:
+            self._row = _row(stream)
+
+
+#: Newest last; those over are kept for `status`.
+_started: deque[_Started] = deque(maxlen=50)
 
 
 def client() -> Overshoot:
@@ -80,7 +109,7 @@ def watch(
     try:
         if record is not None:
             stream.record(record, overwrite=overwrite)
-        _started.append(stream)
+        _started.append(_Started(stream))
     except BaseException as error:
         why = "it could not be recorded" if isinstance(error, Exception) else "interrupted"
         runtime.run(stream.close(why), finish=True)
@@ -95,13 +124,13 @@ def stop(stream: Stream | str | None = None) -> list[Stream]:
         NotFoundError: no stream that was started here has this id.
     """
     if stream is None:
-        chosen = [s for s in _started if s.is_active]
+        chosen = [s for s in _streams() if s.is_active]
     elif isinstance(stream, Stream):
         chosen = [stream]
     else:
-        chosen = [s for s in _started if s.stream_id == stream]
-        if not chosen:
-            known = ", ".join(s.stream_id for s in _started if s.is_active) or "none"
+        chosen = [s for s in _streams() if s.stream_id == stream]
+        if not chosen and stream not in [started.row[0] for started in _started]:
+            known = ", ".join(s.stream_id for s in _streams() if s.is_active) or "none"
             raise NotFoundError(f"no stream {stream!r}; running: {known}")
     for one in chosen:
         get_runtime().run(one.close(), finish=True)
@@ -113,20 +142,27 @@ def status() -> pd.DataFrame:
     import pandas as pd
 
     columns = ["source", "model", "prompt", "status", "results", "errors", "drops", "p50_ms"]
-    rows = {}
-    for stream in _started:
-        stats = stream.stats
-        rows[stream.stream_id] = (
-            stream.settings.source.label,
-            stream.model,
-            stream.prompt,
-            stream.status,
-            stats.results,
-            stats.errors,
-            sum(stats.drops.values()),
-            stats.latency_p50_ms,
-        )
+    rows = {stream_id: row for stream_id, *row in (started.row for started in _started)}
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("stream_id")
+
+
+def _streams() -> list[Stream]:
+    return [stream for started in _started if (stream := started.stream) is not None]
+
+
+def _row(stream: Stream) -> tuple[Any, ...]:
+    stats = stream.stats
+    return (
+        stream.stream_id,
+        stream.settings.source.label,
+        stream.model,
+        stream.prompt,
+        stream.status,
+        stats.results,
+        stats.errors,
+        sum(stats.drops.values()),
+        stats.latency_p50_ms,
+    )
 
 
 def models() -> pd.DataFrame:

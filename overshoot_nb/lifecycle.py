@@ -56,7 +56,7 @@ class Lifecycle:
         info: what is watched, once it was opened.
         callbacks: the calls of the user's callbacks that wait.
         service: who answers.
-        recorded: nothing: it is no recording, see ``RecordedLife``.
+        recorded, whole: it is no recording, see ``RecordedLife``.
 
     Args:
         settings: what it is asked to do at first, checked by the service.
@@ -67,7 +67,7 @@ class Lifecycle:
         note: kept with the first prompt version.
     """
 
-    recorded: None = None
+    recorded, whole = None, True
 
     def __init__(
         self,

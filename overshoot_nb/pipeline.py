@@ -21,7 +21,10 @@ from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
 from .validation import check_choice
 from .watching import Watching
 
-__all__ = ["SampleReader"]
+__all__ = ["UNDECODABLE", "SampleReader"]
+
+#: Why a moment has no sample, of which nothing could be decoded.
+UNDECODABLE = "undecodable"
 
 
 @dataclass(slots=True)
@@ -122,6 +125,11 @@ class SampleReader:
         """Why it ended, in words; "" before."""
         return self._watching.ending
 
+    @property
+    def reconnections(self) -> int:
+        """How often the source's connection was lost and found again."""
+        return self._watching.reconnections
+
     def change_interval(self, seconds: float) -> None:
         """Takes a frame every so many seconds, from the first moment on that was not chosen yet.
 
@@ -180,7 +188,7 @@ class SampleReader:
             ticks = sampler.take(shown.start, shown.end)
             if shown.frame is None:
                 for tick in ticks:
-                    self._drop(sampler.time(tick), "undecodable")
+                    self._drop(sampler.time(tick), UNDECODABLE)
                 continue
             if self.live:
                 # After a stall one frame covers many ticks: nothing is asked about twice.
@@ -244,7 +252,7 @@ class SampleReader:
     def _finished(self, sampler: ClipSampler, clip: _OpenClip) -> Sample | None:
         """The sample of a clip to which nothing more comes, or None, with the reason counted."""
         if len(clip.frames) < config.MIN_CLIP_FRAMES:
-            self._drop(sampler.time(clip.number), "undecodable" if clip.lost else "incomplete clip")
+            self._drop(sampler.time(clip.number), UNDECODABLE if clip.lost else "incomplete clip")
         elif self.live and clip.newest <= self._newest:
             pass  # nothing new was seen in it
         else:

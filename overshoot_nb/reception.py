@@ -8,6 +8,7 @@ from collections.abc import Callable
 from .callbacks import CallbackQueue
 from .errors import OvershootError
 from .journal import Journal
+from .stats import Reconnected
 from .types import KeepaliveResponse, Sample, StreamInferenceResult
 
 __all__ = ["ErrorCallback", "Reception", "ResultCallback"]
@@ -89,9 +90,9 @@ class Reception:
         if not self._passing:
             self.said("")
 
-    def reconnected(self) -> None:
-        """The result channel was lost and is there again."""
-        self._journal.counters.reconnected()
+    def reconnected(self, cause: Reconnected = "result channel") -> None:
+        """A connection was lost and is there again."""
+        self._journal.counters.reconnected(cause)
         self._journal.touch()
 
     # ---- for those who wait ----

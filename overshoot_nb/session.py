@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 from .capture import VideoInfo
 from .errors import OvershootError
 from .prompts import PromptVersion
-from .stats import StreamStats
+from .stats import Reconnected, StreamStats
 from .types import (
     KeepaliveResponse,
     Sample,
@@ -33,7 +33,7 @@ class Sink(Protocol):
     def answered(self, result: StreamInferenceResult, error: OvershootError | None) -> None: ...
     def said(self, note: str) -> None: ...
     def renewed(self, answer: KeepaliveResponse) -> None: ...
-    def reconnected(self) -> None: ...
+    def reconnected(self, cause: Reconnected = "result channel") -> None: ...
 
 
 class Session(Protocol):

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import math
 import threading
+from bisect import insort
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any, Literal
 
 from .types import StreamInferenceResult
 
-__all__ = ["Counters", "StreamStats"]
+__all__ = ["Counters", "Reconnected", "StreamStats", "quantile"]
 
-#: Percentiles are those of this many newest answers.
-LATENCY_WINDOW = 1000
+#: Newest latencies that are known in the order in which they came.
+LATEST = 1000
+
+#: What was lost and found again: the source of the video, or the channel of a server's results.
+Reconnected = Literal["source", "result channel"]
+
+
+def quantile(share: float, count: Any, pick: Callable[[Any], Any]) -> Any:
+    """The value that ``share`` (0..1) of the values do not exceed: the one definition of p50, p95.
+
+    Between two values in proportion (linearly), as NumPy's and pandas' own. ``stream.stats``, the
+    widget and ``df.overshoot.latency()`` have it of the same rows: all with ``ok=True``.
+
+    Args:
+        share: 0.5 for the median.
+        count: how many values there are, 1 or more; or an array of that.
+        pick: gives the value of a rank from 0, the smallest, on; ranks are whole, as floats. An
+            array of counts has an array of ranks.
+    """
+    place = share * (count - 1)
+    below = place // 1
+    low, high = pick(below), pick(below + (place > below))
+    return low + (high - low) * (place - below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +54,8 @@ class StreamStats:
         drops: samples that were never answered, by reason.
         waiting: samples taken, not yet sent.
         in_flight: requests under way.
-        latency_p50_ms, latency_p95_ms: inference latency of the newest 1,000 answers, or None.
+        latency_p50_ms, latency_p95_ms: inference latency of all results, between two of them in
+            proportion; None before the first.
         latency_latest_ms: that of the newest answer, or None.
         prompt_tokens, completion_tokens, total_tokens: sums over all answers that said.
         cost_cents: what the answers and the stream's lease cost as far as the server said, in US
@@ -39,7 +63,9 @@ class StreamStats:
         seconds_charged: seconds of the stream that a v0.2 server charged for, else None.
         credits_remaining_cents: what the account had left when the lease was last renewed, in US
             cents; None where the server does not say.
-        reconnections: times that the result channel was lost and found again.
+        reconnections: times that a connection was lost and found again.
+        reconnections_by_cause: the same by what it was: "source" is that of the video, "result
+            channel" that on which a v0.2 server sends its results.
     """
 
     samples: int = 0
@@ -58,6 +84,7 @@ class StreamStats:
     seconds_charged: float | None = None
     credits_remaining_cents: float | None = None
     reconnections: int = 0
+    reconnections_by_cause: Mapping[str, int] = field(default_factory=dict)
 
 
 class Counters:
@@ -68,12 +95,16 @@ class Counters:
         self._samples = self._sent = self._answered = self._ok = 0
         self._dropped_unsent = 0
         self._drops: Counter[str] = Counter()
-        self._latencies: deque[float] = deque(maxlen=LATENCY_WINDOW)
+        self._latest: deque[float] = deque(maxlen=LATEST)
+        # Of all rows, which hold these very numbers: a reference each. Those that came since the
+        # last snapshot are not in order yet.
+        self._ordered: list[float] = []
+        self._unordered: list[float] = []
         self._tokens = [0, 0, 0]
         self._answers_cents: float | None = None
         self._leases = (_Charged(), _Charged())  # of the runs before, and of this one
         self._credits_cents: float | None = None
-        self._reconnections = 0
+        self._reconnections: Counter[str] = Counter()
 
     def sampled(self, count: int = 1) -> None:
         """Samples were taken; they wait."""
@@ -108,7 +139,8 @@ class Counters:
                 self._ok += result.ok
                 # A recording of others may have none.
                 if result.ok and math.isfinite(result.inference_latency_ms):
-                    self._latencies.append(result.inference_latency_ms)
+                    self._latest.append(result.inference_latency_ms)
+                    self._unordered.append(result.inference_latency_ms)
                 if (usage := result.usage) is None:
                     continue
                 self._tokens[0] += usage.prompt_tokens
@@ -137,15 +169,15 @@ class Counters:
             before, now = self._leases
             self._leases = before + now, _Charged()
 
-    def reconnected(self, count: int = 1) -> None:
-        """The result channel was lost and found again."""
+    def reconnected(self, cause: Reconnected = "result channel", count: int = 1) -> None:
+        """A connection was lost and found again."""
         with self._lock:
-            self._reconnections += count
+            self._reconnections[cause] += count
 
     def snapshot(self) -> StreamStats:
         """The figures now, all of the same moment."""
         with self._lock:
-            latencies = sorted(self._latencies)
+            self._order()
             lease = self._leases[0] + self._leases[1]
             return StreamStats(
                 samples=self._samples,
@@ -154,23 +186,40 @@ class Counters:
                 drops=dict(self._drops),
                 waiting=self._samples - self._sent - self._dropped_unsent,
                 in_flight=self._sent - self._answered,
-                latency_p50_ms=_percentile(latencies, 0.50),
-                latency_p95_ms=_percentile(latencies, 0.95),
-                latency_latest_ms=self._latencies[-1] if self._latencies else None,
+                latency_p50_ms=self._percentile(0.50),
+                latency_p95_ms=self._percentile(0.95),
+                latency_latest_ms=self._latest[-1] if self._latest else None,
                 prompt_tokens=self._tokens[0],
                 completion_tokens=self._tokens[1],
                 total_tokens=self._tokens[2],
                 cost_cents=_sum(self._answers_cents, lease.cents),
                 seconds_charged=lease.seconds,
                 credits_remaining_cents=self._credits_cents,
-                reconnections=self._reconnections,
+                reconnections=self._reconnections.total(),
+                reconnections_by_cause=dict(self._reconnections),
             )
 
     def latest_latencies(self, count: int) -> list[float]:
         """Inference latencies of the newest answers in milliseconds, oldest first."""
         with self._lock:
-            newest = list(islice(reversed(self._latencies), count))
+            newest = list(islice(reversed(self._latest), count))
         return newest[::-1]
+
+    def _order(self) -> None:
+        # One by one it is in the logarithm and a copy of references, a sort looks at all of them.
+        if len(self._unordered) < 50:
+            for latency in self._unordered:
+                insort(self._ordered, latency)
+        else:
+            self._ordered += self._unordered
+            self._ordered.sort()
+        self._unordered.clear()
+
+    def _percentile(self, share: float) -> float | None:
+        if not self._ordered:
+            return None
+        value: float = quantile(share, len(self._ordered), lambda r: self._ordered[int(r)])
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +233,3 @@ class _Charged:
 
 def _sum(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else one + other
-
-
-def _percentile(ordered: list[float], share: float) -> float | None:
-    """The smallest value that at least ``share`` of the values do not exceed (nearest rank)."""
-    if not ordered:
-        return None
-    rank = -(-len(ordered) * round(share * 100) // 100)  # ceiling, in whole numbers
-    return ordered[max(rank, 1) - 1]

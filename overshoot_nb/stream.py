@@ -13,6 +13,7 @@ from .display import figures, show_stream, stream_html
 from .errors import ValidationError
 from .frames import FrameStore
 from .lifecycle import Lifecycle
+from .losses import ATTRS_KEY, attrs_of
 from .prompts import PromptHistory, PromptVersion
 from .recording.recordable import Recordable
 from .runtime import Runtime
@@ -132,10 +133,12 @@ class Stream(Tunable, Followed, Recordable):
         """The rows so far as a pandas DataFrame; a snapshot that later rows never change.
 
         Columns are described at :class:`overshoot_nb.table.ResultTable`; behind them stand those of
-        :meth:`backfill`.
+        :meth:`backfill`. ``df.attrs["overshoot"]`` says what is known of the run: its source,
+        status and drops, and whether it is complete (:func:`overshoot_nb.losses.attrs_of`).
         """
         journal = self._life.journal
         frame = journal.table.df
+        frame.attrs[ATTRS_KEY] = attrs_of(self._life)
         if journal.later.columns:
             from .tuning.side_columns import add_side_columns
 

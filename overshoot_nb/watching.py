@@ -76,6 +76,11 @@ class Watching:
         """Why it ended, in words; "" before."""
         return self._capture.ending
 
+    @property
+    def reconnections(self) -> int:
+        """How often its connection was lost and found again."""
+        return self._capture.reconnections
+
     def sampler_changed(self) -> None:
         """The sampler may want other moments now. From any thread."""
         self._capture.sampler_changed()

@@ -9,7 +9,7 @@ import pytest
 
 from overshoot_nb import config
 
-SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES)
+SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES, config.ENV_MEMORY)
 
 
 @pytest.fixture(scope="session", autouse=True)

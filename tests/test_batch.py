@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,18 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import overshoot_nb
-from overshoot_nb import AuthenticationError, FileSource, Overshoot, SourceError, ValidationError
+from overshoot_nb import (
+    AuthenticationError,
+    FileSource,
+    IncompleteRunWarning,
+    Overshoot,
+    SourceError,
+    ValidationError,
+)
 
 from chatserver import ChatServer, Reply
 from videos import make_video, number_in
@@ -144,3 +153,132 @@ print("rows", len(df), bool(df["ok"].all()))
     assert 3 <= int(rows) < 40
     assert "interrupted" in err
     assert "Traceback" not in err
+
+
+# ---- what was lost -----------------------------------------------------------------------------
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+def said(df: pd.DataFrame) -> dict:
+    """What the rows say of their run, which any file can hold."""
+    attrs = df.attrs["overshoot"]
+    assert json.loads(json.dumps(attrs, allow_nan=False)) == attrs
+    return attrs
+
+
+def test_rows_say_how_their_run_went_and_files_and_concat_take_it(clip, tmp_path):
+    with ChatServer(number) as server:
+        df = analyze(server, clip, interval_seconds=0.5, record=tmp_path / "run.parquet")
+        other = analyze(server, clip, interval_seconds=1)
+    assert said(df) == {
+        "source": "clip.mp4",
+        "stream_id": df["stream_id"].iloc[0],
+        "state": "ended",
+        "status": "ended: end of file at 4.0 s",
+        "complete": True,
+        "samples": 8,
+        "results": 8,
+        "errors": 0,
+        "drops": {},
+        "reconnections": {},
+        "prompt_versions": 1,
+    }
+    df.to_parquet(tmp_path / "rows.parquet")
+    assert pd.read_parquet(tmp_path / "rows.parquet").attrs == df.attrs
+    assert overshoot_nb.load(tmp_path / "run.parquet").df.attrs == df.attrs
+    assert len(pd.concat([df, df])) == len(pd.concat([df, other])) + 4 == 16
+    # Nothing depends on it.
+    plain = df.copy()
+    plain.attrs.clear()
+    pd.testing.assert_frame_equal(plain.overshoot.latency(), df.overshoot.latency())
+    assert len(pd.concat([df, other]).overshoot.latency(by="stream_id")) == 2
+    # It is the caller's own.
+    df.attrs["overshoot"]["samples"] = 0
+    assert other.attrs["overshoot"]["samples"] == 4
+
+
+def test_rows_of_a_stream_say_what_it_is_now_and_no_secret(clip):
+    with ChatServer(number, delay=0.3) as server:
+
+        async def main():
+            async with Overshoot("key-of-mine", base_url=server.url) as client:
+                stream = await client.streams.create(
+                    FileSource(clip), "?", "test/model", interval_seconds=0.1
+                )
+                while not stream.stats.drops:
+                    await asyncio.sleep(0.02)
+                now = stream.df
+                await stream.close("as key-of-mine says http://me:secret@host/x")
+                return now, stream.df
+
+        now, after = asyncio.run(main())
+    assert (said(now)["state"], said(now)["complete"]) == ("running", False)
+    assert said(after)["complete"] is False
+    assert said(after)["status"] == "closed: as … says http://host/x"
+    assert said(after)["drops"]["replaced by a newer sample"] >= 1
+    assert said(after)["samples"] == len(after) + sum(said(after)["drops"].values())
+
+
+def test_a_video_that_was_cut_off_is_one_warning(tmp_path):
+    whole = make_video(tmp_path / "long.mp4", 150, container_options={"movflags": "faststart"})
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with ChatServer(number) as server, pytest.warns(IncompleteRunWarning) as all_:
+        df = analyze(server, cut, record=tmp_path / "run.parquet")
+    assert str(all_[0].message).startswith("cut.mp4: the video was cut off at ")
+    assert [one.filename for one in all_] == [__file__]  # it points at who called
+    assert len(df) >= 2
+    assert said(df)["complete"] is False
+    assert "cut off at" in said(df)["status"]
+    assert overshoot_nb.load(tmp_path / "run.parquet").df.attrs == df.attrs
+
+
+def test_stretches_that_cannot_be_decoded_are_one_warning(tmp_path):
+    path = make_video(tmp_path / "clip.mp4", 120, gop=20, b_frames=0)
+    data = bytearray(path.read_bytes())
+    at = len(data) // 2
+    data[at : at + 1500] = np.random.default_rng(1).integers(0, 256, 1500, np.uint8).tobytes()
+    path.write_bytes(data)
+    with ChatServer(lambda _: "yes") as server, pytest.warns(IncompleteRunWarning) as all_:
+        df = analyze(server, path, interval_seconds=0.1, output_schema=SCHEMA)
+    lost = said(df)["drops"].get("undecodable", 0)
+    assert said(df)["samples"] == 40 == len(df) + lost
+    assert said(df)["complete"] is False
+    (one,) = all_
+    text = str(one.message)
+    assert "damaged packet" in text
+    assert (f"{lost} moment" in text) == (lost > 0)
+    # All that was lost is in it.
+    assert f"no answer fitted the output_schema ({len(df)} rows: " in text
+
+
+def test_a_schema_that_no_answer_fitted_is_a_warning(clip):
+    with ChatServer(lambda _: '{"m": 3}') as server:
+        with pytest.warns(
+            IncompleteRunWarning, match=r"no answer fitted the output_schema \(8 rows"
+        ):
+            df = analyze(server, clip, output_schema=SCHEMA)
+        assert not df["ok"].any()
+        assert said(df)["complete"]  # the video was seen to its end
+        with pytest.warns(IncompleteRunWarning, match="the answer did not fit the output_schema"):
+            analyze(server, clip, output_schema=SCHEMA, interval_seconds=5)
+    texts = iter(['{"m": 3}'] * 7 + ['{"n": 3}'])
+    with ChatServer(lambda request: next(texts)) as server:
+        df = analyze(server, clip, output_schema=SCHEMA)  # one is enough
+    assert df["ok"].sum() == 1
+
+
+def test_a_recording_that_was_not_finished_is_cut_off_where_it_is_watched(clip, tmp_path):
+    whole, cut = tmp_path / "run.parquet", tmp_path / "cut.parquet"
+    with ChatServer(number) as server:
+        analyze(server, clip, record=whole)
+        about = json.loads(pq.read_metadata(whole).metadata[b"overshoot_nb"])
+        table = pq.read_table(whole)
+        with pq.ParquetWriter(cut, table.schema) as writer:
+            writer.write_table(table)
+            said_there = json.dumps(about | {"complete": False})
+            writer.add_key_value_metadata({"overshoot_nb": said_there})
+        with pytest.warns(IncompleteRunWarning, match=r"cut off at 3\.5 s: the recording was not"):
+            df = analyze(server, overshoot_nb.replay(cut))
+        assert said(df)["complete"] is False

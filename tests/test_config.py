@@ -11,6 +11,7 @@ import pytest
 import overshoot_nb
 from overshoot_nb import ValidationError, config
 from overshoot_nb.config import resolve_endpoint, resolve_gateway
+from overshoot_nb.frames import FrameStore
 
 
 @pytest.fixture
@@ -131,3 +132,31 @@ def test_found_keys_go_to_a_v0_2_server_of_this_machine_alone(env):
         assert resolve_endpoint(None, url).key is None
     env.setenv("OVERSHOOT_BASE_URL", "http://127.0.0.1:8000/v1")
     assert resolve_gateway().base_url.startswith("https://api.overshoot.ai/")
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("", 512 * 2**20),
+        ("   ", 512 * 2**20),
+        ("0", 0),
+        ("1000000", 1_000_000),
+        ("512MB", 512 * 2**20),
+        (" 2 gb ", 2 * 2**30),
+        ("1.5GiB", 3 * 2**29),
+        ("64k", 64 * 2**10),
+        ("12 B", 12),
+    ],
+)
+def test_memory_is_given_as_bytes_or_with_a_unit(monkeypatch, text, nbytes):
+    monkeypatch.setenv("OVERSHOOT_MEMORY", text)
+    assert config.memory_bytes() == nbytes
+
+
+@pytest.mark.parametrize(
+    "text", ["much", "-1", "512 MBytes", "1e9", "MB", "1.5", "nan", "inf", "\u0665MB", "9" * 400]
+)
+def test_memory_that_is_no_amount_is_refused_by_its_name(monkeypatch, text):
+    monkeypatch.setenv("OVERSHOOT_MEMORY", text)
+    with pytest.raises(ValidationError, match=r"OVERSHOOT_MEMORY=.* is not an amount of memory"):
+        FrameStore()

@@ -103,3 +103,156 @@ def test_a_kernel_with_a_running_stream_shuts_down_at_once(tmp_path):
     started = time.monotonic()
     kernel.close()
     assert time.monotonic() - started < 4
+
+
+# ---- a stream that nobody has any more ---------------------------------------------------------
+
+WATCHED = """
+import gc, os, weakref
+os.environ["OVERSHOOT_BASE_URL"] = "local"
+%load_ext overshoot_nb
+
+def know(stream):
+    kept = stream, stream._life, stream._life.journal, stream.frames
+    known.append([weakref.ref(one) for one in kept])
+
+def left(first=0):
+    "How many of the first stream's parts are still there, once the garbage was collected."
+    gc.collect()
+    return sum(one() is not None for one in known[first])
+
+known = []
+"""
+
+ASKED = 'await client.streams.create("clip.mp4", "How bright is it?", "local/scene", '
+OVER = f"""
+stream = {ASKED}interval_seconds=5, realtime=False)
+await stream.wait()
+know(stream)
+"""
+RUNNING = f"stream = {ASKED}interval_seconds=0.2)\nknow(stream)\n"
+LET_GO = "stream.widget.close()\ndel stream\n"
+ROWS = "while len(stream.df) < 3: await asyncio.sleep(0.05)\n"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pytest.param([f"{OVER}display(stream)", LET_GO], id="displayed"),
+        pytest.param([f"{OVER}display(stream.widget)", LET_GO], id="widget alone"),
+        pytest.param([OVER, "stream.widget.tuning.field = None", LET_GO], id="not displayed"),
+        pytest.param(
+            [f"{RUNNING}display(stream)", f"{ROWS}await stream.close()", LET_GO], id="closed"
+        ),
+        pytest.param([f"{OVER}stream", LET_GO, "1", "2", "3", "%reset -f out"], id="last value"),
+        pytest.param(
+            [
+                "%overshoot clip.mp4 How bright is it? -m local/scene -o stream",
+                "know(stream)\nawait stream.close()",
+                LET_GO,
+                *("1", "2", "3", "%reset -f out"),
+            ],
+            id="magic",
+        ),
+        pytest.param(
+            [
+                "stream = overshoot_nb.watch('clip.mp4', 'How bright is it?', 'local/scene')",
+                "know(stream)\ndisplay(stream)\nawait stream.close()",
+                LET_GO,
+            ],
+            id="watch",
+        ),
+        pytest.param(
+            [
+                "async def later(result): pass\n"
+                + RUNNING.replace(", interval", ", later, print, interval")
+                + "alert = stream.when('ok', print)\nlive = stream.live('latency')\n"
+                + "recorder = stream.record('run.parquet', overwrite=True)\ndisplay(stream)",
+                f"{ROWS}await stream.close()",
+                f"alert.close()\ndel alert, live, recorder\n{LET_GO}",
+            ],
+            id="callbacks, alert, live, record",
+        ),
+        pytest.param(
+            [
+                f"{OVER}stream.record('run.parquet', overwrite=True)",
+                "known.clear()\nstream = overshoot_nb.load('run.parquet')\nknow(stream)\n"
+                "list(stream.frames.values())\ndisplay(stream)",
+                "await stream.restart()\nawait stream.close()",
+                LET_GO,
+            ],
+            id="loaded",
+        ),
+        pytest.param(
+            [
+                f"{OVER}display(stream)\nstream.df.overshoot.show()",
+                "await stream.backfill('Is it dark?', progress=False)\n"
+                "both = [stream.prompts[1], 'How dark is it?']\n"
+                "grid = await overshoot_nb.compare(stream, both, progress=False)\n"
+                "display(grid, stream.df.overshoot.frame(0))",
+                f"del grid\n{LET_GO}",
+            ],
+            id="compared",
+        ),
+        pytest.param([f"{OVER}display(stream)", f"{OVER}display(stream)"], id="run again"),
+        pytest.param(
+            [f"{RUNNING}display(stream)"] * 2 + ["await known[0][0]().close()", LET_GO],
+            id="run again while it runs",
+        ),
+        pytest.param(
+            [f"{OVER}stream", f"{OVER}stream", "1", "2", "3", "%reset -f out"],
+            id="last value, run again",
+        ),
+    ],
+)
+def test_a_stream_that_is_over_and_not_shown_any_more_is_collected(kernel, cells):
+    kernel.run("import asyncio\n" + WATCHED)
+    for cell in cells:
+        shown = kernel.run(cell)
+        assert "Error" not in shown, shown
+    kernel.until("left() == 0", 60)
+
+
+def test_what_a_cell_shows_again_is_let_go_by_no_other_cell(kernel):
+    kernel.run(WATCHED + OVER + "widget = stream.widget")
+    show, other = "display(stream)", "display(stream) # once more"
+    for cell in (show, other, show, "1 + 1", other):
+        kernel.run(cell)
+    assert kernel.run("stream.widget is widget, left()") == "(True, 4)"
+    # Nor is it where another cell still shows it.
+    kernel.run(OVER)
+    kernel.run(show)
+    assert kernel.run("known[0][0]().widget is widget, left()") == "(True, 4)"
+    kernel.run("del widget")
+    kernel.run(other)
+    kernel.until("left() == 0", 60)
+
+
+def test_pictures_of_a_stream_that_out_holds_leave_memory_when_its_cell_runs_again(kernel):
+    kernel.run(WATCHED)
+    for _ in range(2):
+        kernel.run(f"{OVER}stream")
+    assert kernel.run("left(0), left(1)") == "(4, 4)"  # IPython's Out has both
+    kernel.until("known[0][3]().nbytes == 0")
+    assert kernel.run("len(known[0][3]()), len(known[0][3]()[0].frames[0].data) > 1000") == (
+        "(2, True)"
+    )
+    kernel.run("%reset -f out")
+
+
+def test_the_table_of_what_was_started_keeps_what_nobody_has_any_more(kernel):
+    kernel.run(f"{WATCHED}from overshoot_nb import interactive")
+    kernel.run(
+        "stream = overshoot_nb.watch('clip.mp4', 'How bright is it?', 'local/scene')\n"
+        f"know(stream)\n{ROWS}await stream.close()\n"
+        "name, rows = stream.stream_id, len(stream.df)"
+    )
+    kernel.run("del stream")
+    kernel.until("left() == 0", 60)
+    kernel.run("row = interactive.status().loc[name]")
+    assert kernel.run("row['source'], row['status']") == (
+        "('clip.mp4', 'closed: closed by its user')"
+    )
+    assert kernel.run("row['results'] == rows > 2") == "True"
+    assert kernel.run("interactive.stop(name)") == "[]"
+    assert "no stream 'stream_x'" in kernel.run("interactive.stop('stream_x')")

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -465,6 +466,106 @@ def test_the_systems_folder_for_temporary_files_is_the_default(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     assert config.spill_dir() == tmp_path
+
+
+# ---- all streams together ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def twenty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All stores together keep twenty kilobytes in memory."""
+    gc.collect()  # of other tests there may be some left
+    monkeypatch.setattr("overshoot_nb.frames._memory._stores", [])
+    monkeypatch.setenv(config.ENV_MEMORY, "20KB")
+
+
+def in_memory(*stores: FrameStore) -> list[int]:
+    return [store.nbytes // KB for store in stores]
+
+
+@pytest.mark.usefixtures("twenty")
+def test_all_streams_together_have_a_bound_and_older_ones_spill_first(tmp_path: Path) -> None:
+    disks = [Spill(tmp_path, 1024 * KB) for _ in range(3)]
+    first, second, third = (FrameStore(100 * KB, spill=disk) for disk in disks)
+    for store in (second, first):
+        for i in range(10):
+            store.put(taken(i))
+    assert in_memory(first, second, third) == [10, 10, 0]
+    for i in range(5):
+        third.put(taken(i))
+    written(disks[0])
+    assert in_memory(first, second, third) == [5, 10, 5]
+    for i in range(5, 16):
+        third.put(taken(i))
+    for disk in disks:
+        written(disk)
+    # The newest picture of each is at hand, as long as that is possible.
+    assert in_memory(first, second, third) == [1, 3, 16]
+    first.put(taken(10))  # of the oldest one too
+    for i in range(11, 40):
+        second.put(taken(i))
+    for disk in disks:
+        written(disk)
+    assert sum(in_memory(first, second, third)) == 20
+    assert in_memory(first)[0] == 1
+    for store, count in ((first, 11), (third, 16)):
+        assert [store[i].sample for i in range(count)] == [taken(i) for i in range(count)]
+
+
+@pytest.mark.usefixtures("twenty")
+def test_what_nobody_holds_any_more_takes_no_room() -> None:
+    gone = FrameStore(100 * KB)
+    for i in range(20):
+        gone.put(taken(i))
+    del gone
+    gc.collect()
+    store = FrameStore(100 * KB)
+    for i in range(20):
+        store.put(taken(i))
+    assert list(store) == list(range(20))
+
+
+@pytest.mark.usefixtures("twenty")
+def test_without_a_disk_the_older_ones_are_dropped_and_it_is_said_why() -> None:
+    old, new = FrameStore(100 * KB), FrameStore(100 * KB)
+    for store in (old, new):
+        for i in range(15):
+            store.put(taken(i))
+    assert (list(old), list(new)) == ([10, 11, 12, 13, 14], list(range(15)))
+    with pytest.raises(SampleNotKeptError, match=r"all streams together 0\.02 MB in memory"):
+        old[3]
+
+
+def test_no_memory_at_all_means_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("overshoot_nb.frames._memory._stores", [])
+    monkeypatch.setenv(config.ENV_MEMORY, "0")
+    disk = Spill(tmp_path, 1024 * KB)
+    store = FrameStore(100 * KB, spill=disk)
+    for i in range(5):
+        store.put(taken(i))
+    written(disk)
+    assert store.nbytes == 0
+    assert store.latest is not None
+    assert [store[i].sample for i in range(5)] == [taken(i) for i in range(5)]
+
+
+@pytest.mark.usefixtures("twenty")
+def test_many_streams_on_many_threads_stay_within_the_bound(tmp_path: Path) -> None:
+    disks = [Spill(tmp_path, 1024 * KB) for _ in range(4)]
+    stores = [FrameStore(15 * KB, spill=disk) for disk in disks]
+
+    def fill(store: FrameStore) -> None:
+        for i in range(200):
+            store.put(taken(i))
+            assert store[i].index == i
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(fill, stores))
+    for disk in disks:
+        written(disk)
+    assert sum(in_memory(*stores)) <= 20
+    for store in stores:
+        assert [s.sample for s in store.values()] == [taken(i) for i in range(200)]
 
 
 # ---- many threads, and the end -----------------------------------------------------------------

@@ -693,6 +693,9 @@ def test_a_camera_that_drops_out_comes_back_and_says_so(monkeypatch, caplog):
     assert took < 5
     assert any("connection lost" in s and "reconnecting in" in s for s in statuses)
     assert "running" in statuses  # before, and again when frames came back
+    assert stream.stats.reconnections_by_cause == {"source": camera.connections - 1}
+    assert stream.stats.reconnections == camera.connections - 1 >= 1
+    assert stream.df.attrs["overshoot"]["reconnections"] == {"source": camera.connections - 1}
     assert stream.df["media_time"].is_monotonic_increasing
     assert stream.df["media_time"].is_unique
     assert balanced(stream)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.stats import quantile
 
 from .grouping import Groups, columns_by
 from .rows import require
@@ -49,20 +50,22 @@ def latency(
 def _at_quantiles(
     values: npt.NDArray[np.float64], groups: Groups, quantiles: list[float]
 ) -> list[npt.NDArray[np.float64]]:
-    """Each quantile of each group, between two values in proportion; NaN of none."""
-    known = np.flatnonzero(~np.isnan(values))
+    """Each quantile of each group, as :func:`~overshoot_nb.stats.quantile` has it; NaN of none."""
+    known = np.flatnonzero(np.isfinite(values))
     codes = groups.codes[known]
     ordered = values[known[np.lexsort((values[known], codes))]]
     counts = np.bincount(codes, minlength=groups.size)
     some = np.flatnonzero(counts)
     first = (np.cumsum(counts) - counts)[some]
+
+    def pick(rank: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        values: npt.NDArray[np.float64] = ordered[first + rank.astype(np.intp)]
+        return values
+
     made = []
-    for quantile in quantiles:
-        place = quantile * (counts[some] - 1)
-        below = np.floor(place).astype(np.intp)
-        low, high = ordered[first + below], ordered[first + np.ceil(place).astype(np.intp)]
+    for share in quantiles:
         figure = np.full(groups.size, np.nan)
-        figure[some] = low + (high - low) * (place - below)
+        figure[some] = quantile(share, counts[some], pick)
         made.append(figure)
     return made
 

@@ -38,6 +38,8 @@ class Capture(Protocol):
 
     #: Why it ended, as a sentence; "" while it runs.
     ending: str
+    #: How often its connection was lost and found again.
+    reconnections: int
 
     def open(self) -> VideoInfo:
         """Opens the source.

@@ -34,6 +34,7 @@ class PushedCapture:
         self._stop = threading.Event()
         self._changed = threading.Event()
         self.ending = ""
+        self.reconnections = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -99,6 +100,7 @@ class ArrayCapture:
         self._head: list[Any] = []
         self._stop = threading.Event()
         self.ending = ""
+        self.reconnections = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""

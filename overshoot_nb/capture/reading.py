@@ -18,7 +18,10 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 from .decoding import Decoding, Near, Shown
 from .opening import ContainerSource, VideoInfo, describe, open_source, reason
 
-__all__ = ["ContainerCapture", "reconnect_delay"]
+__all__ = ["CUT_OFF", "PASSED_OVER", "ContainerCapture", "reconnect_delay"]
+
+#: Words of an ``ending`` that tell of what was lost.
+CUT_OFF, PASSED_OVER = "cut off", "passed over"
 
 #: The shortest and the longest wait before an attempt to reconnect.
 BACKOFF_SECONDS = (1.0, 30.0)
@@ -52,6 +55,7 @@ class ContainerCapture:
         self._end = Fraction(0)  # media time up to which was read, seconds
         self._damaged = 0
         self.ending = ""
+        self.reconnections = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -211,6 +215,7 @@ class ContainerCapture:
             except SourceError as error:
                 problem = error.stderr or str(error)
                 continue
+            self.reconnections += 1
             self._on_status("connected again")
             return True
 
@@ -226,8 +231,8 @@ class ContainerCapture:
         at = f"{float(self._end):.1f} s"
         words = f"end of file at {at}" if isinstance(self._source, FileSource) else f"end at {at}"
         if problem:
-            words = f"cut off at {at}: {problem}"
+            words = f"{CUT_OFF} at {at}: {problem}"
         if self._damaged:
             packets = "packet was" if self._damaged == 1 else "packets were"
-            words += f"; {self._damaged} damaged {packets} passed over"
+            words += f"; {self._damaged} damaged {packets} {PASSED_OVER}"
         return words

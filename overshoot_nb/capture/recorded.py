@@ -22,6 +22,7 @@ from overshoot_nb.types import EncodedFrame
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
+from .reading import CUT_OFF
 
 if TYPE_CHECKING:
     from overshoot_nb.recording.replay_script import Part, PastRun
@@ -43,6 +44,7 @@ class RecordedCapture:
         self._info = VideoInfo(0, 0, "mjpeg")
         self._end = 0  # of the last picture, in units
         self.ending = ""
+        self.reconnections = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -95,6 +97,8 @@ class RecordedCapture:
             start, encoded = after, next_encoded
         at = f"{float(start * _UNIT):.1f} s"
         self.ending = f"stopped at {at}" if encoded is not None else f"end of the recording at {at}"
+        if encoded is None and self._run is not None and not self._run.whole:
+            self.ending = f"{CUT_OFF} at {at}: the recording was not finished"
 
     def _pictures(self) -> Iterator[tuple[int, EncodedFrame | None]]:
         """Each picture once, with the time in units from which it is shown; times grow."""

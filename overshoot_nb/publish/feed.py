@@ -131,6 +131,11 @@ class VideoFeed:
         """Why it ended, in words; "" before."""
         return self._watching.ending
 
+    @property
+    def reconnections(self) -> int:
+        """How often the source's connection was lost and found again."""
+        return self._watching.reconnections
+
     def interrupt(self) -> None:
         """Makes :meth:`run` end soon. From any thread."""
         self._watching.interrupt()

@@ -20,6 +20,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .arrow_rows import Row, RowWriter, in_groups
@@ -27,6 +28,8 @@ from .ended_run import rows_of
 from .format import GROUP_BYTES
 from .growing_file import GrowingFile
 from .placing import explained, placed
+from .recorded_rows import COUNTED, samples_and_later
+from .recording_file import RecordingFile
 from .row_groups import encode_group
 from .run_metadata import as_pairs, to_json
 from .run_secrets import Secrets
@@ -207,6 +210,7 @@ class LiveRecording:
             error = failed
             if not isinstance(error, OSError):
                 logger.exception("the recording %s failed in an unforeseen way", self._target)
+            self._tell_again()
         finally:
             self._run.journal.unlisten(self)
             self._run.journal.unwatch(self._changed)
@@ -235,7 +239,7 @@ class LiveRecording:
         sealed = [encode_group(self._writer.table(group)) for group in rows]
         staged = [encode_group(self._writer.table(group)) for group in in_groups(new)]
         self._growing.write(sealed, staged, metadata, keep=keep)
-        self._wrote(self._growing.rows, self._growing.nbytes)
+        self._tell()
 
     def _take_events(self) -> None:
         for _ in range(len(self._events)):
@@ -274,7 +278,18 @@ class LiveRecording:
             self._growing.write(sealed, [], self._metadata_bytes, keep=True)
         self._growing.write([], [], self._metadata(), keep=False)
         self._growing.finish(self._metadata(complete=True))
-        self._wrote(self._growing.rows, self._growing.nbytes)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._wrote(self._unsealed.samples + len(self._later), self._growing.nbytes)
+
+    def _tell_again(self) -> None:
+        """Of a file that could not be finished only the file itself knows what is in it."""
+        with suppress(OSError, ValidationError):
+            file = RecordingFile(self._target)
+            footer, table = file.read(COUNTED)
+            if self._stream_ids.keys() & set(file.metadata(footer)["stream_ids"]):
+                self._wrote(samples_and_later(table), self._growing.nbytes)
 
     def _is_there(self) -> bool:
         try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import FrameStore
 from overshoot_nb.journal import Journal
@@ -64,6 +65,7 @@ def load_run(
     file.metadata(first)  # what is no recording is refused before its columns are looked for
     names = [name for name in COLUMNS if name in file.schema(first).names]
     footer, table = file.read(list(dict.fromkeys([*names, *picture_columns(first)])))
+    config.memory_bytes()  # what is wrong with it is not the file's fault
     with _no_garbage_collection():
         try:
             recorded = metadata_from_json(file.metadata(footer))

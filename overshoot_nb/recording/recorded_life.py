@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 from weakref import finalize
 
+from overshoot_nb.capture.reading import CUT_OFF
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.preview import Preview
@@ -64,6 +65,8 @@ class RecordedLife:
     Attributes:
         recorded: what the file says of the run.
         recorded_endpoint: who was asked then.
+        whole: whether the recording was finished; else its writer was killed, or still writes.
+        end: state and note but while it is played.
         state, note, error, settings, prompts, journal, preview, run_start, info, session,
         callbacks: see ``Lifecycle``.
 
@@ -99,13 +102,14 @@ class RecordedLife:
         self._over = asyncio.Event()
         self._over.set()
         # One that was being recorded when its file was read, or when its process was killed.
+        self.whole = recorded.complete
         ended = recorded.state if recorded.state in ("ended", "failed", "closed") else "ended"
         note = recorded.status.removeprefix(recorded.state).removeprefix(": ")
         if not recorded.complete:
-            ended, note = "ended", "the recording was cut off here, or still goes on"
+            ended, note = "failed", f"the recording was {CUT_OFF} here, or still goes on"
         elif ended != recorded.state:
             note = "recorded up to here"
-        self._end: tuple[StreamState, str] = ended, note
+        self.end: tuple[StreamState, str] = ended, note
         self.state: StreamState = ended
         self.note = note
 
@@ -204,7 +208,7 @@ class RecordedLife:
         if player is self._player:
             self._player = None
             self._over.set()
-            self._set_state(*self._end)
+            self._set_state(*self.end)
 
     def _set_state(self, state: StreamState, note: str) -> None:
         self.state, self.note = state, note
@@ -224,7 +228,7 @@ class RecordedLife:
         raise StreamClosedError(
             f"cannot {verb}: this is a recording of a stream that is over; backfill(...) asks "
             "something else about its samples",
-            reason=self._end[1],
+            reason=self.end[1],
         )
 
     async def describe(self) -> StreamInfo:

@@ -18,6 +18,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.settings import StreamSettings
+from overshoot_nb.stats import Reconnected
 from overshoot_nb.tuning.backfill_plan import check_column
 from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, StreamState
@@ -66,7 +67,10 @@ _OF_COUNTERS = {
     "seconds_charged": _NUMBER_OR_NONE,
     "credits_remaining_cents": _NUMBER_OR_NONE,
     "reconnections": _WHOLE_NUMBER,
+    "reconnections_by_cause": (dict,),
 }
+#: The same by what was lost and found again.
+_OF_CAUSES = dict.fromkeys(get_args(Reconnected), _WHOLE_NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,12 @@ class RecordedRun:
         said = self.counters.get
         lease = said("lease_cents"), said("seconds_charged"), said("credits_remaining_cents")
         journal.counters.charged(*lease)
-        journal.counters.reconnected(said("reconnections") or 0)
+        by_cause = said("reconnections_by_cause")
+        if by_cause is None:  # before 0.6.0
+            by_cause = {"result channel": said("reconnections") or 0}
+        for cause in get_args(Reconnected):
+            if count := max(by_cause.get(cause, 0), 0):
+                journal.counters.reconnected(cause, count)
 
 
 def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
@@ -146,7 +155,7 @@ def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:
             output_schemas=tuple(dict(schema) for schema in said["output_schemas"]),
             columns=columns,
             labels=Labels.from_json(json.dumps(said["labels"])),
-            counters=_fitting(said["counters"], _OF_COUNTERS),
+            counters=_counters(said["counters"]),
             stream_ids=tuple(map(str, list(said["stream_ids"]))),
             state=said["state"],
             status=str(said["status"]),
@@ -171,6 +180,12 @@ def _fitting(said: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> 
         if not fits or (isinstance(value, float) and not math.isfinite(value)):
             raise ValueError(f"{name} is {value!r}")
     return dict(said)
+
+
+def _counters(said: Mapping[str, Any]) -> dict[str, Any]:
+    counters = _fitting(said, _OF_COUNTERS)
+    _fitting(counters.get("reconnections_by_cause", {}), _OF_CAUSES)
+    return counters
 
 
 def _settings(said: Mapping[str, Any]) -> StreamSettings:

@@ -20,7 +20,15 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.types import StreamInferenceResult, Usage
 
-__all__ = ["COLUMNS", "RecordedRows", "RecordedSample", "column_values", "rows_of"]
+__all__ = [
+    "COLUMNS",
+    "COUNTED",
+    "RecordedRows",
+    "RecordedSample",
+    "column_values",
+    "rows_of",
+    "samples_and_later",
+]
 
 _TIMES = pa.list_(pa.float64())
 _TEXT = pa.large_string()
@@ -54,6 +62,8 @@ COLUMNS: dict[str, pa.DataType] = {
     "reason": _TEXT,
     "exact": pa.large_binary(),
 }
+#: What tells how much there is.
+COUNTED = ("kind", "sample", "prompt_version")
 #: Texts that repeat from row to row: each is one string, however many rows have it.
 _REPEATED = ("kind", "mode", "model", "prompt", "finish_reason", "stream_id", "reason")
 #: Beyond so many samples without a row for each row, the numbers cannot be samples'.
@@ -156,6 +166,22 @@ def rows_of(table: pa.Table) -> RecordedRows:
                 media_time or 0.0, (reason or "") if kind == "drop" else None
             )
     return rows
+
+
+def samples_and_later(table: pa.Table) -> int:
+    """How many samples and later answers are found in a file, each once, as it is loaded.
+
+    Args:
+        table: with the columns of :data:`COUNTED`.
+
+    Raises:
+        ValidationError: the rows are no recording's.
+    """
+    kinds, samples, versions = (column_values(table, name) for name in COUNTED)
+    _check_numbers(samples)
+    rows = list(zip(kinds, samples, versions, strict=True))
+    later = {row for row in rows if row[0] == "later"}
+    return max((index for kind, index, _ in rows if kind != "later"), default=-1) + 1 + len(later)
 
 
 def _check_numbers(indices: list[Any]) -> None:

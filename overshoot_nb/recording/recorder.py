@@ -60,7 +60,10 @@ class Recorder:
 
     @property
     def rows(self) -> int:
-        """Rows that are in the file."""
+        """Samples in the file, answered or not, and later answers: as many as ``load`` finds.
+
+        Also after it failed, as on a full disk.
+        """
         return self._rows
 
     @property

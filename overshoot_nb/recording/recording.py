@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
-from weakref import finalize
+from weakref import finalize, ref
 
 from overshoot_nb.display import figures
 from overshoot_nb.runtime import Runtime
@@ -37,8 +37,9 @@ class Recording(Stream):
         super().__init__(cast("Lifecycle", life), runtime)
         self._recorded = life.recorded
         self._path = path
-        # A player that is paused would wait for ever.
-        finalize(self, life.stop_playing)
+        # A player that is paused would wait for ever. It holds the run, which need not stay
+        # otherwise.
+        finalize(self, _stop_playing, ref(life))
 
     @property
     def path(self) -> Path:
@@ -65,3 +66,8 @@ class Recording(Stream):
             f"<Recording {self._path.name} of {self.settings.source.label}, "
             f"{self.model}, {self.status}; {figures(self.stats)}>"
         )
+
+
+def _stop_playing(life: ref[RecordedLife]) -> None:
+    if (run := life()) is not None:
+        run.stop_playing()

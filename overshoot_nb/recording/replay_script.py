@@ -37,6 +37,7 @@ class PastRun(Protocol):
     state: StreamState
     note: str
     info: VideoInfo | None
+    whole: bool
 
     @property
     def stream_id(self) -> str:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from overshoot_nb.capture import VideoInfo
 from overshoot_nb.chat_session import DROP_CLOSED
@@ -21,7 +21,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.preview import Preview
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.session import Sink
-from overshoot_nb.stats import StreamStats
+from overshoot_nb.stats import Reconnected, StreamStats
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import (
     Sample,
@@ -332,7 +332,7 @@ class ReplaySession:
             note = "the recording of this run ends here: restart() goes on with the next"
             return await self._linger(note)
         self._settle_accounts()
-        if run.state == "failed":
+        if run.state == "failed" and run.whole:
             self._over = True
             raise recorded_error(run.note)
         if run.state == "closed":
@@ -357,8 +357,10 @@ class ReplaySession:
         self._settled_accounts = True
         if (charged := charged_for(self._run, self.stream_id)) is not None:
             self._sink.renewed(charged)
-        for _ in range(self._run.journal.counters.snapshot().reconnections):
-            self._sink.reconnected()
+        by_cause = self._run.journal.counters.snapshot().reconnections_by_cause
+        for cause in get_args(Reconnected):
+            for _ in range(by_cause.get(cause, 0)):
+                self._sink.reconnected(cause)
 
     async def stop(self) -> None:
         """See :class:`~overshoot_nb.session.Session`.

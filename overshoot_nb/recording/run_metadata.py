@@ -17,7 +17,9 @@ current_prompt        number of the version in force
 output_schemas        the schemas whose properties are the ``out.*`` columns, oldest first
 columns               columns that show later answers: name -> number of the version
 labels                all labels, an object as ``Labels.to_json`` writes it
-counters              lease_cents, seconds_charged, credits_remaining_cents, reconnections
+counters              lease_cents, seconds_charged, credits_remaining_cents, reconnections;
+                      reconnections_by_cause: "source" and "result channel" (since 0.6.0: before,
+                      all were the latter)
 info, duration        fields of ``VideoInfo``, or null; seconds, or null
 lost_pictures         samples whose pictures the disk was too slow for
 ====================  ============================================================================
@@ -79,7 +81,8 @@ def to_json(
         "format": FORMAT,
         "package": __version__,
         "recorded_at": datetime.now(UTC).isoformat(),
-        "complete": complete,
+        # What was cut off once stays so, recorded again or not.
+        "complete": complete and getattr(run, "whole", True),
         "state": getattr(run, "state", "ended"),
         "status": Secrets.of(run).removed(status),
         "stream_ids": stream_ids,
@@ -96,6 +99,7 @@ def to_json(
             "seconds_charged": stats.seconds_charged,
             "credits_remaining_cents": stats.credits_remaining_cents,
             "reconnections": stats.reconnections,
+            "reconnections_by_cause": dict(stats.reconnections_by_cause),
         },
         "info": asdict(info) if is_dataclass(info) and not isinstance(info, type) else None,
         "duration": getattr(info, "duration", None),

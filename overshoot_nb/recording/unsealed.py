@@ -24,6 +24,7 @@ class Unsealed:
         self._staged = 0  # of these, from the first on
         self._waiting: dict[int, tuple[Row, float]] = {}  # with the time at which it came
         self._staged_waiting: set[int] = set()
+        self._outcomes = 0
         #: Bytes of the settled rows.
         self.nbytes = 0
         #: Samples that were settled before anything was noted: what is noted of them is known.
@@ -31,8 +32,17 @@ class Unsealed:
 
     def begin(self, rows: list[Row]) -> None:
         """The last of the past rows, which are not sealed."""
+        self._outcomes = len(self.past)
         self._settled = rows
         self.nbytes = sum(row.nbytes for row in rows)
+
+    @property
+    def samples(self) -> int:
+        """Samples in the file once all is written that was taken to be: each counts once.
+
+        One that waited is in it twice for a while, with its outcome and without.
+        """
+        return self._outcomes + len(self._staged_waiting)
 
     @property
     def full(self) -> bool:
@@ -52,6 +62,7 @@ class Unsealed:
         if not later:
             self._of(row.index)
         if later or row.index not in self.past:
+            self._outcomes += not later
             self._settled.append(row)
             self.nbytes += row.nbytes
 
@@ -99,5 +110,6 @@ class Unsealed:
     def take_all(self) -> list[Row]:
         """All rows, those without an outcome last."""
         rows = [*self._settled, *(row for row, _ in self._waiting.values())]
+        self._staged_waiting = set(self._waiting)
         self._settled, self._waiting, self.nbytes = [], {}, 0
         return rows

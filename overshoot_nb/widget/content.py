@@ -85,7 +85,9 @@ def status_of(stream: Stream, media_time: float) -> Status:
     life = stream._life
     problem = problem_of(stream.error) if stream.error is not None else None
     if problem is None and stream.state == "failed":
-        problem = {"message": life.note, "advice": "Restart it: the rows stay."}
+        # A recording that was cut off is whole in what it has.
+        advice = "Restart it: the rows stay." if life.whole else "What it has can be played."
+        problem = {"message": life.note, "advice": advice}
     if problem is not None:
         problem = {**problem, "message": visible(problem["message"])}
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +76,13 @@ class StreamWidget(anywidget.AnyWidget):
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(**traits_of(stream))
+        _reload_weakly(self)
         self.set_trait("key", uuid.uuid4().hex)
         #: The stream that is shown.
         self.stream = stream
         # What is being set from the stream, and where: to be told from what others set meanwhile.
         self._writing: tuple[int, str, Any] | None = None
+        self._left = False  # whether no cell shows it any more
         self._snapshot = Snapshot(stream, self.key)
         self._link = KernelLink(self)
         self._pages = Pages(self._link.deaf)
@@ -104,6 +107,8 @@ class StreamWidget(anywidget.AnyWidget):
         # No HTML of its own: where a front end would take it, the snapshot is there already.
         show({**self._view(), "text/html": "", "text/plain": ""}, raw=True)
         self._snapshot.show()
+        self._left = False
+        _shown_in_cell(self)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         # In a box, or where only the widget itself is shown.
@@ -133,6 +138,8 @@ class StreamWidget(anywidget.AnyWidget):
                 setattr(self, name, value)
             self._writing = None
         self._snapshot.refresh()
+        if self._left:
+            self._leave()
 
     def _is_own(self, change: Any) -> bool:
         return self._writing == (threading.get_ident(), change["name"], change["new"])
@@ -140,7 +147,9 @@ class StreamWidget(anywidget.AnyWidget):
     def close(self) -> None:
         """Let the stream go: it goes on, and ``stream.widget`` is another from then on.
 
-        Until then a widget that was shown keeps its stream in memory, rows and pictures too.
+        Until then a widget that was shown keeps its stream in memory, rows and pictures too. A
+        stream that is over is let go by itself when the cells that showed it were run again, and
+        did not show it.
         """
         stream = getattr(self, "stream", None)  # also called on a widget that was never whole
         if stream is not None and stream._widget is self:
@@ -149,6 +158,13 @@ class StreamWidget(anywidget.AnyWidget):
             self._tuning.close()
             self._screen.stop()
         super().close()
+
+    def _leave(self) -> None:
+        """No cell shows it any more."""
+        self._left = True
+        if not self.stream.is_active:  # else at its end
+            self.stream.frames.leave_memory()  # IPython's Out may hold it still
+            self.close()
 
     def _select(self, change: Any) -> None:
         if self._is_own(change):
@@ -163,3 +179,62 @@ class StreamWidget(anywidget.AnyWidget):
             return
         loop = get_runtime().loop
         loop.call_soon_threadsafe(lambda: self._steering.update(prompt=change["new"]))
+
+
+#: Those whose front end is brought up to date when its file changes, see CONTRIBUTING.
+_reloaded: weakref.WeakSet[StreamWidget] = weakref.WeakSet()
+
+
+def _reload_weakly(widget: StreamWidget) -> None:
+    # anywidget has its file hold each widget for good, which would hold the stream with its rows
+    # and pictures.
+    file: Any = StreamWidget._esm
+    _reloaded.add(widget)
+    file.changed.disconnect()
+    file.changed.connect(_reload)
+
+
+def _reload(text: str) -> None:
+    for widget in list(_reloaded):
+        widget.set_trait("_esm", text)
+
+
+#: The widgets that cells show, each with the execution of the cell that showed it last.
+_cells: dict[str, weakref.WeakKeyDictionary[StreamWidget, str]] = {}
+
+
+def _shown_in_cell(widget: StreamWidget) -> None:
+    if (here := _this_cell()) is not None:
+        shell, cell, execution = here
+        _cells.setdefault(cell, weakref.WeakKeyDictionary())[widget] = execution
+        shell.events.register("post_run_cell", _after_cell)  # once, however often
+
+
+def _after_cell(_result: object = None) -> None:
+    """What an earlier run of this cell showed, and this one did not, is on no page any more."""
+    if (here := _this_cell()) is None:
+        return
+    _, cell, execution = here
+    if (shown := _cells.get(cell)) is None:
+        return
+    for widget in [widget for widget, last in shown.items() if last != execution]:
+        del shown[widget]
+        if not any(widget in elsewhere for elsewhere in _cells.values()):
+            widget._leave()
+    if not shown:
+        del _cells[cell]
+
+
+def _this_cell() -> tuple[Any, str, str] | None:
+    """The shell, the cell that runs in it, and which execution of it this is; None without one.
+
+    Front ends name their cells, and the same text is the same cell where one does not.
+    """
+    with contextlib.suppress(ImportError, AttributeError, LookupError, TypeError):
+        from IPython.core.getipython import get_ipython
+
+        shell: Any = get_ipython()
+        parent = shell.kernel.get_parent("shell")
+        cell = parent["metadata"].get("cellId") or parent["content"]["code"]
+        return shell, str(cell), str(parent["header"]["msg_id"])
+    return None

@@ -146,6 +146,7 @@ def test_what_comes_with_the_next_connection_is_waited_for(gateway, video, monke
 
     stream, unheard = asyncio.run(main())
     assert stream.stats.reconnections == 1
+    assert stream.stats.reconnections_by_cause == {"result channel": 1}
     assert unheard >= 1
     df = stream.df
     assert df["media_time"].dt.total_seconds().iloc[-1] > 5.4

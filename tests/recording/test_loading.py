@@ -373,3 +373,48 @@ def test_why_a_run_was_closed_is_said_as_it_was(tmp_path):
     run = made()
     run.state, run.status = "closed", "closed: closed by its user"
     assert load(run.record(tmp_path / "run.parquet")).status == "closed: closed by its user"
+
+
+# ---- recordings that were not finished, and what older versions wrote --------------------------
+
+
+def test_one_that_was_not_finished_says_so_also_when_it_is_recorded_again(tmp_path, recorded):
+    assert load(recorded).complete
+    assert load(recorded).df.attrs["overshoot"]["complete"]
+    rewritten(recorded, complete=False, state="running", status="running")
+    loaded = load(recorded)
+    for one in (loaded, load(_again(loaded, tmp_path))):
+        assert one.complete is False
+        assert one.status == "failed: the recording was cut off here, or still goes on"
+        assert one.df.attrs["overshoot"]["complete"] is False
+        assert one.df.attrs["overshoot"]["state"] == "failed"
+        assert one.error is None
+
+
+def _again(stream, folder: Path) -> Path:
+    return stream.record(folder / "again.parquet").path
+
+
+def test_one_that_ends_before_its_run_did_is_whole_but_not_complete_in_its_rows(recorded):
+    rewritten(recorded, state="running", status="running")
+    loaded = load(recorded)
+    assert loaded.complete  # the file is
+    assert loaded.status == "ended: recorded up to here"
+    assert loaded.df.attrs["overshoot"]["complete"] is False
+
+
+def test_reconnections_that_were_recorded_without_a_cause_were_those_of_results(recorded):
+    counters = {"lease_cents": None, "seconds_charged": None, "credits_remaining_cents": None}
+    rewritten(recorded, counters={**counters, "reconnections": 4})
+    stats = load(recorded).stats
+    assert stats.reconnections == 4
+    assert stats.reconnections_by_cause == {"result channel": 4}
+    for wrong in ([], {"source": "many"}, {"source": 1.5}):
+        said = {**counters, "reconnections": 4, "reconnections_by_cause": wrong}
+        refused(rewritten(recorded, counters=said), "is damaged, or no recording")
+
+
+def test_a_wrong_amount_of_memory_is_not_the_files_fault(recorded, monkeypatch):
+    monkeypatch.setenv("OVERSHOOT_MEMORY", "lots")
+    with pytest.raises(ValidationError, match=r"^OVERSHOOT_MEMORY='lots' is not an amount"):
+        load(recorded)

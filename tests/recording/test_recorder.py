@@ -350,12 +350,21 @@ def test_a_slow_disk_costs_pictures_and_no_rows(tmp_path, monkeypatch):
 FULL = """
 import asyncio, resource, sys
 import pandas as pd
-from overshoot_nb import FileSource, Overshoot
+from overshoot_nb import FileSource, Overshoot, load
+from overshoot_nb.recording import live_recording, unsealed
 from chatserver import ChatServer
 
-async def main(path, clip):
+def one_by_one(rows):
+    "Row groups of one row, of which the third finds no room any more."
+    for number, row in enumerate(rows):
+        if number == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        yield [row]
+
+async def main(path, clip, finishes, delay):
     errors = []
-    with ChatServer(lambda request: "yes") as server:
+    unsealed.WAITING_SECONDS = 0.1  # what waits for its answer is in the file, too
+    with ChatServer(lambda request: "yes", delay=float(delay)) as server:
         async with Overshoot("ovs-test-secret", base_url=server.url) as client:
             stream = await client.streams.create(
                 FileSource(clip, loop=True), "?", "test/model", interval_seconds=0.05,
@@ -364,7 +373,11 @@ async def main(path, clip):
             recorder = stream.record(path)
             await asyncio.sleep(1.5)
             # The file cannot be extended any more, nor written beyond this.
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+            if finishes == "True":
+                live_recording.in_groups = one_by_one
+                recorder._live._closing = True
+            else:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
             while recorder.state == "recording":
                 await asyncio.sleep(0.05)
             rows = len(stream.df)
@@ -377,17 +390,23 @@ async def main(path, clip):
     print(recorder.status)
     recorder.close()
     assert len(pd.read_parquet(path)) > 5
+    loaded = load(path)
+    assert recorder.rows == len(loaded.samples), (recorder, loaded)
+    assert f"failed: {recorder.rows} rows, " in recorder.status
+    assert not loaded.complete
 
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its limits are others")
-def test_a_full_disk_ends_the_recording_and_not_the_stream(clip, tmp_path):
+@pytest.mark.parametrize(("finishes", "delay"), [(False, 0.4), (True, 0)])
+def test_a_full_disk_ends_the_recording_and_not_the_stream(clip, tmp_path, finishes, delay):
     path = tmp_path / "run.parquet"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    code = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(code)}
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(path), clip],
+        [sys.executable, "-c", FULL, str(path), clip, str(finishes), str(delay)],
         env=environment,
         capture_output=True,
         text=True,

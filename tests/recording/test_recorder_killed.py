@@ -18,6 +18,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+import overshoot_nb
+
 from videos import number_in
 
 HERE = Path(__file__).parent
@@ -74,6 +76,15 @@ def check(path: Path, at: float, events: Happened) -> float:
         "drop": set(df.loc[df["kind"] == "drop", "sample"]),
         "sample": set(df["sample"]),
     }
+    loaded = overshoot_nb.load(path)
+    assert not loaded.complete
+    assert loaded.state == "failed"
+    assert loaded.status == "failed: the recording was cut off here, or still goes on"
+    assert loaded.status in repr(loaded)
+    assert loaded.status in loaded._repr_html_()
+    attrs = loaded.df.attrs["overshoot"]
+    assert (attrs["complete"], attrs["status"]) == (False, loaded.status)
+    assert len(loaded.samples) == max(there["sample"], default=-1) + 1
     lost = [at - when for kind, index, when in events if index not in there[kind]]
     return max(lost, default=0.0)
 
@@ -85,7 +96,8 @@ def test_whatever_the_moment_the_file_opens_and_has_all_but_the_last_seconds(tmp
     sizes = [("usual", "small")[k % 2] for k in range(TIMES)]
     moments = [chance.uniform(*MOMENTS) for _ in paths]
     command = [sys.executable, str(HERE / "recorded_child.py")]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    paths_of_code = [str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths_of_code)}
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as children,
         ThreadPoolExecutor(AT_ONCE) as pool,

@@ -74,7 +74,8 @@ def test_a_v0_2_run(folder):
     assert stream.df["prompt_version"].nunique() == 2
     # What a renewal of the lease says, which comes after longer than this takes.
     stream._life.journal.counters.charged(1.25, 4.0, 98.75)
-    stream._life.journal.counters.reconnected()
+    stream._life.journal.counters.reconnected("source", 2)
+    stream._life.journal.counters.reconnected("result channel")
     stream.record(path, progress=False)
     for speed in ("inf", "6"):
         replayed = asyncio.run(cell(at(path, speed), "camera"))

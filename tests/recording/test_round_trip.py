@@ -103,7 +103,7 @@ def runs(draw: st.DrawFn) -> MadeRun:
     asked_later(draw, run)
     if draw(st.booleans()):
         run.journal.counters.charged(0.25, 12.5, draw(st.none() | st.floats(0, 100)))
-        run.journal.counters.reconnected()
+        run.journal.counters.reconnected(*draw(st.sampled_from([(), ("source", 3)])))
     return run
 
 
