@@ -269,7 +269,9 @@ class SampleReader:
                 encoded = None
             picture: Picture | None = None
             if self._as_video or encoded is None:
-                picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
+                picture = self._encoder.picture(
+                    shown.frame, shown.rotation, shown.aspect, shown.mirrored
+                )
                 encoded = encoded or self._encoder.encode(picture, float(at))
             self._encoded = at, picture if self._as_video else None, encoded
             if isinstance(self._sampler, FrameSampler):

@@ -5,7 +5,7 @@
     opening    a URL or device -> an open container, or one clear SourceError
     cameras    which camera is meant, in the platform's own words
     plan       packets -> those the decoder needs, by the times that are wanted
-    picture    what one frame needs to be shown: rotation, deinterlacing
+    picture    what one frame needs to be shown: orientation, deinterlacing
     decoding   an open container -> frames with media time, segment by segment
     reading    files, devices and networks: loops, reconnections, the end in words
     pushed     frames that come from memory

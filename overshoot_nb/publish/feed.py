@@ -191,12 +191,12 @@ class VideoFeed:
                 if not self._stay(start):
                     return False
                 frame = self._format.convert(
-                    shown.frame, shown.rotation, shown.aspect, self._pts(start)
+                    shown.frame, shown.rotation, shown.aspect, self._pts(start), shown.mirrored
                 )
                 if not self._due(float(start)):
                     return False
                 self._put(frame, start, shown.end * shown.unit)
-                shown = shown._replace(frame=frame, rotation=0, aspect=Fraction(1))
+                shown = shown._replace(frame=frame, rotation=0, aspect=Fraction(1), mirrored=False)
         return self._track is None or self._track.pass_by(shown, None)
 
     def _put(self, frame: av.VideoFrame, start: Fraction, until: Fraction) -> None:
