@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -96,11 +97,13 @@ class FrameEncoder:
         """Whether a JPEG can go on as it is: it fits."""
         return encoded.width <= self._max_size[0] and encoded.height <= self._max_size[1]
 
-    def encode(self, picture: Picture, media_time: float) -> EncodedFrame:
+    def encode(
+        self, picture: Picture, media_time: float, captured_at: datetime | None = None
+    ) -> EncodedFrame:
         """A picture as JPEG."""
         data = simplejpeg.encode_jpeg(picture, self._quality, "BGR", "420")
         height, width = picture.shape[:2]
-        return EncodedFrame(media_time, data, width, height)
+        return EncodedFrame(media_time, data, width, height, captured_at)
 
 
 class ClipEncoder:

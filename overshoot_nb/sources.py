@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ValidationError
-from .pushed_source import FrameSource, PushedFrame, check_size
+from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock
 from .recording.replay_source import Replay
 from .redaction import display_url
 
@@ -72,21 +73,29 @@ class FileSource:
         loop: start again at its end, for ever; media time goes on growing.
         realtime: play at the video's own pace; False takes samples as fast as they are used.
         timeout: seconds without data after which an http(s) file counts as broken.
+        start_time: when its first frame was taken, on the clock on the wall: ``captured_at`` of a
+            sample is then this plus its media time, and ``df.overshoot.events(...)`` say when
+            things happened. One without a zone is local time; it is kept in UTC. Default: a
+            sample's ``captured_at`` is when the sample was taken.
 
     Raises:
-        ValidationError: ``path`` is empty or neither a string nor a ``Path``.
+        ValidationError: ``path`` is empty or neither a string nor a ``Path``, or ``start_time`` is
+            no ``datetime``.
     """
 
     path: str | Path = field(repr=False)
     loop: bool = False
     realtime: bool = True
     timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    start_time: datetime | None = field(default=None, kw_only=True)
     live: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, Path):
             _text("path", self.path)
         _positive("timeout", self.timeout)
+        if self.start_time is not None:
+            object.__setattr__(self, "start_time", check_wall_clock("start_time", self.start_time))
 
     @property
     def url(self) -> str:
@@ -109,7 +118,8 @@ class FileSource:
         return display_url(self.url) if "://" in self.url else self.url
 
     def __repr__(self) -> str:
-        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime})"
+        start = "" if self.start_time is None else f", start_time={self.start_time.isoformat()!r}"
+        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime}{start})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -38,6 +38,8 @@ class Capture(Protocol):
 
     #: Why it ended, as a sentence; "" while it runs.
     ending: str
+    #: Frames that were lost before anybody read; known with the first frame.
+    lost_before: int
 
     def open(self) -> VideoInfo:
         """Opens the source.

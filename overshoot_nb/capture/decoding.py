@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
@@ -47,7 +48,8 @@ class Shown(NamedTuple):
     ``frame`` is None where the wanted frame could not be decoded. ``rotation`` (degrees
     counter-clockwise, after left and right were exchanged where ``mirrored``) and ``aspect`` (width
     of a pixel over its height) are what is left to do. ``encoded`` is the same picture as the JPEG
-    that it came from, where there is one.
+    that it came from, where there is one. ``captured_at`` is the UTC wall clock of what it shows,
+    where the source knows that of each frame.
     """
 
     frame: Any | None
@@ -58,6 +60,7 @@ class Shown(NamedTuple):
     aspect: Fraction = Fraction(1)
     encoded: EncodedFrame | None = None
     mirrored: bool = False
+    captured_at: datetime | None = None
 
 
 class Decoding:

@@ -52,6 +52,7 @@ class ContainerCapture:
         self._end = Fraction(0)  # media time up to which was read, seconds
         self._damaged = 0
         self.ending = ""
+        self.lost_before = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
