@@ -304,6 +304,7 @@ class ChatSession:
     def _blank_result(
         self, sample: Sample, prompt: PromptInForce, answered_at: datetime, elapsed_ms: float
     ) -> StreamInferenceResult:
+        taken_at = sample.taken_at or sample.captured_at
         return StreamInferenceResult(
             id=f"res_{uuid.uuid4().hex}",
             stream_id=self.stream_id,
@@ -312,7 +313,7 @@ class ChatSession:
             prompt=prompt.version.text,
             result="",
             inference_latency_ms=elapsed_ms,
-            total_latency_ms=(answered_at - sample.captured_at).total_seconds() * 1e3,
+            total_latency_ms=(answered_at - taken_at).total_seconds() * 1e3,
             ok=False,
             sample=sample.index,
             media_time=sample.media_time,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,7 @@ from . import config
 from .types import EncodedFrame
 from .validation import check_jpeg_quality, check_max_size
 
-__all__ = ["ClipEncoder", "FrameEncoder", "Scaler", "fit"]
+__all__ = ["ClipEncoder", "FrameEncoder", "Scaler", "fit", "upright"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -43,6 +44,17 @@ def fit(
     return max(1, round(w * scale)), max(1, round(h * scale))
 
 
+def upright(pixels: Picture, rotation: int, mirrored: bool) -> Picture:
+    """A view of a picture, or of a plane of it, with its upper side up.
+
+    Args:
+        pixels: the first axis goes down, the second to the right.
+        rotation: degrees to turn it counter-clockwise, a multiple of 90.
+        mirrored: whether left and right are exchanged first.
+    """
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, rotation // 90)
+
+
 class FrameEncoder:
     """Decoded frames to upright JPEGs.
 
@@ -65,25 +77,33 @@ class FrameEncoder:
         # One for all frames: a new one for each costs half as much again.
         self._scaler = Scaler()
 
-    def picture(self, frame: Any, rotation: int = 0, aspect: Fraction = Fraction(1)) -> Picture:
+    def picture(
+        self,
+        frame: Any,
+        rotation: int = 0,
+        aspect: Fraction = Fraction(1),
+        mirrored: bool = False,
+    ) -> Picture:
         """The upright picture at its final size, BGR, shape (h, w, 3)."""
         width, height = fit(frame.width, frame.height, aspect, rotation, self._max_size)
         if rotation % 180:
             width, height = height, width
         picture: Picture = self._scaler(frame, width, height, "bgr24").to_ndarray()
-        if rotation:
-            picture = np.ascontiguousarray(np.rot90(picture, rotation // 90))
+        if rotation or mirrored:
+            picture = np.ascontiguousarray(upright(picture, rotation, mirrored))
         return picture
 
     def takes(self, encoded: EncodedFrame) -> bool:
         """Whether a JPEG can go on as it is: it fits."""
         return encoded.width <= self._max_size[0] and encoded.height <= self._max_size[1]
 
-    def encode(self, picture: Picture, media_time: float) -> EncodedFrame:
+    def encode(
+        self, picture: Picture, media_time: float, captured_at: datetime | None = None
+    ) -> EncodedFrame:
         """A picture as JPEG."""
         data = simplejpeg.encode_jpeg(picture, self._quality, "BGR", "420")
         height, width = picture.shape[:2]
-        return EncodedFrame(media_time, data, width, height)
+        return EncodedFrame(media_time, data, width, height, captured_at)
 
 
 class ClipEncoder:

@@ -24,6 +24,7 @@ from .prompts import PromptVersion
 from .publish.recent import RecentFrames
 from .sampler import ClipSampler
 from .settings import StreamSettings
+from .sources import FileSource
 from .types import ClipProcessingConfig, EncodedFrame, Sample, StreamInferenceResult
 
 __all__ = ["Matching"]
@@ -174,7 +175,13 @@ class Matching:
                 frames = (frame,)
         if media_time is None:
             media_time = first - self._began
-        return Sample(self._index, self._settings.mode, max(0.0, media_time), when, frames)
+        media_time = max(0.0, media_time)
+        taken_at, source = None, self._settings.source
+        if isinstance(source, FileSource) and source.start_time is not None:
+            when, taken_at = source.start_time + timedelta(seconds=media_time), when
+        elif frames and frames[0].captured_at is not None:
+            when, taken_at = frames[0].captured_at, when
+        return Sample(self._index, self._settings.mode, media_time, when, frames, taken_at=taken_at)
 
     # ---- the end of a video ----
 

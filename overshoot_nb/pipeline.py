@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from types import TracebackType
 from typing import get_args
@@ -16,7 +16,7 @@ from .errors import ValidationError
 from .pacing import Pacer
 from .preview import Preview, PreviewTrack
 from .sampler import ClipSampler, FrameSampler, make_sampler
-from .sources import SourceConfig
+from .sources import FileSource, SourceConfig
 from .types import ClipEncoding, EncodedFrame, Mode, ProcessingConfig, Sample
 from .validation import check_choice
 from .watching import Watching
@@ -54,7 +54,7 @@ class SampleReader:
         on_status: told in words when a connection is lost and found again.
         on_drop: told (index, media time, reason) of each tick or clip that gave no sample:
             "undecodable" or "incomplete clip". The index that its sample would have had is left
-            out.
+            out. So it is told of each pushed frame that was "lost before the stream began".
         preview: what to show on the side, between the samples.
         first_index: index of the first sample.
 
@@ -91,6 +91,7 @@ class SampleReader:
         near = self._pacer.wait_until_near if self._pacer.realtime else None
         self._watching = Watching(source, near=near, on_status=on_status)
         self.live = source.live
+        self._start_time = source.start_time if isinstance(source, FileSource) else None
         self._track: PreviewTrack | None = None
         if preview is not None:
             self._track = PreviewTrack(
@@ -183,8 +184,17 @@ class SampleReader:
         if not self._seen and not self._watching.stopped:
             raise self._watching.without_frames()
 
+    def _frames(self) -> Iterator[Shown]:
+        frames = self._watching.frames()
+        for first in frames:
+            for _ in range(self._watching.lost_before):
+                self._drop(Fraction(0), "lost before the stream began")
+            yield first
+            break
+        yield from frames
+
     def _frame_samples(self, sampler: FrameSampler) -> Iterator[Sample]:
-        for shown in self._watching.frames():
+        for shown in self._frames():
             ticks = sampler.take(shown.start, shown.end)
             if shown.frame is None:
                 for tick in ticks:
@@ -208,7 +218,7 @@ class SampleReader:
     def _clip_samples(self, sampler: ClipSampler) -> Iterator[Sample]:
         clips: dict[int, _OpenClip] = {}
         try:
-            for shown in self._watching.frames():
+            for shown in self._frames():
                 for number, positions in sampler.take(shown.start, shown.end):
                     clip = clips.setdefault(number, _OpenClip(number))
                     if shown.frame is None:
@@ -277,8 +287,10 @@ class SampleReader:
                 encoded = None
             picture: Picture | None = None
             if self._as_video or encoded is None:
-                picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
-                encoded = encoded or self._encoder.encode(picture, float(at))
+                picture = self._encoder.picture(
+                    shown.frame, shown.rotation, shown.aspect, shown.mirrored
+                )
+                encoded = encoded or self._encoder.encode(picture, float(at), shown.captured_at)
             self._encoded = at, picture if self._as_video else None, encoded
             if isinstance(self._sampler, FrameSampler):
                 self._newest = at
@@ -302,7 +314,20 @@ class SampleReader:
         *,
         due: float,
     ) -> Sample:
-        sample = Sample(self._index, mode, media_time, datetime.now(UTC), frames, video)
+        captured_at = taken_at = datetime.now(UTC)
+        if self._start_time is not None:
+            captured_at = self._start_time + timedelta(seconds=media_time)
+        elif frames[0].captured_at is not None:
+            captured_at = frames[0].captured_at
+        sample = Sample(
+            self._index,
+            mode,
+            media_time,
+            captured_at,
+            frames,
+            video,
+            None if captured_at is taken_at else taken_at,
+        )
         self._index += 1
         if self._track is not None:
             self._track.sampled(sample.index, frames[-1], due)

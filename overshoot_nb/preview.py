@@ -206,7 +206,9 @@ class PreviewTrack:
             return False
 
         def make() -> PreviewFrame:
-            picture = self._encoder.picture(shown.frame, shown.rotation, shown.aspect)
+            picture = self._encoder.picture(
+                shown.frame, shown.rotation, shown.aspect, shown.mirrored
+            )
             return self._screened(self._encoder.encode(picture, at), at)
 
         if self._preview.offer(make):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from .errors import StreamClosedError, ValidationError
 
-__all__ = ["FRAME_QUEUE_LENGTH", "FrameSource", "PushedFrame", "check_size"]
+__all__ = ["FRAME_QUEUE_LENGTH", "FrameSource", "PushedFrame", "check_size", "check_wall_clock"]
 
 #: Pushed frames kept while nobody takes them.
 FRAME_QUEUE_LENGTH = 8
@@ -30,11 +31,36 @@ def check_size(width: object, height: object) -> None:
             raise ValidationError(f"{name}={value!r} must be an integer from 1 to 16384")
 
 
+def check_wall_clock(name: str, value: object) -> datetime:
+    """A moment on a wall clock, in UTC. One without a zone is local time, as Python has it.
+
+    Raises:
+        ValidationError: ``value`` is no ``datetime``, or of a year before 2 or after 9000.
+    """
+    # Pandas' own is one, and so is what it has for a missing time.
+    moment = getattr(value, "to_pydatetime", lambda **options: value)(warn=False)
+    if not isinstance(moment, datetime) or moment != moment:
+        raise ValidationError(
+            f"{name}={value!r} must be a datetime, such as datetime(2026, 1, 31, 12, tzinfo=UTC); "
+            "one without a zone is local time"
+        )
+    if not 2 <= moment.year <= 9000:
+        raise ValidationError(f"{name}={value!r} must be of a year from 2 to 9000")
+    try:
+        return moment.astimezone(UTC)
+    except (OSError, OverflowError, ValueError) as error:  # what this platform cannot reckon with
+        raise ValidationError(f"{name}={value!r} is not valid: {error}") from None
+
+
 class PushedFrame(NamedTuple):
-    """A picture and when it was pushed: ``pixels`` (h, w, 4 or 3), ``time`` in seconds."""
+    """A picture and when it was pushed.
+
+    ``pixels`` is (h, w, 4 or 3), ``time`` in seconds; ``captured_at`` is UTC wall clock, or None.
+    """
 
     pixels: npt.NDArray[np.uint8]
     time: float
+    captured_at: datetime | None = None
 
 
 class FrameSource:
@@ -59,6 +85,8 @@ class FrameSource:
         self._closed = False
         self._wake = 0
         self._now: tuple[float, float] | None = None  # newest frame: its time, and the clock's
+        self._taken = False  # whether somebody takes the frames
+        self._lost = 0  # while nobody did
 
     @property
     def label(self) -> str:
@@ -73,20 +101,29 @@ class FrameSource:
         frame: bytes | bytearray | memoryview | npt.NDArray[np.uint8],
         *,
         media_time: float | None = None,
+        captured_at: datetime | None = None,
     ) -> None:
         """Gives one picture. It is copied; when nobody takes them, the oldest is dropped.
+
+        What was dropped before a stream began is counted among its drops, frame by frame.
 
         Args:
             frame: ``width * height * 4`` bytes of RGBA, or a uint8 array of shape (h, w, 4) RGBA
                 or (h, w, 3) RGB.
             media_time: its time in seconds on a clock of the caller's; default: the time of the
                 call. Use one or the other throughout.
+            captured_at: when it was taken, on the clock on the wall; one without a zone is local
+                time. It becomes ``captured_at`` of the samples that show it (of a clip, that of
+                its first frame); default: when the sample was taken. It need not grow.
 
         Raises:
-            ValidationError: the size, shape or type is another.
+            ValidationError: the size, shape or type is another, ``media_time`` does not grow, or
+                ``captured_at`` is no ``datetime``.
             StreamClosedError: the source was closed.
         """
         pixels = self._checked(frame)
+        if captured_at is not None:
+            captured_at = check_wall_clock("captured_at", captured_at)
         now = time.monotonic()
         moment = now if media_time is None else float(media_time)
         with self._ready:
@@ -100,7 +137,9 @@ class FrameSource:
                         f"media_time={media_time!r} must be later than the last frame's"
                     )
                 moment = self._now[0] + 1e-6
-            self._queue.append(PushedFrame(pixels, moment))
+            if not self._taken and len(self._queue) == FRAME_QUEUE_LENGTH:
+                self._lost += 1
+            self._queue.append(PushedFrame(pixels, moment, captured_at))
             self._now = moment, now
             self._ready.notify_all()
 
@@ -111,6 +150,18 @@ class FrameSource:
             self._ready.notify_all()
 
     # ---- for capture ---------------------------------------------------------------------------
+
+    def begin(self) -> int:
+        """Somebody takes the frames from now on; how many were dropped since the last who did."""
+        with self._ready:
+            self._taken = True
+            lost, self._lost = self._lost, 0
+            return lost
+
+    def end(self) -> None:
+        """Nobody does any more."""
+        with self._ready:
+            self._taken = False
 
     def next_frame(self, until: float | None) -> PushedFrame | None:
         """Waits for the oldest queued frame; None once the source's clock passes ``until``.

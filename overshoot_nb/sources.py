@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ValidationError
-from .pushed_source import FrameSource, PushedFrame, check_size
+from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock
 from .recording.replay_source import Replay
 from .redaction import display_url, hidden, hides_arguments, kind_of, split_url
 
@@ -78,16 +79,21 @@ class FileSource:
         loop: start again at its end, for ever; media time goes on growing.
         realtime: play at the video's own pace; False takes samples as fast as they are used.
         timeout: seconds without data after which an http(s) file counts as broken.
+        start_time: when its first frame was taken, on the clock on the wall: ``captured_at`` of a
+            sample is then this plus its media time, and ``df.overshoot.events(...)`` say when
+            things happened. One without a zone is local time; it is kept in UTC. Default: a
+            sample's ``captured_at`` is when the sample was taken.
 
     Raises:
         ValidationError: ``path`` is empty or neither a string nor a ``Path``, or a ``Path`` made
-            of a URL, which has lost one of its slashes.
+            of a URL, which has lost one of its slashes; or ``start_time`` is no ``datetime``.
     """
 
     path: str | Path = field(repr=False)
     loop: bool = False
     realtime: bool = True
     timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    start_time: datetime | None = field(default=None, kw_only=True)
     live: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -98,6 +104,8 @@ class FileSource:
                 f"path={self.shown!r} is a URL that a Path has taken a slash from: give it as text"
             )
         _positive("timeout", self.timeout)
+        if self.start_time is not None:
+            object.__setattr__(self, "start_time", check_wall_clock("start_time", self.start_time))
 
     @property
     def url(self) -> str:
@@ -120,7 +128,8 @@ class FileSource:
         return display_url(self.url) if ":/" in self.url else self.url
 
     def __repr__(self) -> str:
-        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime})"
+        start = "" if self.start_time is None else f", start_time={self.start_time.isoformat()!r}"
+        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime}{start})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

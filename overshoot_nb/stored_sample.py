@@ -49,7 +49,7 @@ class StoredSample:
 
     @property
     def captured_at(self) -> datetime:
-        """UTC wall clock when the sample was taken."""
+        """UTC wall clock of what is seen: see :class:`~overshoot_nb.types.Sample`."""
         return self.sample.captured_at
 
     @property

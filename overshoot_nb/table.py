@@ -31,7 +31,8 @@ class ResultTable:
     ======================  ====================  ================================================
     sample                  int64                 index of the sample
     media_time              timedelta64[us]       time in the video, since the first frame
-    captured_at             datetime64[us, UTC]   when the sample was taken
+    captured_at             datetime64[us, UTC]   wall clock of what is seen: when the sample was
+                                                  taken, or as the source's own clock says
     answered_at             datetime64[us, UTC]   when its answer was there
     ok                      bool                  False where the inference failed
     result                  str                   the answer's text; JSON text with a schema

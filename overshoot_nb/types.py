@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
@@ -43,6 +43,7 @@ __all__ = [
     "TurnServer",
     "Usage",
     "WebRTCAnswer",
+    "taken_at",
 ]
 
 Mode = Literal["frame", "clip"]
@@ -104,12 +105,14 @@ class EncodedFrame:
         media_time: the frame's own time, seconds since the first frame.
         data: JPEG bytes; the same bytes go to the model, the frame store and the screen.
         width, height: size of the JPEG in pixels, upright.
+        captured_at: UTC wall clock of what it shows, where whoever pushed it said so, else None.
     """
 
     media_time: float
     data: bytes = field(repr=False)
     width: int
     height: int
+    captured_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,13 @@ class Sample:
         index: 0, 1, 2, ... in the order the samples of a stream were taken.
         mode: "frame" or "clip".
         media_time: the asked-for time in seconds: k x interval, or the start of the clip.
-        captured_at: UTC wall clock when the sample was taken.
+        captured_at: UTC wall clock of what is seen: when the sample was taken, unless the source
+            has a clock of its own (``FileSource(start_time=)``, ``push_frame(captured_at=)``).
         frames: one frame, or all frames of the clip. The frame on screen at the asked-for time:
             its own ``media_time`` is at or before it.
         video: the clip as one MP4 (``clip_encoding="video"``), else None.
+        taken_at: UTC wall clock when the sample was taken, where ``captured_at`` is another one's;
+            else None. Latencies are reckoned from it.
     """
 
     index: int
@@ -132,6 +138,7 @@ class Sample:
     captured_at: datetime
     frames: tuple[EncodedFrame, ...]
     video: bytes | None = field(default=None, repr=False)
+    taken_at: datetime | None = field(default=None, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -199,6 +206,27 @@ class StreamInferenceResult:
         if self.output is not None:
             return self.output
         return orjson.loads(self.result)
+
+
+#: What a server's message may be late, in seconds.
+_LATE_SECONDS = 120.0
+
+
+def taken_at(result: StreamInferenceResult) -> datetime | None:
+    """UTC wall clock when the sample of a stream's row was taken; None where that is not known.
+
+    ``captured_at`` may be a clock of the source's, which says nothing of when the stream worked.
+    """
+    captured, answered = result.captured_at, result.answered_at
+    if captured is None or answered is None:
+        return captured
+    try:
+        taken = answered - timedelta(milliseconds=result.total_latency_ms)
+    except (OverflowError, ValueError):  # a recording of others
+        return captured
+    # As good as the same: a server's answer may have come late, which its latency does not tell.
+    same = abs((captured - taken).total_seconds()) <= _LATE_SECONDS
+    return captured if same else taken
 
 
 # ---- the v0.2 surface, call by call ----------------------------------------------------------

@@ -72,6 +72,11 @@ class Watching:
         return chain(head, self._frames)
 
     @property
+    def lost_before(self) -> int:
+        """Frames that were lost before anybody read; known with the first frame."""
+        return self._capture.lost_before
+
+    @property
     def ending(self) -> str:
         """Why it ended, in words; "" before."""
         return self._capture.ending

@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -262,6 +262,93 @@ def test_pushed_clips() -> None:
     source.close()
     clips = list(SampleReader(source, ClipProcessingConfig(6, 0.5, 0.5)))
     assert [numbers(c) for c in clips[:2]] == [[0, 1, 2], [3, 4, 5]]
+
+
+# ---- a clock of the user's -----------------------------------------------------------------------
+
+THEN = datetime(2020, 2, 29, 23, 59, 59, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "processing", [FrameProcessingConfig(0.5), ClipProcessingConfig(6, 1.0, 0.5)]
+)
+def test_a_file_that_was_taken_then(video: Path, processing) -> None:
+    before = datetime.now(UTC)
+    taken = list(SampleReader(FileSource(video, start_time=THEN), processing))
+    assert [s.captured_at for s in taken] == [THEN + timedelta(seconds=k / 2) for k in range(4)]
+    assert all(before <= s.taken_at <= datetime.now(UTC) for s in taken)
+    assert all(s.taken_at is None for s in SampleReader(FileSource(video), processing))
+
+
+def test_a_loop_goes_on_by_the_clock_of_its_first_frame(video: Path) -> None:
+    source = FileSource(video, loop=True, start_time=THEN)
+    with SampleReader(source, FrameProcessingConfig(1.0)) as reader:
+        times = [sample.captured_at for sample, _ in zip(reader, range(4), strict=False)]
+    assert times == [THEN + timedelta(seconds=k) for k in range(4)]
+
+
+def test_pushed_frames_say_when_they_were_taken() -> None:
+    source = FrameSource(160, 96)
+    clock = [THEN, THEN + timedelta(seconds=7), None, THEN - timedelta(days=1)]
+    for n, at in enumerate(clock):
+        source.push_frame(barcode(n), media_time=n, captured_at=at)
+    source.push_frame(barcode(9), media_time=4)
+    source.close()
+    before = datetime.now(UTC)
+    taken = list(SampleReader(source, FrameProcessingConfig(1.0)))
+    # What is seen, not the tick: a frame without a clock of its own is of now.
+    assert [s.captured_at for i, s in enumerate(taken) if i != 2] == [clock[i] for i in (0, 1, 3)]
+    assert taken[2].captured_at >= before
+    assert [s.taken_at is not None for s in taken] == [True, True, False, True]
+
+
+def test_a_clip_of_pushed_frames_is_as_old_as_its_first() -> None:
+    source = FrameSource(160, 96)
+    for n in range(8):
+        at = THEN + timedelta(seconds=n)
+        source.push_frame(barcode(n), media_time=n * 0.1666, captured_at=at)
+    source.close()
+    clips = list(SampleReader(source, ClipProcessingConfig(6, 0.5, 0.5)))
+    assert [c.captured_at for c in clips[:2]] == [THEN, THEN + timedelta(seconds=3)]
+
+
+@pytest.mark.parametrize(
+    "processing", [FrameProcessingConfig(0.1), ClipProcessingConfig(10, 0.4, 0.4)]
+)
+def test_frames_that_are_lost_before_anybody_reads_are_drops(processing) -> None:
+    source = FrameSource(160, 96)
+    for n in range(20):
+        source.push_frame(barcode(n), media_time=n / 10)
+    source.close()
+    drops: list[tuple[int, float, str]] = []
+    with SampleReader(source, processing, on_drop=lambda *drop: drops.append(drop)) as reader:
+        taken = list(reader)
+    lost = [(n, 0.0, "lost before the stream began") for n in range(12)]
+    assert drops[:12] == lost
+    assert all(reason != lost[0][2] for _, _, reason in drops[12:])
+    assert (taken[0].index, numbers(taken[0])[0]) == (12, 12)
+
+
+def test_what_a_reader_let_go_before_is_not_counted_again() -> None:
+    source = FrameSource(160, 96)
+    for n in range(10):
+        source.push_frame(barcode(n), media_time=n)
+    drops: list[tuple[int, float, str]] = []
+
+    def read(count: int) -> None:
+        reader = SampleReader(
+            source, FrameProcessingConfig(0.5), on_drop=lambda *drop: drops.append(drop)
+        )
+        with reader:
+            assert len(list(zip(range(count), reader, strict=False))) == count
+
+    read(1)
+    assert len(drops) == 2
+    # It has taken two of eight, the second to know how long the first was on screen.
+    for n in range(10, 15):
+        source.push_frame(barcode(n), media_time=n)
+    read(1)
+    assert len(drops) == 2 + 3
 
 
 # ---- a live stall --------------------------------------------------------------------------------

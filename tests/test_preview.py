@@ -29,7 +29,15 @@ from overshoot_nb.types import (
 
 from mediaservers import running
 from rtmpserver import RTMPServer
-from videos import barcode, make_video, number_in
+from videos import (
+    MATRICES,
+    barcode,
+    corners_of,
+    four_corners,
+    make_video,
+    number_in,
+    set_matrix,
+)
 
 
 class Screen:
@@ -220,6 +228,18 @@ def test_pictures_between_samples_are_small(folder: Path) -> None:
     assert sizes == {(True, 320, 180), (False, 1280, 720)}
     times = [round(f.media_time * 30) for f in screen.frames if f.sample is None]
     assert times == [3, 6, 9, 12, 18, 21, 24, 27]
+
+
+@pytest.mark.parametrize("name", ["left and right exchanged", "transposed"])
+def test_mirrored_pictures_between_samples_are_upright(folder: Path, name: str) -> None:
+    path = make_video(folder / f"{name}.mp4", [four_corners()] * 12)
+    set_matrix(path, MATRICES[name][0])
+    preview = Preview(fps=30)
+    screen = Screen()
+    preview.watch(screen)
+    read(FileSource(path), FrameProcessingConfig(0.5), preview)
+    assert len(screen.frames) > 6
+    assert {corners_of(frame.data) for frame in screen.frames} == {MATRICES[name][1]}
 
 
 def test_a_slow_file_shows_its_picture_when_it_comes_and_marks_each_sample(folder: Path) -> None:

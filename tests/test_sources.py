@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
@@ -88,6 +91,49 @@ def test_anything_else_is_refused_with_what_is_accepted(given) -> None:
 def test_wrong_parameters(make, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         make()
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        NOON,
+        NOON.astimezone(timezone(timedelta(hours=5, minutes=30))),
+        pd.Timestamp(NOON),
+        pd.Timestamp(NOON).tz_convert("Asia/Tokyo"),
+        datetime(2026, 1, 31, 7),
+        pd.Timestamp(2026, 1, 31, 7),
+    ],
+)
+def test_a_clock_of_the_users_is_kept_in_utc(given, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")  # of those without a zone
+        time.tzset()
+        file = FileSource("a.mp4", start_time=given)
+        pushed = FrameSource(2, 1)
+        pushed.push_frame(bytes(8), captured_at=given)
+    time.tzset()
+    for moment in (file.start_time, pushed.next_frame(None).captured_at):
+        assert (type(moment), moment, moment.tzinfo) == (datetime, NOON, UTC)
+    assert file == FileSource("a.mp4", start_time=NOON) != FileSource("a.mp4")
+    assert "start_time='2026-01-31T12:00:00+00:00'" in repr(file)
+    assert "start_time" not in repr(FileSource("a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["2026-01-31", 1.7e9, date(2026, 1, 31), pd.NaT, True, datetime.max, datetime.min, NOON.time()],
+)
+def test_what_is_no_moment_is_refused(given) -> None:
+    with pytest.raises(ValidationError, match="start_time="):
+        FileSource("a.mp4", start_time=given)
+    source = FrameSource(2, 1)
+    with pytest.raises(ValidationError, match="captured_at="):
+        source.push_frame(bytes(8), captured_at=given)
+    source.close()
+    assert source.closed  # it has taken nothing
 
 
 def test_they_are_frozen_values() -> None:

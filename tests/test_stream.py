@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from overshoot_nb.capture import reading
 
 from chatserver import ChatServer, Hang, Reply, completion
 from mediaservers import RTSPServer, running
-from videos import make_video, number_in
+from videos import barcode, make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
@@ -89,6 +90,46 @@ def test_every_sample_of_a_file_gives_one_row_with_the_frame_on_screen(clip):
     assert not stream.is_active
     assert stream.stats.samples == stream.stats.results == 8
     assert balanced(stream)
+
+
+def test_a_clock_of_the_users_is_in_the_rows_and_in_no_latency(clip):
+    began = datetime(2020, 2, 29, 12, tzinfo=UTC)
+    with ChatServer(number) as server:
+
+        async def main(client):
+            source = FileSource(clip, realtime=False, start_time=began)
+            stream = await client.streams.create(source, "What number?", MODEL)
+            await stream.wait()
+            return stream
+
+        stream = run(server, main)
+    df = stream.df
+    assert df["captured_at"].tolist() == [began + timedelta(seconds=k / 2) for k in range(8)]
+    assert (df["total_latency_ms"] >= df["inference_latency_ms"]).all()
+    assert (df["total_latency_ms"] < 60_000).all()
+    found = df.overshoot.events("sample >= 2").iloc[0]
+    assert found["start_at"] == began + timedelta(seconds=1)
+
+
+def test_frames_lost_before_a_stream_began_are_among_its_drops():
+    source = FrameSource(160, 96)
+    for n in range(20):
+        source.push_frame(barcode(n), media_time=n / 10, captured_at=datetime.now(UTC))
+    source.close()
+    with ChatServer(number) as server:
+
+        async def main(client):
+            stream = await client.streams.create(source, "?", MODEL, interval_seconds=0.1)
+            await stream.wait()
+            return stream
+
+        stream = run(server, main)
+    reason = "lost before the stream began"
+    assert stream.stats.drops[reason] == 12
+    assert stream.stats.samples == 12 + 7  # the last frame is on screen when it is closed
+    assert balanced(stream)
+    drops = stream.df.overshoot.drops().set_index("reason")
+    assert drops.loc[reason, "count"] == 12
 
 
 def test_the_request_is_the_frame_as_it_is_kept_and_nothing_of_the_key_leaks(clip, caplog):

@@ -116,20 +116,63 @@ def same_priority() -> Iterator[None]:
         os.sched_setscheduler(0, policy, priority)
 
 
-def turn(path: Path, degrees: int) -> None:
-    """Writes a rotation into an MP4, as a telephone does: turned clockwise by ``degrees``."""
-    one = 0x00010000
-    a, b, c, d = {
-        0: (one, 0, 0, one),
-        90: (0, one, -one, 0),
-        180: (-one, 0, 0, -one),
-        270: (0, -one, one, 0),
-    }[degrees]
+#: Display matrices (a, b, c, d), which take a pixel at (x, y) to (a x + c y, b x + d y), and what
+#: then stands in the corners of ``four_corners``: top left, top right, bottom left, bottom right.
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), "RGBW"),
+    "turned by 90": ((0, 1, -1, 0), "BRWG"),
+    "turned by 180": ((-1, 0, 0, -1), "WBGR"),
+    "turned by 270": ((0, -1, 1, 0), "GWRB"),
+    "left and right exchanged": ((-1, 0, 0, 1), "GRWB"),
+    "top and bottom exchanged": ((1, 0, 0, -1), "BWRG"),
+    "transposed": ((0, 1, 1, 0), "RBGW"),
+    "transposed the other way": ((0, -1, -1, 0), "WGBR"),
+    "all zero": ((0, 0, 0, 0), "RGBW"),
+}
+_CORNERS = {"R": (255, 0, 0), "G": (0, 255, 0), "B": (0, 0, 255), "W": (255, 255, 255)}
+
+
+def four_corners(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """A picture of four colours: red and green above, blue and white below."""
+    picture = np.empty((height, width, 3), np.uint8)
+    for corner, (y, x) in zip("RGBW", ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
+        rows, columns = slice(y * height // 2, None), slice(x * width // 2, None)
+        picture[rows, columns] = _CORNERS[corner]
+    return picture
+
+
+def corners_of(picture: np.ndarray | bytes) -> str:
+    """The colours that stand in the corners of an RGB picture or JPEG, such as "RGBW"."""
+    rgb = simplejpeg.decode_jpeg(picture, "RGB") if isinstance(picture, bytes) else picture
+    height, width = rgb.shape[:2]
+    return "".join(
+        min(_CORNERS, key=lambda c: np.abs(rgb[y, x].astype(int) - _CORNERS[c]).sum())
+        for y in (height // 8, height - 1 - height // 8)
+        for x in (width // 8, width - 1 - width // 8)
+    )
+
+
+def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Writes a display matrix, as in ``MATRICES``, into an MP4."""
+    a, b, c, d = (n << 16 for n in matrix)
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40  # version 0: the matrix is after 40 bytes
-    matrix = (a, b, 0, c, d, 0, 0, 0, 0x40000000)
-    data[at : at + 36] = b"".join(n.to_bytes(4, "big", signed=True) for n in matrix)
+    numbers = (a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    data[at : at + 36] = b"".join(n.to_bytes(4, "big", signed=True) for n in numbers)
     path.write_bytes(data)
+
+
+def turn(path: Path, degrees: int) -> None:
+    """Writes a rotation into an MP4, as a telephone does: turned clockwise by ``degrees``."""
+    set_matrix(path, MATRICES[f"turned by {degrees}" if degrees else "as it is"][0])
+
+
+def exif_jpeg(picture: np.ndarray, orientation: int) -> bytes:
+    """A JPEG whose Exif data says an orientation, 1 to 8."""
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), 95)
+    entry = b"\x01\x12\0\x03\0\0\0\x01" + bytes([0, orientation, 0, 0])
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + entry + b"\0\0\0\0"
+    return jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
 
 
 def full_decode(path: Path | str) -> list[tuple[Fraction, int]]:

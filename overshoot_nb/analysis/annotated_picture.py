@@ -9,8 +9,8 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from overshoot_nb.capture.picture import Rotations
-from overshoot_nb.encoder import Scaler
+from overshoot_nb.capture.picture import Orientation, Orientations
+from overshoot_nb.encoder import Scaler, upright
 
 __all__ = ["ENCODER", "X264", "UprightFrames", "add_h264"]
 
@@ -27,8 +27,8 @@ _RGB, _BT601 = 0, 6  # AVColorSpace
 class UprightFrames:
     """Makes frames ready, one after the other; the pixels of most need no change.
 
-    Rotations that players would do are done, so that captions stand upright everywhere; odd sides
-    lose their last line.
+    Turns and mirrors that players would do are done, so that captions stand upright everywhere;
+    odd sides lose their last line.
 
     Args:
         size: width and height that all frames get; None: the first one's.
@@ -36,18 +36,18 @@ class UprightFrames:
 
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         self._size = size
-        self._rotations = Rotations()
+        self._orientations = Orientations()
         self._scaler = Scaler()
 
     def ready(self, frame: Any) -> Any:
         """The frame for the encoder; its time is the caller's to set."""
-        turn = self._rotations.of(frame)
+        turn = self._orientations.of(frame)
         ready = frame
         if frame.format.name not in _PLANAR:
             ready = self._scaler(frame, frame.width, frame.height, "yuv420p")
-        size = (ready.height, ready.width) if turn % 180 else (ready.width, ready.height)
+        size = (ready.height, ready.width) if turn.rotation % 180 else (ready.width, ready.height)
         even = max(2, size[0] - size[0] % 2), max(2, size[1] - size[1] % 2)
-        if turn or even != size:
+        if turn != Orientation() or even != size:
             ready = _turned(ready, turn, even)
         self._size = self._size or even
         if self._size != even:
@@ -59,7 +59,7 @@ class UprightFrames:
 
     def upright_aspect(self, frame: Any, aspect: Fraction) -> Fraction:
         """Width of a pixel over its height, once the frame is upright."""
-        return 1 / aspect if self._rotations.of(frame) % 180 else aspect
+        return 1 / aspect if self._orientations.of(frame).rotation % 180 else aspect
 
 
 def add_h264(
@@ -90,17 +90,16 @@ def add_h264(
     return stream
 
 
-def _turned(frame: Any, rotation: int, size: tuple[int, int]) -> Any:
-    """The frame turned counter-clockwise, cut to ``size``; plane by plane."""
+def _turned(frame: Any, turn: Orientation, size: tuple[int, int]) -> Any:
+    """The frame made upright, cut to ``size``; plane by plane."""
     turned = av.VideoFrame(*size, frame.format.name)
     turned.colorspace, turned.color_range = frame.colorspace, frame.color_range
     for name in ("color_primaries", "color_trc"):
         if (value := getattr(frame, name, None)) is not None:
             setattr(turned, name, value)
     for source, target in zip(frame.planes, turned.planes, strict=True):
-        upright = np.rot90(_pixels(source), rotation // 90)
         pixels = _pixels(target)
-        cut = upright[: pixels.shape[0], : pixels.shape[1]]
+        cut = upright(_pixels(source), *turn)[: pixels.shape[0], : pixels.shape[1]]
         pixels[: cut.shape[0], : cut.shape[1]] = cut
     return turned
 

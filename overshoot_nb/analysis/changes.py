@@ -51,6 +51,7 @@ def changes(
             "after": after,
             "sample": order.samples(rows, first),
             "held": (order.times[end] - order.times[first]).view("m8[us]"),
+            "captured_at": order.wall_clock(rows, first),
         }
     )
 

@@ -33,6 +33,10 @@ class EventMethods:
         Where the rows end first, it ends at the last one, and is ongoing. Then events that are at
         most ``gap`` apart become one, and then those shorter than ``min_duration`` are left out.
 
+        Times of day are those of the rows, ``captured_at``: of what was seen, where the source has
+        its own clock (``FileSource(start_time=)``), else of when the samples were taken. Rows
+        without them give missing ones.
+
         ===========  ================  ============================================================
         column       dtype             value
         ===========  ================  ============================================================
@@ -47,6 +51,10 @@ class EventMethods:
                                        true row in the middle
         at           timedelta64[us]   media time of that sample
         ongoing      bool              whether the rows end before the event does
+        start_at,    datetime64        UTC wall clock at ``start`` and ``end``
+        end_at       [us, UTC]
+        captured_at  datetime64        UTC wall clock at ``at``
+                     [us, UTC]
         ===========  ================  ============================================================
 
         Args:
@@ -84,6 +92,8 @@ class EventMethods:
         before, after   as the column's   the values; before the first one of a run: missing
         sample          as in the rows    the sample of that row
         held            timedelta64[us]   how long the new value held
+        captured_at     datetime64        UTC wall clock at ``at``
+                        [us, UTC]
         ==============  ================  =========================================================
 
         Args:

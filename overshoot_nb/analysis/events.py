@@ -125,6 +125,9 @@ def _table(
             "sample": order.samples(rows, evidence),
             "at": order.times[evidence].view("m8[us]"),
             "ongoing": ongoing,
+            "start_at": order.wall_clock(rows, first),
+            "end_at": order.wall_clock(rows, last),
+            "captured_at": order.wall_clock(rows, evidence),
         }
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from .rows import media_seconds, require
 from .runs import answered, are_results, run_numbers
 
 __all__ = ["RunOrder", "duration_in", "microseconds", "stretches"]
+
+#: Dtype of times of day.
+WALL_CLOCK = "datetime64[us, UTC]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +83,26 @@ class RunOrder:
     def samples(self, rows: pd.DataFrame, places: NDArray[np.intp]) -> pd.Series[Any]:
         """The column ``sample``, likewise."""
         return rows["sample"].iloc[self.positions[places]].reset_index(drop=True)
+
+    def wall_clock(self, rows: pd.DataFrame, places: NDArray[np.intp]) -> pd.Series[Any]:
+        """The column ``captured_at``, likewise, in UTC; missing where the rows do not say."""
+        times: Any = None
+        if list(rows.columns).count("captured_at") == 1:
+            times = rows["captured_at"]
+        elif rows.index.name == "captured_at":
+            times = rows.index.to_series()
+        if times is None:
+            return pd.Series([None] * len(places), dtype=WALL_CLOCK)
+        times = times.iloc[self.positions[places]].reset_index(drop=True)
+        if str(times.dtype) == WALL_CLOCK:  # as a stream's own rows have it
+            return cast("pd.Series[Any]", times)
+        if pd.api.types.is_numeric_dtype(times.dtype):
+            return pd.Series([None] * len(places), dtype=WALL_CLOCK)
+        # Out of a file of texts, or in the zone of the place.
+        texts = not pd.api.types.is_datetime64_any_dtype(times.dtype)
+        options: Any = {"format": "ISO8601"} if texts else {}
+        found: Any = pd.to_datetime(times, utc=True, errors="coerce", **options)
+        return cast("pd.Series[Any]", found.astype(WALL_CLOCK))
 
 
 def stretches(starts: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -5,7 +5,7 @@
     opening    a URL or device -> an open container, or one clear SourceError
     cameras    which camera is meant, in the platform's own words
     plan       packets -> those the decoder needs, by the times that are wanted
-    picture    what one frame needs to be shown: rotation, deinterlacing
+    picture    what one frame needs to be shown: orientation, deinterlacing
     decoding   an open container -> frames with media time, segment by segment
     reading    files, devices and networks: loops, reconnections, the end in words
     pushed     frames that come from memory
@@ -40,6 +40,8 @@ class Capture(Protocol):
     ending: str
     #: How often its connection was lost and found again.
     reconnections: int
+    #: Frames that were lost before anybody read; known with the first frame.
+    lost_before: int
 
     def open(self) -> VideoInfo:
         """Opens the source.

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from overshoot_nb.sampler import Sampler
 from overshoot_nb.types import EncodedFrame
 
 from .opening import close_input
-from .picture import Rotations, deinterlaced, pixel_aspect
+from .picture import Orientations, deinterlaced, pixel_aspect
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
 __all__ = ["Decoding", "Near", "Shown"]
@@ -46,8 +47,10 @@ class Shown(NamedTuple):
     """A frame that is on screen during ``[start, end)`` of media time, in units of ``unit``.
 
     ``frame`` is None where the wanted frame could not be decoded. ``rotation`` (degrees
-    counter-clockwise) and ``aspect`` (width of a pixel over its height) are what is left to do.
-    ``encoded`` is the same picture as the JPEG that it came from, where there is one.
+    counter-clockwise, after left and right were exchanged where ``mirrored``) and ``aspect`` (width
+    of a pixel over its height) are what is left to do. ``encoded`` is the same picture as the JPEG
+    that it came from, where there is one. ``captured_at`` is the UTC wall clock of what it shows,
+    where the source knows that of each frame.
     """
 
     frame: Any | None
@@ -57,6 +60,8 @@ class Shown(NamedTuple):
     rotation: int = 0
     aspect: Fraction = Fraction(1)
     encoded: EncodedFrame | None = None
+    mirrored: bool = False
+    captured_at: datetime | None = None
 
 
 class Decoding:
@@ -86,7 +91,7 @@ class Decoding:
         self._stop = stop
         self._carried: Any = None
         self._aspect = pixel_aspect(stream)
-        self._rotations = Rotations()
+        self._orientations = Orientations()
         self._intra_only = bool(self.context.codec.intra_only)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
@@ -339,10 +344,10 @@ class Decoding:
                 yield self._shown(frame, pts + shift, end + shift)
 
     def _shown(self, frame: Any, start: int, end: int) -> Shown:
-        turn = self._rotations.of(frame)
+        rotation, mirrored = self._orientations.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
-        return Shown(frame, start, end, self.unit, turn, self._aspect)
+        return Shown(frame, start, end, self.unit, rotation, self._aspect, mirrored=mirrored)
 
 
 class _Pace:

@@ -1,4 +1,4 @@
-"""What a decoded frame needs before it can be shown: its rotation, and whole lines."""
+"""What a decoded frame needs before it can be shown: its orientation, and whole lines."""
 
 from __future__ import annotations
 
@@ -6,43 +6,102 @@ import math
 import struct
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.error
 import av.filter
+import av.sidedata.sidedata
+import av.video.reformatter
 
-__all__ = ["Rotations", "deinterlaced", "pixel_aspect"]
+__all__ = ["Orientation", "Orientations", "deinterlaced", "pixel_aspect"]
+
+#: Width and height of the copy of a frame at whose side data is looked.
+_SMALL = 16
+#: Kinds of side data that FFmpeg may know beyond those of PyAV.
+_UNKNOWN_KINDS = 16
 
 
-class Rotations:
-    """Degrees (0, 90, 180, 270) to turn frames counter-clockwise so that they are upright."""
+class Orientation(NamedTuple):
+    """What is to be done to a frame so that it is upright: mirror it first, then turn it.
+
+    Attributes:
+        rotation: degrees (0, 90, 180, 270) to turn it counter-clockwise.
+        mirrored: whether left and right are to be exchanged before.
+    """
+
+    rotation: int = 0
+    mirrored: bool = False
+
+
+class Orientations:
+    """How frames are to be turned and mirrored, as the display matrix of each says."""
 
     def __init__(self) -> None:
-        self._by_size: dict[tuple[int, int], int] = {}
+        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._threads: dict[str, int] = {"threads": 1}
+        self._known_alone: av.filter.Graph | None = None
 
-    def of(self, frame: Any) -> int:
-        """The rotation of one frame."""
-        turn = getattr(frame, "rotation", None)
-        if turn is not None:
-            return round(int(turn) / 90) * 90 % 360
-        # PyAV before 14.1. A frame and its side data refer to each other, which keeps whole
-        # pictures until the next collection of garbage: one frame of each size is looked at.
-        size = frame.width, frame.height
-        if size not in self._by_size:
-            self._by_size[size] = _matrix_rotation(frame.side_data.get("DISPLAYMATRIX"))
-        return self._by_size[size]
+    def of(self, frame: Any) -> Orientation:
+        """The orientation of one frame."""
+        try:
+            # A frame and its side data refer to each other, which keeps the pixels until the next
+            # collection of garbage: those of a copy of a few pixels do no harm.
+            small = self._small(frame)
+            try:
+                side = small.side_data
+            except ValueError:  # data of a kind that this PyAV does not know, such as Exif
+                side = self._of_known_kinds(small).side_data
+            return _orientation(side.get("DISPLAYMATRIX"))
+        except (av.error.FFmpegError, ValueError):
+            # Pixels that cannot be scaled. A turn alone says nothing of a mirror.
+            turn = int(getattr(frame, "rotation", 0))
+            return Orientation(round(turn / 90) * 90 % 360 if abs(turn) <= 360 else 0)
+
+    def _small(self, frame: Any) -> Any:
+        try:
+            return self._reformatter.reformat(
+                frame, _SMALL, _SMALL, "gray", interpolation="POINT", **self._threads
+            )
+        except TypeError:  # an older PyAV
+            if not self._threads:
+                raise
+            self._threads = {}
+            return self._small(frame)
+
+    def _of_known_kinds(self, small: Any) -> Any:
+        if self._known_alone is None:
+            kinds: Any = av.sidedata.sidedata.Type
+            newest = max(kind.value for kind in kinds)
+            graph = av.filter.Graph()
+            gray = av.VideoFormat("gray")
+            unit = Fraction(1)
+            chain = [graph.add_buffer(width=_SMALL, height=_SMALL, format=gray, time_base=unit)]
+            for kind in range(newest + 1, newest + 1 + _UNKNOWN_KINDS):
+                chain.append(graph.add("sidedata", f"mode=delete:type={kind}"))
+            chain.append(graph.add("buffersink"))
+            for left, right in pairwise(chain):
+                left.link_to(right)
+            graph.configure()
+            self._known_alone = graph
+        small.pts = None
+        self._known_alone.push(small)
+        return self._known_alone.pull()
 
 
-def _matrix_rotation(side: Any | None) -> int:
+def _orientation(side: Any | None) -> Orientation:
+    """Of the nine numbers of a display matrix. One that squeezes all to a line says nothing."""
     if side is None:
-        return 0
+        return Orientation()
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side)[:36])
+    mirrored = a * d < b * c
+    if mirrored:
+        a, b = -a, -b
     if not (a or c) or not (b or d):
-        return 0
+        return Orientation()
     # As av_display_rotation_get does it.
     turned = -math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c)))
-    return round(turned / 90) * 90 % 360
+    return Orientation(round(turned / 90) * 90 % 360, mirrored)
 
 
 def pixel_aspect(stream: Any) -> Fraction:

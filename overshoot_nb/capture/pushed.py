@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -35,6 +36,7 @@ class PushedCapture:
         self._changed = threading.Event()
         self.ending = ""
         self.reconnections = 0
+        self.lost_before = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -46,8 +48,10 @@ class PushedCapture:
         sampler.bind(_MICROSECOND)
         frame: Any = None
         zero = 0.0
+        captured_at: datetime | None = None
         start = 0  # of the frame on screen
         asked = -1  # ticks up to here were served
+        self.lost_before = source.begin()
         while not self._stop.is_set():
             due = sampler.due(asked) if frame is not None else 0
             pushed = source.next_frame(zero + due * 1e-6 if frame is not None else None)
@@ -61,17 +65,17 @@ class PushedCapture:
                     self._changed.clear()  # another tick may be due first
                 elif frame is not None:
                     asked = due
-                    yield Shown(frame, start, due + 1, _MICROSECOND)
+                    yield Shown(frame, start, due + 1, _MICROSECOND, captured_at=captured_at)
                 continue
             if frame is None:
                 zero = pushed.time
             at = round((pushed.time - zero) * 1e6)
             if frame is not None and sampler.wants(max(start, asked + 1), at):
-                yield Shown(frame, start, at, _MICROSECOND)
+                yield Shown(frame, start, at, _MICROSECOND, captured_at=captured_at)
             frame = av.VideoFrame.from_ndarray(
                 pushed.pixels, format=_FORMATS[pushed.pixels.shape[2]]
             )
-            start, asked = at, at - 1
+            start, asked, captured_at = at, at - 1, pushed.captured_at
         self.ending = f"stopped at {start * 1e-6:.1f} s"
 
     def sampler_changed(self) -> None:
@@ -87,6 +91,7 @@ class PushedCapture:
     def close(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`. The source stays the caller's."""
         self.interrupt()
+        self._source.end()
 
 
 class ArrayCapture:
@@ -101,6 +106,7 @@ class ArrayCapture:
         self._stop = threading.Event()
         self.ending = ""
         self.reconnections = 0
+        self.lost_before = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""

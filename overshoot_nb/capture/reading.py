@@ -56,6 +56,7 @@ class ContainerCapture:
         self._damaged = 0
         self.ending = ""
         self.reconnections = 0
+        self.lost_before = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from itertools import count
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from .opening import VideoInfo
 from .reading import CUT_OFF
 
 if TYPE_CHECKING:
+    from overshoot_nb.frames import StoredSample
     from overshoot_nb.recording.replay_script import Part, PastRun
 
 __all__ = ["RecordedCapture"]
@@ -45,6 +47,7 @@ class RecordedCapture:
         self._end = 0  # of the last picture, in units
         self.ending = ""
         self.reconnections = 0
+        self.lost_before = 0
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -93,7 +96,14 @@ class RecordedCapture:
             if near is not None:
                 near(float(start * _UNIT))
             if sampler.wants(start, after):
-                yield Shown(_decoded(encoded), start, after, _UNIT, encoded=encoded)
+                yield Shown(
+                    _decoded(encoded),
+                    start,
+                    after,
+                    _UNIT,
+                    encoded=encoded,
+                    captured_at=encoded.captured_at,
+                )
             start, encoded = after, next_encoded
         at = f"{float(start * _UNIT):.1f} s"
         self.ending = f"stopped at {at}" if encoded is not None else f"end of the recording at {at}"
@@ -114,7 +124,7 @@ class RecordedCapture:
                 sample = stored.get(moment.index) if moment is not None else None
                 if moment is not None and (sample is None or not sample.frames):
                     continue
-                frames = sample.frames if sample is not None else ()
+                frames = _dated(sample) if sample is not None else ()
                 begins = _units(frames[0].media_time) if frames else math.inf
                 while waiting and waiting[0][0] < begins:
                     at, _, encoded = heapq.heappop(waiting)
@@ -137,6 +147,17 @@ class RecordedCapture:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._stop.set()
         self._run = None  # its rows are as many as the stream's own
+
+
+def _dated(sample: StoredSample) -> tuple[EncodedFrame, ...]:
+    """Its pictures with the clock of the run that was recorded: what is seen is as old as then."""
+    first = sample.frames[0].media_time
+    if sample.captured_at.timestamp() == 0:  # a recording of others may not say
+        return sample.frames
+    return tuple(
+        replace(frame, captured_at=sample.captured_at + timedelta(seconds=frame.media_time - first))
+        for frame in sample.frames
+    )
 
 
 def _units(seconds: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -103,7 +104,8 @@ class VideoFeed:
         self._until = Fraction(0)  # media time at which it leaves the screen
         self._newest_pts = -1
         self._kept: EncodedFrame | None = None
-        self._unkept: tuple[Fraction, float] | None = None  # the newest: when it was put
+        # The newest: when it was put, and the wall clock of what it shows.
+        self._unkept: tuple[Fraction, float, datetime | None] | None = None
 
     # ---- life ----------------------------------------------------------------------------------
 
@@ -196,28 +198,35 @@ class VideoFeed:
                 if not self._stay(start):
                     return False
                 frame = self._format.convert(
-                    shown.frame, shown.rotation, shown.aspect, self._pts(start)
+                    shown.frame, shown.rotation, shown.aspect, self._pts(start), shown.mirrored
                 )
                 if not self._due(float(start)):
                     return False
-                self._put(frame, start, shown.end * shown.unit)
-                shown = shown._replace(frame=frame, rotation=0, aspect=Fraction(1))
+                self._put(frame, start, shown.end * shown.unit, shown.captured_at)
+                shown = shown._replace(frame=frame, rotation=0, aspect=Fraction(1), mirrored=False)
         return self._track is None or self._track.pass_by(shown, None)
 
-    def _put(self, frame: av.VideoFrame, start: Fraction, until: Fraction) -> None:
+    def _put(
+        self,
+        frame: av.VideoFrame,
+        start: Fraction,
+        until: Fraction,
+        captured_at: datetime | None,
+    ) -> None:
         now = time.monotonic()
         self._latest.put(frame)
         self._frame, self._start, self._at, self._until = frame, start, start, until
-        self._unkept = start, now
+        self._unkept = start, now, captured_at
         if self._kept is None or float(start) - self._kept.media_time >= self._keep_apart:
             self._keep()
 
     def _keep(self) -> None:
         """Keeps a picture of the newest frame, unless that was done."""
         if self._unkept is not None and self._frame is not None:
-            at, shown_at = self._unkept
+            at, shown_at, captured_at = self._unkept
             self._unkept = None
-            self._kept = self._encoder.encode(self._encoder.picture(self._frame), float(at))
+            picture = self._encoder.picture(self._frame)
+            self._kept = self._encoder.encode(picture, float(at), captured_at)
             self._recent.add(self._kept, shown_at)
 
     def _end(self) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from av.video.frame import PictureType
 
 from overshoot_nb import config
-from overshoot_nb.encoder import Scaler, fit
+from overshoot_nb.encoder import Scaler, fit, upright
 from overshoot_nb.validation import check_max_size
 
 __all__ = ["WIRE_TIME_BASE", "WireFormat"]
@@ -38,7 +38,9 @@ class WireFormat:
         self._max_size = min(width, config.MAX_SIZE[0]), min(height, config.MAX_SIZE[1])
         self._scaler = Scaler()
 
-    def convert(self, frame: Any, rotation: int, aspect: Fraction, pts: int) -> av.VideoFrame:
+    def convert(
+        self, frame: Any, rotation: int, aspect: Fraction, pts: int, mirrored: bool = False
+    ) -> av.VideoFrame:
         """The frame for the wire; the same one where nothing is to be done to its pixels.
 
         Args:
@@ -46,6 +48,7 @@ class WireFormat:
             rotation: degrees to turn it counter-clockwise, a multiple of 90.
             aspect: width of a pixel over its height.
             pts: media time in units of ``WIRE_TIME_BASE``.
+            mirrored: whether left and right are exchanged before it is turned.
         """
         width, height = fit(frame.width, frame.height, aspect, rotation, self._max_size)
         width, height = max(2, width - width % 2), max(2, height - height % 2)
@@ -56,8 +59,8 @@ class WireFormat:
             wire = self._scaler(
                 frame, width, height, "yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"
             )
-        if rotation:
-            wire = _turned(wire, rotation)
+        if rotation or mirrored:
+            wire = _turned(wire, rotation, mirrored)
         # Encoders take the type of the decoded picture for a wish.
         wire.pict_type = PictureType.NONE
         wire.pts, wire.time_base = pts, WIRE_TIME_BASE
@@ -80,12 +83,12 @@ def _fits(frame: Any, width: int, height: int) -> bool:
     )
 
 
-def _turned(frame: Any, rotation: int) -> av.VideoFrame:
+def _turned(frame: Any, rotation: int, mirrored: bool) -> av.VideoFrame:
     # Plane by plane: a fifth of the cost of the way through RGB.
     size = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
     turned = av.VideoFrame(*size, "yuv420p")
     for source, target in zip(frame.planes, turned.planes, strict=True):
-        _pixels(target)[:] = np.rot90(_pixels(source), rotation // 90)
+        _pixels(target)[:] = upright(_pixels(source), rotation, mirrored)
     return turned
 
 

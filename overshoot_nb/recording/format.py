@@ -9,7 +9,8 @@ column                  Parquet / Arrow             value
 kind                    string                      see below
 sample                  int64                       index of the sample
 media_time              double                      seconds since the first frame
-captured_at             timestamp[us, UTC]          when the sample was taken
+captured_at             timestamp[us, UTC]          wall clock of what is seen: when the sample was
+                                                    taken, unless the source has its own clock
 answered_at             timestamp[us, UTC]          when its answer was there
 ok                      bool                        False where the inference failed
 result                  string                      the answer's text

@@ -213,8 +213,10 @@ def _source(said: Mapping[str, Any]) -> Any:
     given = {name: value for name, value in said.items() if name not in ("kind", "label")}
     if kind is not None and said["kind"] in _WHOLE:
         try:
+            if given.get("start_time") is not None:
+                given["start_time"] = datetime.fromisoformat(given["start_time"])
             return kind(**given)
-        except (TypeError, ValidationError):
+        except (TypeError, ValueError, ValidationError):
             pass  # of another version of this package
     return RecordedSource(dict(said))
 

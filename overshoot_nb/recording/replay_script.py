@@ -23,6 +23,7 @@ from overshoot_nb.types import (
     KeepaliveResponse,
     StreamInferenceResult,
     StreamState,
+    taken_at,
 )
 
 __all__ = ["Moment", "Outcome", "Part", "PastRun", "charged_for", "parts_of"]
@@ -161,7 +162,7 @@ def _part(
         if row is not None and (not chapters or chapters[-1] != row.prompt_version):
             chapters.append(row.prompt_version)
         due = _due(row, fps) if row is not None else 0.0
-        wall = _seconds(row.captured_at) if row is not None else None
+        wall = _seconds(taken_at(row)) if row is not None else None
         if wall is None:
             passed = record.media_time - moments[-1].media_time if moments else 0.0
             wall = taken[-1] + max(passed, 0.0) if taken else 0.0

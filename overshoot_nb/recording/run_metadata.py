@@ -131,6 +131,8 @@ def _source(source: SourceConfig) -> dict[str, Any]:
         value = getattr(source, name)
         if isinstance(value, PathLike):
             value = fspath(value)
+        if isinstance(value, datetime):
+            value = value.isoformat()
         if name in _ADDRESSES and isinstance(value, str):
             said[name] = display_url(value) if "://" in value else value
         elif name != "token" and isinstance(value, _PLAIN):

@@ -229,7 +229,7 @@ class ReinferAsker:
     async def _reinfer(
         self, version: PromptVersion, sample: Sample, result_id: str
     ) -> ReinferResult:
-        age = datetime.now(UTC) - sample.captured_at
+        age = datetime.now(UTC) - (sample.taken_at or sample.captured_at)
         fresh = age.total_seconds() < STORED_SECONDS
         reinfer = partial(reinfer_when_stored, self._api) if fresh else self._api.reinfer
         return await reinfer(
@@ -243,7 +243,8 @@ class ReinferAsker:
 
     def _key(self, version: PromptVersion, sample: Sample, result_id: str, repeat: int) -> str:
         # The time too: a server that numbers its results begins anew some day.
-        picture = [result_id, sample.captured_at.isoformat()]
+        times = [sample.captured_at, *([sample.taken_at] if sample.taken_at else [])]
+        picture = [result_id, *(time.isoformat() for time in times)]
         text = json.dumps([_who(self._api.endpoint), picture, asked_as_text(version), repeat])
         return hashlib.sha256(text.encode()).hexdigest()
 

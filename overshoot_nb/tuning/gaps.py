@@ -10,6 +10,8 @@ import asyncio
 from collections import deque
 from datetime import UTC, datetime
 
+from overshoot_nb.types import taken_at
+
 from .run import Run
 
 __all__ = ["Gaps"]
@@ -51,7 +53,7 @@ class Gaps:
         newest = range(max(len(log) - run.settings.max_in_flight - 1, 0), len(log))
         if any(log[index].fate == "waiting" for index in newest):
             return False
-        taken = run.journal.table[-1].captured_at if len(run.journal.table) else None
+        taken = taken_at(run.journal.table[-1]) if len(run.journal.table) else None
         if taken is None:
             return True
         step = run.settings.step_seconds

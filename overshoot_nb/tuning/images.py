@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 
 from overshoot_nb import config
-from overshoot_nb.capture.picture import Rotations
+from overshoot_nb.capture.picture import Orientation, Orientations
 from overshoot_nb.encoder import FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import display_url, hidden, is_url
@@ -94,17 +94,20 @@ class ImageEncoder:
                 f"{name} is an array of shape {pixels.shape} and type {pixels.dtype}: give uint8 "
                 "RGB (h, w, 3), RGBA (h, w, 4) or grey (h, w)"
             )
-        return self._encoded(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), form), 0)
+        return self._encoded(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), form), Orientation()
+        )
 
-    def _encoded(self, frame: Any, rotation: int) -> EncodedFrame:
-        return self._frames.encode(self._frames.picture(frame, rotation), 0.0)
+    def _encoded(self, frame: Any, turn: Orientation) -> EncodedFrame:
+        picture = self._frames.picture(frame, turn.rotation, mirrored=turn.mirrored)
+        return self._frames.encode(picture, 0.0)
 
 
 _FORMATS = {(3,): "rgb24", (4,): "rgba"}
 
 
-def _decoded(data: bytes, name: str) -> tuple[Any, int]:
-    """The picture in the bytes of an image file, and the degrees to turn it by."""
+def _decoded(data: bytes, name: str) -> tuple[Any, Orientation]:
+    """The picture in the bytes of an image file, and how it is to be turned."""
     try:
         with av.open(io.BytesIO(data), "r") as container:
             if not container.format.name.endswith("_pipe"):  # as FFmpeg calls single images
@@ -115,4 +118,4 @@ def _decoded(data: bytes, name: str) -> tuple[Any, int]:
             frame: Any = next(container.decode(video=0))
     except (av.error.FFmpegError, IndexError, StopIteration) as error:
         raise ValidationError(f"{name} cannot be read as an image: {error}") from None
-    return frame, Rotations().of(frame)
+    return frame, Orientations().of(frame)

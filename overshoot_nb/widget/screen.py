@@ -61,18 +61,20 @@ class Screen:
             self._kept_index = index
             self._kept = frames.latest  # taken since then, so that it is still in memory
         stored, newest = self._kept, self._newest
-        captured_at = stored.captured_at.timestamp() if stored is not None else 0.0
+        taken_at = 0.0
+        if stored is not None:
+            taken_at = (stored.sample.taken_at or stored.captured_at).timestamp()
         # By the clock: after a restart the video is younger than what was shown of it before.
         if (
             stored is None
             or not stored.frames
-            or (newest is not None and newest.shown_at >= captured_at)
+            or (newest is not None and newest.shown_at >= taken_at)
         ):
             return newest
         frame = stored.frames[-1]
         return PreviewFrame(
             frame.media_time,
-            captured_at,
+            taken_at,
             frame.data,
             frame.width,
             frame.height,

@@ -23,9 +23,11 @@ from overshoot_nb.errors import (
     ValidationError,
 )
 from overshoot_nb.local.reading import Reader
+from overshoot_nb.pipeline import SampleReader
+from overshoot_nb.types import FrameProcessingConfig
 
 from chatserver import ChatServer
-from videos import make_video, turn
+from videos import MATRICES, corners_of, four_corners, make_video, set_matrix, turn
 
 writes_text = pytest.mark.skipif(
     not hasattr(av.container.OutputContainer, "add_mux_stream"), reason="this PyAV writes no text"
@@ -200,6 +202,22 @@ def test_turned_videos_are_upright(tmp_path, reader, degrees):
     shown = frame.to_ndarray(format="rgb24")
     assert psnr(upright[:60], shown[:60]) > 33
     assert reader.read(shown.repeat(3, 0).repeat(3, 1)).lines == ["UPRIGHT"]
+
+
+@pytest.mark.parametrize("look", [{}, pytest.param({"burn": False}, marks=writes_text)])
+@pytest.mark.parametrize("name", MATRICES)
+def test_mirrored_videos_are_upright(tmp_path, name, look):
+    matrix, corners = MATRICES[name]
+    source = make_video(tmp_path / "mirrored.mp4", [four_corners()] * 20)
+    set_matrix(source, matrix)
+    output = annotated(source, said=("x",), position="top", font_size=8, **look)
+    # As a player shows it: what is drawn on needs no matrix any more, what is copied keeps it.
+    with SampleReader(FileSource(output), FrameProcessingConfig(0.5)) as reader:
+        assert corners_of(next(iter(reader)).frames[0].data) == corners
+    with av.open(str(output)) as container:
+        frame = next(container.decode(video=0))
+        if not look:
+            assert corners_of(frame.to_ndarray(format="rgb24")) == corners
 
 
 @pytest.mark.parametrize(

@@ -199,16 +199,53 @@ def test_an_event_from_its_first_true_row_to_the_first_row_that_says_otherwise()
     found = steps([0, 5, 9, 7, 0, 0, 5]).overshoot.events("out.x > 3")
     assert found.columns.tolist() == [
         "stream_id", "start", "end", "duration", "peak", "n", "sample", "at", "ongoing",
+        "start_at", "end_at", "captured_at",
     ]  # fmt: skip
     assert [str(dtype) for dtype in found.dtypes[1:]] == [
         "timedelta64[us]", "timedelta64[us]", "timedelta64[us]", "float64", "int64", "int64",
-        "timedelta64[us]", "bool",
+        "timedelta64[us]", "bool", *["datetime64[us, UTC]"] * 3,
     ]  # fmt: skip
     assert event_tuples(found.assign(stream_id="")) == [
         ("", 500_000, 2_000_000, 1_500_000, 9.0, 3, 2, 1_000_000, False),
         ("", 3_000_000, 3_000_000, 0, 5.0, 1, 6, 3_000_000, True),
     ]
     assert found["stream_id"].isna().all()
+
+
+MIDNIGHT = pd.Timestamp("2026-01-31T00:00:00Z").as_unit("us")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda times: times,
+        lambda times: times.dt.tz_convert("Asia/Tokyo").dt.as_unit("ns"),
+        lambda times: times.map(pd.Timestamp.isoformat),
+        lambda times: times.map(str).astype(object),
+    ],
+)
+def test_events_and_changes_say_the_time_of_day(given):
+    # A clock of the source's, which need not go as media time does.
+    times = pd.Series(MIDNIGHT + pd.to_timedelta([0, 10, 20, 30, 40], unit="s"))
+    rows = steps([0, 5, 9, 0, 0], captured_at=given(times))
+    found = rows.overshoot.events("out.x > 3").iloc[0]
+    seconds = [(found[name] - MIDNIGHT).total_seconds() for name in ("start_at", "end_at")]
+    assert seconds == [10, 30]
+    assert found["captured_at"] == times[2]  # of the peak
+    changes = rows.overshoot.changes("out.x")
+    assert changes["captured_at"].tolist() == times[[0, 1, 2, 3]].tolist()
+    assert str(changes["captured_at"].dtype) == "datetime64[us, UTC]"
+    indexed = rows.set_index("captured_at").overshoot.events("out.x > 3")
+    assert indexed["start_at"].tolist() == [times[1]]
+
+
+def test_rows_without_a_time_of_day_have_events_without_one():
+    for rows in (steps([0, 5, 0]), steps([0, 5, 0], captured_at=[1, 2, 3])):
+        found = rows.overshoot.events("out.x > 3")
+        assert found[["start_at", "end_at", "captured_at"]].isna().all(axis=None)
+        assert str(found["start_at"].dtype) == "datetime64[us, UTC]"
+        assert rows.overshoot.changes("out.x")["captured_at"].isna().all()
+    assert str(steps([0.0]).overshoot.events("out.x > 3")["end_at"].dtype).endswith("UTC]")
 
 
 def test_a_flicker_neither_begins_nor_ends_an_event():

@@ -13,6 +13,7 @@ from overshoot_nb.matching import MEDIA_SECONDS, Matching
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.publish.recent import RecentFrames
 from overshoot_nb.settings import StreamSettings
+from overshoot_nb.sources import FileSource
 from overshoot_nb.types import EncodedFrame
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,7 +73,7 @@ def version(number: int, text: str) -> PromptVersion:
 def matching(
     recent: RecentFrames | None = None, clock: Clock | None = None, **parameters: Any
 ) -> Matching:
-    source = "rtsp://somewhere/live"
+    source = parameters.pop("source", "rtsp://somewhere/live")
     settings = StreamSettings.build(source, "first", "m", **parameters)
     schema = parameters.get("output_schema")
     first = PromptVersion(1, "first", "m", output_schema=schema)
@@ -90,6 +91,18 @@ def test_the_frame_is_the_one_on_screen_when_the_server_took_it() -> None:
     assert abs(result.captured_at - at(moment)) < timedelta(milliseconds=1)
     assert result.answered_at == at(5.0)
     assert result.frame_times == (sample.frames[0].media_time,)
+
+
+def test_a_clock_of_the_users_is_that_of_what_the_server_saw() -> None:
+    then = datetime(2020, 2, 29, tzinfo=UTC)
+    sample, result = matching(source=FileSource("v.mp4", start_time=then)).row(message(5.0))
+    assert result.captured_at == then + timedelta(seconds=sample.media_time)
+    assert abs(sample.taken_at - at(5.0 - 0.3 - MEDIA_SECONDS)) < timedelta(milliseconds=1)
+    assert result.total_latency_ms == 300
+    recent = RecentFrames()
+    recent.add(EncodedFrame(0.0, b"0", 640, 360, then), ZERO)
+    sample, result = matching(recent).row(message(5.0))
+    assert result.captured_at == sample.captured_at == then
 
 
 def test_a_clip_has_the_frames_up_to_the_newest() -> None:

@@ -19,7 +19,16 @@ from overshoot_nb.publish.latest import FeedEnded, LatestFrame
 from overshoot_nb.publish.recent import RecentFrames
 from overshoot_nb.sources import ArraySource, FileSource, FrameSource
 
-from videos import barcode, make_video, solid, turn
+from videos import (
+    MATRICES,
+    barcode,
+    corners_of,
+    four_corners,
+    make_video,
+    set_matrix,
+    solid,
+    turn,
+)
 
 
 def number_on(frame) -> int:
@@ -110,6 +119,14 @@ def test_rotated_video_is_upright(tmp_path: Path, degrees: int) -> None:
     blue = corners[(degrees // 90 + 2) % 4]
     assert colour_of(frame, *red) == pytest.approx((250, 20, 20), abs=12)
     assert colour_of(frame, *blue) == pytest.approx((20, 20, 250), abs=12)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_mirrored_video_is_upright(tmp_path: Path, name: str) -> None:
+    path = make_video(tmp_path / "v.mp4", [four_corners()] * 3)
+    set_matrix(path, MATRICES[name][0])
+    frame = everything(FileSource(path))[0][0][0]
+    assert corners_of(frame.to_ndarray(format="rgb24")) == MATRICES[name][1]
 
 
 def test_wide_pixels_and_other_colour_matrices(tmp_path: Path) -> None:

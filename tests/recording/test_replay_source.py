@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,35 @@ def test_the_very_pictures_are_asked_about_again(recorded, folder, name):
         == first.df["media_time"].iloc[-1].total_seconds()
     )
     assert again.status.startswith("ended: end of the recording at ")
+
+
+@pytest.mark.parametrize("name", ["frames", "clips", "overlapping"])
+def test_the_clock_of_the_recorded_run_is_kept(folder, name):
+    then = datetime(2020, 2, 29, tzinfo=UTC)
+    video = folder / f"then-{name}.mp4"
+    make_video(video, 60)
+    path = folder / f"then-{name}.parquet"
+    with ChatServer(lambda request: "said") as server:
+        first = watch(FileSource(video, start_time=then), server, **MODES[name])
+        first.record(path, progress=False)
+        loaded = overshoot_nb.load(path)
+        assert loaded.df["captured_at"].tolist() == first.df["captured_at"].tolist()
+        assert loaded.settings.source.start_time == then
+        # As a source it shows what was seen then, and what it takes is taken now.
+        again = watch(path, server, max_in_flight=1, **MODES[name])
+    assert len(again.df) == len(first.df) > 3
+    gone = again.df["captured_at"] - first.df["captured_at"]
+    assert gone.abs().max() < timedelta(milliseconds=0.01)
+    assert (again.df["total_latency_ms"] < 60_000).all()
+    # Played whole, it is timed by when its samples were taken.
+    played = asyncio.run(_played(path))
+    assert played.df["captured_at"].tolist() == first.df["captured_at"].tolist()
+
+
+async def _played(path: Path) -> overshoot_nb.Stream:
+    stream = await Replay(path, speed=math.inf).start()
+    await stream.wait(30)
+    return stream
 
 
 def test_other_moments_have_the_last_picture_before_them(recorded, folder):

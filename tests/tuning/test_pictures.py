@@ -20,7 +20,16 @@ from overshoot_nb.tuning.pictures import Subject, run_behind, subject_of
 from overshoot_nb.types import EncodedFrame, Sample
 
 from chatserver import ChatServer
-from videos import barcode, make_video, mean_colour, number_in, solid
+from videos import (
+    barcode,
+    corners_of,
+    exif_jpeg,
+    four_corners,
+    make_video,
+    mean_colour,
+    number_in,
+    solid,
+)
 
 RED, GREEN = (200, 30, 30), (20, 160, 40)
 
@@ -91,6 +100,13 @@ def test_a_photo_that_lies_on_its_side_is_turned(tmp_path):
         left, right = picture[:, :24].mean((0, 1)), picture[:, -24:].mean((0, 1))
         assert left == pytest.approx(GREEN, abs=8)
         assert right == pytest.approx(RED, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corners"), [(2, "GRWB"), (4, "BWRG"), (5, "RBGW"), (7, "WGBR")]
+)
+def test_a_photo_that_is_mirrored_is_shown_as_it_was(orientation, corners):
+    assert corners_of(only(exif_jpeg(four_corners(), orientation)).data) == corners
 
 
 def test_pictures_are_numbered_in_their_order():
