@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
+from .errors import ValidationError
 from .progress import TICK_SECONDS, ProgressBar
 from .run_registry import keep_run
 from .runtime import get_runtime
@@ -78,6 +79,12 @@ def analyze(
         settings = StreamSettings.build(given, prompt, name, **parameters)
         stream = runtime.run(own.streams.start(settings, on_result, on_error))
         try:
+            if stream.settings.source.live:
+                # Played in real time, so it was opened; only now it shows that it has no end.
+                raise ValidationError(
+                    f"{stream.settings.source.label} never ends, so it cannot be analysed to its "
+                    "end; watch it with client.streams.create(...)"
+                )
             if record is not None:
                 stream.record(record, overwrite=overwrite)
             interrupted = _watch(stream, progress)

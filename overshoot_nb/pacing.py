@@ -33,6 +33,11 @@ class Pacer:
         self._paused_at: float | None = None
         self._stopped = False
 
+    def settle(self, *, live: bool) -> None:
+        """What is watched turned out to be live, or to be a file, before its first moment."""
+        with self._condition:
+            self._realtime = self._hold = not live
+
     @property
     def realtime(self) -> bool:
         """Whether it holds a file to the clock."""

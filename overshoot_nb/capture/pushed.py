@@ -30,18 +30,18 @@ class PushedCapture:
     """
 
     def __init__(self, source: FrameSource) -> None:
-        self._source = source
+        self.source = source
         self._stop = threading.Event()
         self._changed = threading.Event()
         self.ending = ""
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
-        return VideoInfo(self._source.width, self._source.height, "raw")
+        return VideoInfo(self.source.width, self.source.height, "raw")
 
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
-        source = self._source
+        source = self.source
         sampler.bind(_MICROSECOND)
         frame: Any = None
         zero = 0.0
@@ -76,12 +76,12 @@ class PushedCapture:
     def sampler_changed(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._changed.set()
-        self._source.wake()
+        self.source.wake()
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._stop.set()
-        self._source.wake()
+        self.source.wake()
 
     def close(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`. The source stays the caller's."""
@@ -92,6 +92,7 @@ class ArrayCapture:
     """An iterator of arrays; frame i is shown from ``i / fps``."""
 
     def __init__(self, source: ArraySource) -> None:
+        self.source = source
         frames: Any = source.frames
         if isinstance(frames, np.ndarray) and frames.ndim == 3 and frames.shape[2] in _FORMATS:
             frames = [frames]  # one picture, not a row of grey ones
