@@ -21,7 +21,7 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 from .playlists import by_preference, is_playlist_name, variants_in
-from .web import MAX_TEXT_BYTES, WebBody, read_text
+from .web import MAX_TEXT_BYTES, WebBody, body_of, read_text
 
 __all__ = ["ContainerSource", "VideoInfo", "describe", "is_cover", "open_source", "reason"]
 
@@ -128,6 +128,8 @@ def open_source(
             raise SourceError(f"{source.label}: no decoder for its video is installed")
     except BaseException:
         container.close()
+        if (body := body_of(container)) is not None:
+            body.close()
         raise
     return container, stream
 

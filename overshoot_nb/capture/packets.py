@@ -8,6 +8,7 @@ while timestamps jump too, and are right.
 
 from __future__ import annotations
 
+import errno
 import math
 import threading
 import time
@@ -17,6 +18,8 @@ from fractions import Fraction
 from typing import Any
 
 import av.error
+
+from .web import body_of
 
 __all__ = ["PacketReader"]
 
@@ -78,6 +81,7 @@ class PacketReader:
         #: Whether the clock behind the timestamps was set anew: they do not tell the length then.
         self.set_anew = False
         self._stop = stop
+        self._body = body_of(container)
         self._carried: Any = None
         self._held: deque[tuple[Any, float]] = deque()  # read ahead, and when
         self._newest = -1  # time of the last packet that is timed by its arrival
@@ -100,14 +104,22 @@ class PacketReader:
         return round(Fraction(seconds) / self.unit)
 
     @property
+    def ended_without_length(self) -> bool:
+        """Whether FFmpeg calls it broken that a connection ended whose body names no length."""
+        ended = isinstance(self.fault, OSError) and self.fault.errno == errno.EIO
+        return ended and self._body is None and self.container.size < 0
+
+    @property
     def more(self) -> bool:
         """Whether timestamps jumped: another segment follows."""
         return self._carried is not None
 
     def let_go(self) -> None:
-        """Keeps no packet."""
+        """Keeps no packet, and what the container itself would not close."""
         self._carried = None
         self._held.clear()
+        if self._body is not None:
+            self._body.close()
 
     def catch_up(self) -> None:
         """Reads what a live source had in store, up to what comes just now.
@@ -115,6 +127,8 @@ class PacketReader:
         So much of it is older than it seems: a connection opens with what was read to find out
         what is in it, and many servers begin with the last keyframe.
         """
+        if self._by_arrival:
+            return
         unit = float(self.unit)
         began = time.monotonic()
         seen: deque[tuple[float, float]] = deque()
@@ -132,11 +146,30 @@ class PacketReader:
             if at - began > MAX_CATCH_UP_SECONDS:
                 return
 
+    def _begin_pictures(self) -> None:
+        """When the first picture came, which waited for the second one while this was opened."""
+        for packet in self._read():
+            self._held.append((packet, self.read_at))
+            if len(self._held) == 3:
+                break
+        times = [at for _, at in self._held]
+        if not times:
+            return
+        if len(times) == 3 and times[1] - times[0] < (times[2] - times[1]) / 4:
+            times[0] = times[1] - (times[2] - times[1])
+            self._held[0] = self._held[0][0], times[0]
+        self._began = times[0]
+
     def run(self) -> Iterator[Any]:
         """Begins the next segment: its packets, in decode order."""
         unit = float(self.unit)
-        stamped = ((p.pts, at) for p, at in self._held if p.pts is not None)
-        self.epoch = min((at - pts * unit for pts, at in stamped), default=math.inf)
+        if self._by_arrival:
+            if self._newest < 0:
+                self._begin_pictures()
+            self.epoch = self._began
+        else:
+            stamped = ((p.pts, at) for p, at in self._held if p.pts is not None)
+            self.epoch = min((at - pts * unit for pts, at in stamped), default=math.inf)
         self.top = None
         return self._segment()
 
@@ -206,13 +239,17 @@ class PacketReader:
             yield carried
         while self._held:
             packet, self.read_at = self._held.popleft()
-            if self._added:
-                _move(packet, self._added)
-            yield packet
+            yield self._at_its_time(packet)
         for packet in self._read():
-            if self._added:
-                _move(packet, self._added)
-            yield packet
+            yield self._at_its_time(packet)
+
+    def _at_its_time(self, packet: Any) -> Any:
+        if self._by_arrival:
+            self._newest = max(self._newest + 1, round((self.read_at - self._began) * 1e6))
+            packet.pts = packet.dts = self._newest
+        if self._added:
+            _move(packet, self._added)
+        return packet
 
     def _read(self) -> Iterator[Any]:
         faults = 0
@@ -229,10 +266,9 @@ class PacketReader:
                         now = time.monotonic()
                         self.silence = now - self.read_at
                         self.read_at = now
-                        if self._by_arrival:
-                            self._newest = max(self._newest + 1, round((now - self._began) * 1e6))
-                            packet.pts = packet.dts = self._newest
                     yield packet
+                if self._body is not None and self._body.broken:
+                    self.fault = OSError(self._body.broken)
                 return
             except av.error.InvalidDataError as error:
                 # One damaged packet: the next may be whole again.

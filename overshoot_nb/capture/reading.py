@@ -221,6 +221,8 @@ class ContainerCapture:
         endless = isinstance(self.source, FileSource) and self.source.remote and not decoding.live
         hint = "; if it has no end, open it with FileSource(url, live=True)" if endless else ""
         if decoding.fault is not None:
+            if endless and decoding.ended_without_length:
+                return ""
             return reason(decoding.fault, url) + hint
         # Only a playlist says its length otherwise than by its timestamps.
         told = not decoding.set_anew or decoding.container.format.name == "hls"

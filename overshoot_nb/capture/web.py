@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["MAX_TEXT_BYTES", "WebBody", "read_text"]
+__all__ = ["MAX_TEXT_BYTES", "WebBody", "body_of", "read_text"]
 
 #: Seconds that a connection may take.
 CONNECT_SECONDS = 5.0
@@ -34,6 +34,7 @@ class WebBody:
 
     Attributes:
         name: "": what FFmpeg is told of where it reads.
+        broken: why it ended before its end, in words; "" where it did not.
 
     Raises:
         OSError: it cannot be had; the message may hold the URL.
@@ -69,8 +70,9 @@ class WebBody:
         except BaseException:
             self._client.close()
             raise
+        self.broken = ""
         self._response = response
-        self._chunks: Iterator[bytes] = response.iter_raw(1 << 16)
+        self._chunks: Iterator[bytes] = response.iter_raw()
         self._left = b""
         #: Where it was found in the end, with the user info where that is its own server.
         self.url = str(response.url)
@@ -79,16 +81,12 @@ class WebBody:
             self.url = urlunsplit(found._replace(netloc=f"{info}@{place}"))
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes; b"" at the end that the server gave it.
-
-        Raises:
-            OSError: the connection broke before that.
-        """
-        if not self._left:
+        """At most ``size`` bytes; b"" at its end, or where it broke off."""
+        if not self._left and not self.broken:
             try:
                 self._left = next(self._chunks, b"")
             except self._errors as error:
-                raise OSError(_words(error)) from None
+                self.broken = _words(error)
         if size < 0:
             size = len(self._left)
         given, self._left = self._left[:size], self._left[size:]
@@ -98,6 +96,12 @@ class WebBody:
         """Closes the connection. Idempotent."""
         self._response.close()
         self._client.close()
+
+
+def body_of(container: Any) -> WebBody | None:
+    """What an open container is read from, where FFmpeg does not read it itself."""
+    body = getattr(container.file, "file", None)
+    return body if isinstance(body, WebBody) else None
 
 
 def read_text(url: str, timeout: float) -> tuple[str, str]:
@@ -113,6 +117,8 @@ def read_text(url: str, timeout: float) -> tuple[str, str]:
             data += part
             if len(data) > MAX_TEXT_BYTES:
                 raise OSError("it is too long for a playlist")
+        if body.broken:
+            raise OSError(body.broken)
         return data.decode("utf-8-sig", "replace"), body.url
     finally:
         body.close()
