@@ -104,6 +104,7 @@ class ChatSession:
             realtime=settings.source.realtime and not settings.source.live,
             hold=not settings.source.live,
             speed=settings.speed,
+            tentative=True,
         )
         self.info: VideoInfo | None = None
         self.source = settings.source

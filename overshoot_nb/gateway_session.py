@@ -101,6 +101,7 @@ class GatewaySession:
             realtime=not settings.source.live,
             hold=not settings.source.live,
             speed=settings.speed,
+            tentative=True,
         )
         self._feed: VideoFeed | None = None
         self._worker: Worker | None = None

@@ -58,11 +58,12 @@ def test_a_gap_without_pictures_is_a_gap_of_media_time(
 ) -> None:
     def rows(name: str, **form) -> list[tuple[float, int]]:
         path = make_video(tmp_path / name, frames, pts=pts, time_base=TICKS, **options, **form)
-        return rows_of(FileSource(path, realtime=False), interval)
+        found = rows_of(FileSource(path, realtime=False), interval)
+        # How long the last frame stays is the muxers' own affair.
+        return [row for row in found if row[0] <= pts(frames - 1) / 90_000]
 
     twin = rows("a.mp4")
-    seconds = (pts(frames - 1) + 3000) / 90_000
-    assert seconds / interval <= len(twin) + 1
+    assert len(twin) == pts(frames - 1) / 90_000 // interval + 1
     assert len({number for _, number in twin}) > 1
     assert rows("a.ts") == twin
     assert rows("a.m3u8", **HLS) == twin

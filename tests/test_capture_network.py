@@ -140,7 +140,7 @@ def test_what_a_playlist_is_shows_when_it_is_opened(playlist: Path, tmp_path: Pa
     with running(finished), running(sliding):
         url = f"http://{finished.address}/vod.m3u8"
         for source in (HLSSource(url), FileSource(url, timeout=15)):
-            pacer = Pacer(realtime=not source.live, hold=not source.live)
+            pacer = Pacer(realtime=not source.live, hold=not source.live, tentative=True)
             with SampleReader(source, FrameProcessingConfig(0.5), pacer=pacer) as reader:
                 assert reader.source == FileSource(url, timeout=15)
                 assert not reader.live
@@ -148,7 +148,7 @@ def test_what_a_playlist_is_shows_when_it_is_opened(playlist: Path, tmp_path: Pa
                 assert reader.info.duration == pytest.approx(3, abs=0.1)
         url = f"http://{sliding.address}/live.m3u8"
         for source in (HLSSource(url, timeout=15), FileSource(url, timeout=15)):
-            pacer = Pacer(realtime=not source.live, hold=not source.live)
+            pacer = Pacer(realtime=not source.live, hold=not source.live, tentative=True)
             with SampleReader(source, FrameProcessingConfig(0.5), pacer=pacer) as reader:
                 assert reader.source == HLSSource(url)
                 assert reader.live
@@ -195,7 +195,7 @@ def test_a_body_that_breaks_off_is_told(bodies: BodyServer, path: str) -> None:
     said: list[str] = []
     source = FileSource(f"http://{bodies.address}/{path}?token=s3cr3t", realtime=False)
     taken, ending = read(source, 0.25, on_status=said.append)
-    found = numbers(taken)
+    found = numbers(taken)[:-1]  # of the last picture, too, a part may be missing
     assert found == [k * 30 // 4 for k in range(len(found))]  # nothing is given twice
     assert 4 <= len(found) < 12
     for text in (said[0], ending):

@@ -35,7 +35,7 @@ class VideoFeed:
     """A source on its way to a wire; :meth:`run` in one worker thread.
 
     Frames are put at the pacer's pace, a live source's as they come; nothing waits for the wire.
-    A live playlist comes in bursts, and is put at its own pace behind them: see
+    A playlist comes in bursts, and is put at its own pace behind them: see
     :class:`~overshoot_nb.publish.bursts.Bursts`.
     A picture that stays on screen is put again every half second, at its own new time.
 
@@ -78,6 +78,7 @@ class VideoFeed:
         self._latest = latest
         self._recent = recent
         self._pacer = pacer
+        self._source = source
         self._live = source.live
         self._bursts: Bursts | None = None  # of a playlist, once it is open
         self._format = WireFormat(max_size)
@@ -114,9 +115,11 @@ class VideoFeed:
             SourceError: it cannot be opened or has no video.
         """
         info = self._watching.open(self._track or self._moments)
-        self._live = self._watching.source.live
-        if isinstance(self._watching.source, HLSSource) and self._bursts is None:
-            self._bursts = Bursts(live=True)
+        found = self._watching.source
+        self._live = found.live or (self._live and not self._pacer.realtime)
+        playlist = isinstance(self._source, HLSSource) or isinstance(found, HLSSource)
+        if playlist and not self._pacer.realtime and self._bursts is None:
+            self._bursts = Bursts(live=found.live)
             if self._watching.stopped:
                 self._bursts.stop()
         return info
