@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from .client import Overshoot
 from .config import ApiKey, held_key
-from .errors import IncompleteRunWarning
+from .errors import IncompleteRunWarning, ValidationError
 from .losses import losses_of
 from .progress import TICK_SECONDS, ProgressBar
 from .redaction import hidden
@@ -89,6 +89,12 @@ def analyze(
         settings = StreamSettings.build(given, prompt, name, **parameters)
         stream = runtime.run(own.streams.start(settings, on_result, on_error), undo=close_unheld)
         try:
+            if stream.settings.source.live:
+                # Played in real time, so it was opened; only now it shows that it has no end.
+                raise ValidationError(
+                    f"{stream.settings.source.label} never ends, so it cannot be analysed to its "
+                    "end; watch it with client.streams.create(...)"
+                )
             if record is not None:
                 stream.record(record, overwrite=overwrite)
             interrupted = _watch(stream, progress)

@@ -78,6 +78,7 @@ class ChatSession:
     Attributes:
         stream_id: id of this run, in every row.
         info: what is watched, once it is open.
+        source: the same as a source: once it is open, as it turned out to be.
     """
 
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
@@ -103,8 +104,10 @@ class ChatSession:
             realtime=settings.source.realtime and not settings.source.live,
             hold=not settings.source.live,
             speed=settings.speed,
+            tentative=True,
         )
         self.info: VideoInfo | None = None
+        self.source = settings.source
         self._started_at = time.monotonic()
         self._reader = SampleReader(
             settings.source,
@@ -196,9 +199,11 @@ class ChatSession:
 
         Raises:
             SourceError: it cannot be opened, or is no video.
+            ValidationError: it was to be read as a file, and turned out to be live.
         """
         await self._worker.start()
         self.info = self._reader.info
+        self.source = self._reader.source
 
     def _read(self) -> None:
         for sample in self._reader:
@@ -217,7 +222,7 @@ class ChatSession:
     def _hand_over(self, sample: Sample) -> None:
         if self._worker.deserted:
             return
-        if self._paused and self._settings.source.live:
+        if self._paused and self._reader.live:
             self._sink.missed(sample.index, sample.media_time, DROP_PAUSED)
             return
         self._sink.sampled(sample)

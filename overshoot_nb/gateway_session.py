@@ -29,7 +29,7 @@ from .publish.latest import LatestFrame
 from .publish.recent import RecentFrames
 from .session import Sink
 from .settings import StreamSettings
-from .sources import LiveKitSource
+from .sources import HLSSource, LiveKitSource
 from .stats import StreamStats
 from .types import (
     ClipProcessingConfig,
@@ -76,6 +76,7 @@ class GatewaySession:
 
     Attributes:
         info: what is watched, once it is open; None for a room that the server enters itself.
+        source: what is watched; once it is open, as it turned out to be.
     """
 
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(("prompt",))
@@ -95,10 +96,12 @@ class GatewaySession:
         self._api = api
         self._sink = sink
         self.info: VideoInfo | None = None
+        self.source = settings.source
         self._pacer = Pacer(
             realtime=not settings.source.live,
             hold=not settings.source.live,
             speed=settings.speed,
+            tentative=True,
         )
         self._feed: VideoFeed | None = None
         self._worker: Worker | None = None
@@ -141,10 +144,12 @@ class GatewaySession:
     async def open(self) -> None:
         """See :class:`~overshoot_nb.session.Session`."""
         if self._worker is not None and self._feed is not None:
-            if not self._settings.source.live:
-                self._pacer.pause()  # it begins when the server can see it
+            if not self.source.live or isinstance(self.source, HLSSource):
+                # A file begins when the server can see it, and a playlist may be one.
+                self._pacer.pause()
             await self._worker.start()
             self.info = self._feed.info
+            self.source = self._feed.source
         source = await self._source()
         self._created = await self._create(source)
         self._renewing = asyncio.create_task(

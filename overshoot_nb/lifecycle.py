@@ -168,6 +168,7 @@ class Lifecycle:
             await self.session.open()
             remember_run(self.stream_id, self)
             self.info = self.session.info
+            self.settings = self.settings.watching(self.session.source)
         except BaseException as error:
             try:
                 await self.session.stop()

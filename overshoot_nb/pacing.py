@@ -22,16 +22,30 @@ class Pacer:
         hold: whether a pause holds the worker back. False for live sources: they must be read
             on, or their buffers overflow.
         speed: seconds of media time that pass in one second.
+        tentative: whether opening the source may show that it is live after all, or a file:
+            see :meth:`settle`.
     """
 
-    def __init__(self, *, realtime: bool, hold: bool, speed: float = 1.0) -> None:
+    def __init__(
+        self, *, realtime: bool, hold: bool, speed: float = 1.0, tentative: bool = False
+    ) -> None:
         self._realtime = realtime
+        self._tentative = tentative
         self._speed = speed
         self._hold = hold
         self._condition = threading.Condition()
         self._origin: float | None = None  # monotonic time of media time zero
         self._paused_at: float | None = None
         self._stopped = False
+
+    def settle(self, *, live: bool) -> None:
+        """What is watched turned out to be live, or to be a file, before its first moment.
+
+        Changes nothing where that was certain before.
+        """
+        with self._condition:
+            if self._tentative:
+                self._realtime = self._hold = not live
 
     @property
     def realtime(self) -> bool:

@@ -59,7 +59,7 @@ class SampleReader:
         first_index: index of the first sample.
 
     Attributes:
-        live: whether the source paces itself.
+        live: whether the source paces itself; certain once it is open.
         ending: a sentence that says why it ended; "" before.
 
     Raises:
@@ -88,8 +88,7 @@ class SampleReader:
         self._pacer = pacer or Pacer(realtime=False, hold=False)
         self._wait = wait or self._pacer.wait
         self._on_drop = on_drop or (lambda index, media_time, reason: None)
-        near = self._pacer.wait_until_near if self._pacer.realtime else None
-        self._watching = Watching(source, near=near, on_status=on_status)
+        self._watching = Watching(source, pacer=pacer, on_status=on_status, max_size=max_size)
         self.live = source.live
         self._start_time = source.start_time if isinstance(source, FileSource) else None
         self._track: PreviewTrack | None = None
@@ -114,12 +113,19 @@ class SampleReader:
         Raises:
             SourceError: it cannot be opened or has no video.
         """
-        return self._watching.open(self._track or self._sampler)
+        info = self._watching.open(self._track or self._sampler)
+        self.live = self._watching.source.live
+        return info
 
     @property
     def info(self) -> VideoInfo:
         """What is being watched; opens the source if need be."""
         return self.open()
+
+    @property
+    def source(self) -> SourceConfig:
+        """What is watched; once it is open, as it turned out to be: live or a file."""
+        return self._watching.source
 
     @property
     def ending(self) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from .capture import VideoInfo
 from .errors import OvershootError
 from .prompts import PromptVersion
+from .sources import SourceConfig
 from .stats import Reconnected, StreamStats
 from .types import (
     KeepaliveResponse,
@@ -52,6 +53,10 @@ class Session(Protocol):
     @property
     def info(self) -> VideoInfo | None:
         """What is watched, once it is open; None where only the server sees it."""
+
+    @property
+    def source(self) -> SourceConfig | None:
+        """What is watched; once it is open, as it turned out to be. None: it is not opened."""
 
     @property
     def paused(self) -> bool:

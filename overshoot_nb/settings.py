@@ -11,7 +11,7 @@ from typing import Any, TypedDict, get_args
 from . import config
 from .errors import ValidationError
 from .redaction import hidden
-from .sources import ArraySource, FileSource, Replay, SourceConfig, as_source
+from .sources import ArraySource, FileSource, HLSSource, Replay, SourceConfig, as_source
 from .types import (
     ClipEncoding,
     ClipProcessingConfig,
@@ -113,7 +113,8 @@ class StreamSettings:
     @property
     def batch(self) -> bool:
         """True for a file that is to be read as fast as answers come."""
-        return isinstance(self.source, FileSource | Replay) and not self.source.realtime
+        read = isinstance(self.source, FileSource | HLSSource | Replay)
+        return read and not self.source.realtime
 
     @property
     def speed(self) -> float:
@@ -193,6 +194,12 @@ class StreamSettings:
             transport=transport,
             temperature=temperature,
         )
+
+    def watching(self, source: SourceConfig | None) -> StreamSettings:
+        """These settings with the source as it turned out to be; None: it was not opened."""
+        if source is None or source is self.source:
+            return self
+        return replace(self, source=source)
 
     def changed(self, changes: StreamChanges) -> StreamSettings:
         """These settings with some of them changed; numbers of the other mode are its defaults.
@@ -296,24 +303,23 @@ def expected_samples(processing: ProcessingConfig, duration: float) -> int:
 
 
 def check_finite(source: SourceConfig) -> None:
-    """Refuse a source that never ends.
+    """Refuse a source that never ends. Whether a playlist does shows when it is opened.
 
     Raises:
         ValidationError: the source is live, or loops.
     """
-    if isinstance(source, FileSource) and not source.loop:
+    if isinstance(source, FileSource) and not source.loop and not source.live:
         return
-    if isinstance(source, ArraySource | Replay):
+    if isinstance(source, ArraySource | Replay | HLSSource):
         return
     raise ValidationError(
         f"{source.label} never ends, so it cannot be analysed to its end; give a file without "
-        "loop=True (a recorded HLS playlist as FileSource(url)), or watch it with "
-        "client.streams.create(...)"
+        "loop=True or live=True, or watch it with client.streams.create(...)"
     )
 
 
 def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource | HLSSource):
         return replace(source, realtime=realtime)
     if isinstance(source, Replay):
         return replace(source, speed=(source.speed or 1.0) if realtime else None)

@@ -78,6 +78,10 @@ class FileSource:
         path: where it is.
         loop: start again at its end, for ever; media time goes on growing.
         realtime: play at the video's own pace; False takes samples as fast as they are used.
+        live: it has no end, and comes at its own pace: a stream over http(s), such as endless
+            MPEG-TS. A broken connection is made again, and time goes on by our own clock. A
+            camera's MJPEG (multipart) and a playlist without an end are known when they are
+            opened.
         timeout: seconds without data after which an http(s) file counts as broken.
         start_time: when its first frame was taken, on the clock on the wall: ``captured_at`` of a
             sample is then this plus its media time, and ``df.overshoot.events(...)`` say when
@@ -86,15 +90,16 @@ class FileSource:
 
     Raises:
         ValidationError: ``path`` is empty or neither a string nor a ``Path``, or a ``Path`` made
-            of a URL, which has lost one of its slashes; or ``start_time`` is no ``datetime``.
+            of a URL, which has lost one of its slashes; ``start_time`` is no ``datetime``; or it
+            is live, and to start again or to be read as fast as it can be.
     """
 
     path: str | Path = field(repr=False)
     loop: bool = False
     realtime: bool = True
     timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
+    live: bool = field(default=False, kw_only=True)
     start_time: datetime | None = field(default=None, kw_only=True)
-    live: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, Path):
@@ -103,6 +108,11 @@ class FileSource:
             raise ValidationError(
                 f"path={self.shown!r} is a URL that a Path has taken a slash from: give it as text"
             )
+        if not isinstance(self.live, bool):
+            raise ValidationError(f"live={self.live!r} must be True or False")
+        if self.live and (self.loop or not self.realtime):
+            wrong = "loop=True" if self.loop else "realtime=False"
+            raise ValidationError(f"{wrong} does not apply to {self.label}: it is live")
         _positive("timeout", self.timeout)
         if self.start_time is not None:
             object.__setattr__(self, "start_time", check_wall_clock("start_time", self.start_time))
@@ -128,22 +138,32 @@ class FileSource:
         return display_url(self.url) if ":/" in self.url else self.url
 
     def __repr__(self) -> str:
+        live = ", live=True" if self.live else ""
         start = "" if self.start_time is None else f", start_time={self.start_time.isoformat()!r}"
-        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime}{start})"
+        more = live + start
+        return f"FileSource({self.shown!r}, loop={self.loop}, realtime={self.realtime}{more})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _NetworkSource:
     url: str
     timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
-    live: ClassVar[bool] = True
-    realtime: ClassVar[bool] = True
     _schemes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         _text("url", self.url)
         _scheme(self.url, *self._schemes)
         _positive("timeout", self.timeout)
+
+    @property
+    def live(self) -> bool:
+        """Whether it paces itself, and has no end."""
+        return True
+
+    @property
+    def realtime(self) -> bool:
+        """Whether it is watched in real time."""
+        return True
 
     @property
     def label(self) -> str:
@@ -176,10 +196,26 @@ class RTMPSource(_NetworkSource):
 @hides_arguments()
 @dataclass(frozen=True, slots=True, repr=False)
 class HLSSource(_NetworkSource):
-    """An HLS playlist (``http(s)://....m3u8``), live or finished. ``timeout`` default 15 s."""
+    """An HLS playlist (``http(s)://....m3u8``), live or finished.
+
+    Which it is shows when it is opened: a finished one is a file from then on. Of a playlist of
+    playlists, the smallest variant that fills ``max_size`` is watched, else the largest.
+
+    Args:
+        url: of the playlist.
+        timeout: seconds without data after which the connection counts as broken (default 15).
+        realtime: of a finished one: play at the video's own pace; False takes samples as fast as
+            they are used.
+    """
 
     timeout: float = field(default=HLS_READ_TIMEOUT_SECONDS, kw_only=True)
+    realtime: bool = field(default=True, kw_only=True)
     _schemes: ClassVar[tuple[str, ...]] = ("http", "https")
+
+    @property
+    def live(self) -> bool:
+        """Whether it counts as live before it is open: unless it is to be read to its end."""
+        return self.realtime
 
 
 @hides_arguments()

@@ -8,6 +8,7 @@ from itertools import chain
 from .capture import Shown, VideoInfo, make_capture
 from .encoder import fit
 from .errors import SourceEndedError
+from .pacing import Pacer
 from .sampler import Sampler
 from .sources import FrameSource, SourceConfig
 
@@ -21,8 +22,10 @@ class Watching:
 
     Args:
         source: what to watch.
-        near: for a file that is played: see :class:`~overshoot_nb.capture.Capture`.
+        pacer: the clock of a file. It is told when the source turns out to be live, or a file.
+        near: in place of the pacer's own: see :class:`~overshoot_nb.capture.Capture`.
         on_status: told in words when a connection is lost and found again.
+        max_size: see :func:`~overshoot_nb.capture.make_capture`.
 
     Attributes:
         stopped: whether it was interrupted.
@@ -35,12 +38,15 @@ class Watching:
         self,
         source: SourceConfig,
         *,
+        pacer: Pacer | None = None,
         near: Callable[[float], None] | None = None,
         on_status: Callable[[str], None] | None = None,
+        max_size: tuple[int, int] | None = None,
     ) -> None:
         self._source = source
-        self._near = near
-        self._capture = make_capture(source, on_status or (lambda text: None))
+        self._pacer = pacer
+        self._near = near or (pacer.wait_until_near if pacer is not None else None)
+        self._capture = make_capture(source, on_status or (lambda text: None), max_size)
         self._info: VideoInfo | None = None
         self._frames: Iterator[Shown] = iter(())
         self._head: list[Shown] = []
@@ -51,10 +57,15 @@ class Watching:
 
         Raises:
             SourceError: it cannot be opened or has no video.
+            ValidationError: it was to be read as a file, and turned out to be live.
         """
         if self._info is None:
             info = self._capture.open()
-            self._frames = self._capture.frames(sampler, self._near)
+            pacer, live = self._pacer, self.source.live
+            if pacer is not None and live != self._source.live:
+                pacer.settle(live=live)
+            paced = pacer is not None and pacer.realtime
+            self._frames = self._capture.frames(sampler, self._near if paced else None)
             # Only a decoded frame tells its rotation; the first is wanted anyway. A pushed one
             # may never come.
             if not isinstance(self._source, FrameSource):
@@ -65,6 +76,11 @@ class Watching:
                         break
             self._info = info
         return self._info
+
+    @property
+    def source(self) -> SourceConfig:
+        """What is watched; once it is open, as it turned out to be: live or a file."""
+        return self._capture.source
 
     def frames(self) -> Iterator[Shown]:
         """The wanted frames in display order; once."""

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.server
 import io
+import itertools
 import re
 import socket
 import socketserver
@@ -13,11 +14,13 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import simplejpeg
 
-from videos import make_video
+from videos import HEIGHT, WIDTH, barcode, make_video, same_priority
 
 
 class MediaHTTPServer(http.server.ThreadingHTTPServer):
@@ -173,11 +176,13 @@ class LiveServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, conversation: type[socketserver.BaseRequestHandler], breaks: list[int], fps: int
+        self, conversation: type[socketserver.BaseRequestHandler], breaks: list[int], fps: float
     ) -> None:
         super().__init__(("127.0.0.1", 0), conversation)
         self.breaks, self.fps = breaks, fps
         self.connections = 0
+        #: Monotonic time at which each frame of each connection was due, and not sent before.
+        self.due: dict[tuple[int, int], float] = {}
         self.stopping = threading.Event()
 
     @property
@@ -195,6 +200,7 @@ class LiveServer(socketserver.ThreadingTCPServer):
                 return
             if self.stopping.wait(max(0, began + number / self.fps - time.monotonic())):
                 return
+            self.due[connection, number] = began + number / self.fps
             yield number
         self.stopping.wait(30)
 
@@ -270,6 +276,130 @@ class _Conversation(socketserver.StreamRequestHandler):
                 self.wfile.write(struct.pack(">BBH", 0x24, 0, len(rtp)) + rtp)
                 sequence += 1
         self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class MJPEGServer(LiveServer):
+    """A camera's pictures over http, one part of an endless multipart body each.
+
+    The body has no length, and the parts none either where ``lengths`` is False.
+    """
+
+    def __init__(
+        self,
+        breaks: list[int] | None = None,
+        frames: int = 40,
+        fps: float = 10,
+        *,
+        lengths: bool = True,
+    ) -> None:
+        super().__init__(_Pictures, breaks or [], fps)
+        self.jpegs = [
+            simplejpeg.encode_jpeg(barcode(n), quality=85, colorspace="RGB") for n in range(frames)
+        ]
+        self.lengths = lengths
+
+
+class _Pictures(socketserver.StreamRequestHandler):
+    server: MJPEGServer
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        server = self.server
+        kind = "multipart/x-mixed-replace; boundary=--picture"
+        self.wfile.write(f"HTTP/1.0 200 OK\r\nContent-Type: {kind}\r\n\r\n--picture\r\n".encode())
+        for number in server.turns(len(server.jpegs)):
+            jpeg = server.jpegs[number]
+            length = f"Content-Length: {len(jpeg)}\r\n" if server.lengths else ""
+            head = f"Content-Type: image/jpeg\r\n{length}\r\n".encode()
+            # The boundary follows at once, so that its end is known.
+            self.wfile.write(head + jpeg + b"\r\n--picture\r\n")
+
+
+class TSServer(LiveServer):
+    """Endless MPEG-TS over http: the parts of a video, at their own pace, to each connection."""
+
+    def __init__(self, parts: list[list[bytes]], breaks: list[int], fps: int) -> None:
+        super().__init__(_Parts, breaks, fps)
+        self.parts = [packet for part in parts for packet in part]
+
+
+class _Parts(socketserver.StreamRequestHandler):
+    server: TSServer
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        for number in self.server.turns(len(self.server.parts)):
+            self.wfile.write(self.server.parts[number])
+
+
+def ts_parts(numbers: range, begin: int, gop: int = 10, fps: int = 30) -> list[bytes]:
+    """A barcode video as MPEG-TS, a part for each frame; ``begin``: of its clock, in seconds."""
+    file = io.BytesIO()
+    sizes: list[int] = []
+    with (
+        same_priority(),
+        av.open(file, "w", format="mpegts", options={"flush_packets": "1"}) as out,
+    ):
+        stream = out.add_stream("libx264", rate=fps, options={"tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.gop_size = gop
+        for i, number in enumerate(numbers):
+            frame = av.VideoFrame.from_ndarray(barcode(number), "rgb24")
+            frame.pts, frame.time_base = begin * fps + i, Fraction(1, fps)
+            out.mux(stream.encode(frame))
+            sizes.append(file.tell())
+    data = file.getvalue()
+    return [data[a:b] for a, b in itertools.pairwise([0, *sizes[:-1], len(data)])]
+
+
+class BodyServer(LiveServer):
+    """Answers every request with one body, in the way that the path names.
+
+    /eof: no length, the connection is closed at its end; /chunked: in chunks; /length: with its
+    length. ``-cut`` after it ends the body in its middle, ``-edge`` between two chunks; ``-close``
+    says so of the connection.
+
+    Attributes:
+        requests: the paths asked for.
+    """
+
+    def __init__(self, body: bytes, kind: str = "video/mp2t") -> None:
+        super().__init__(_Body, [], 1)
+        self.body, self.kind = body, kind
+        self.requests: list[str] = []
+
+
+class _Body(socketserver.StreamRequestHandler):
+    server: BodyServer
+
+    def handle(self) -> None:
+        path = self.rfile.readline().split()[1].decode().partition("?")[0].lstrip("/")
+        while self.rfile.readline().strip():
+            pass
+        self.server.requests.append(path)
+        how, *more = path.split("-")
+        body = self.server.body
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {self.server.kind}\r\n"
+        head += "Transfer-Encoding: chunked\r\n" if how == "chunked" else ""
+        head += f"Content-Length: {len(body)}\r\n" if how == "length" else ""
+        head += "Connection: close\r\n" if "close" in more else ""
+        self.wfile.write(head.encode() + b"\r\n")
+        whole = "cut" not in more and "edge" not in more
+        body = body if whole else body[: len(body) // 2]
+        if how != "chunked":
+            self.wfile.write(body)
+            return
+        for at in range(0, len(body), 4000):
+            part = body[at : at + 4000]
+            size = len(part) + 100 if "cut" in more and at + 4000 >= len(body) else len(part)
+            self.wfile.write(
+                f"{size:x}\r\n".encode() + part + (b"\r\n" if size == len(part) else b"")
+            )
+        if whole:
+            self.wfile.write(b"0\r\n\r\n")
 
 
 @contextlib.contextmanager

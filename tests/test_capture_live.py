@@ -1,4 +1,4 @@
-"""Live sources behind real sockets: RTMP, and HLS whose playlist slides."""
+"""Live sources behind real sockets: RTMP, HLS whose playlist slides, and what http brings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,25 @@ import pytest
 from overshoot_nb.capture import reading
 from overshoot_nb.errors import SourceError
 from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import HLSSource, RTMPSource
+from overshoot_nb.sources import (
+    FileSource,
+    HLSSource,
+    RTMPSource,
+    RTSPSource,
+    SourceConfig,
+    as_source,
+)
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
-from mediaservers import LiveHLSServer, running
+from mediaservers import (
+    LiveHLSServer,
+    LiveServer,
+    MJPEGServer,
+    RTSPServer,
+    TSServer,
+    running,
+    ts_parts,
+)
 from rtmpserver import RTMPServer
 from videos import number_in
 
@@ -35,6 +50,95 @@ def assert_in_step(taken: list[Sample], fps: int) -> None:
         passed = after.media_time - before.media_time
         assert passed > 0
         assert abs((numbers[1] - numbers[0]) / fps - passed) < 0.07
+
+
+def watched(
+    server: LiveServer, source: SourceConfig, interval: float, until: int, said: list[str]
+) -> list[tuple[int, int, Sample]]:
+    """The connection, the number and the sample of what is seen, up to frame ``until`` of the last.
+
+    Numbers grow within a connection, and step back at the next.
+    """
+    rows: list[tuple[int, int, Sample]] = []
+    reader = SampleReader(source, FrameProcessingConfig(interval), on_status=said.append)
+    connection, newest = 0, -1
+    with reader:
+        assert reader.live
+        for sample in reader:
+            number = number_in(sample.frames[0].data)
+            connection += number < newest
+            newest = number
+            rows.append((connection, number, sample))
+            if connection == len(server.breaks) and number >= until:
+                reader.interrupt()
+    return rows
+
+
+def assert_on_the_wall_clock(
+    server: LiveServer, rows: list[tuple[int, int, Sample]], within: float
+) -> None:
+    """Media time of each picture is that of its server's clock, over all connections."""
+    # Both clocks are those that the pictures carry: how busy the machine is does not matter.
+    apart = [
+        sample.frames[0].media_time - server.due[connection, number]
+        for connection, number, sample in rows
+    ]
+    assert {connection for connection, _, _ in rows} == set(range(len(server.breaks) + 1))
+    assert max(apart) - min(apart) < within
+
+
+def test_rtsp_stays_with_the_wall_clock_over_its_reconnections() -> None:
+    server = RTSPServer("u:p", breaks=[45] * 4, fps=120)
+    with running(server):
+        source = RTSPSource(f"rtsp://u:p@{server.address}/live", timeout=2)
+        rows = watched(server, source, 0.05, 60, [])
+    assert_on_the_wall_clock(server, rows, 0.2)
+
+
+# ---- http ----------------------------------------------------------------------------------------
+
+
+def test_a_camera_over_http_opens_with_its_first_pictures() -> None:
+    said: list[str] = []
+    server = MJPEGServer(frames=6, fps=20)  # and then it is silent
+    with running(server):
+        source = FileSource(f"http://{server.address}/video", timeout=30)
+        with SampleReader(source, FrameProcessingConfig(0.1), on_status=said.append) as reader:
+            assert said == []
+            assert reader.info.fps is None
+            assert (reader.info.width, reader.info.height) == (160, 96)
+            assert reader.source == FileSource(source.url, live=True, timeout=30)
+            server.stopping.set()
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_camera_over_http_is_live(lengths: bool) -> None:
+    said: list[str] = []
+    server = MJPEGServer(breaks=[12], fps=20, lengths=lengths)
+    with running(server):
+        source = as_source(f"http://{USER}:{PASSWORD}@{server.address}/video?cam=1")
+        rows = watched(server, source, 0.1, 20, said)
+    assert_on_the_wall_clock(server, rows, 0.2)
+    # Every other picture, at the moment at which it came.
+    assert_in_step([sample for connection, _, sample in rows if connection == 0], 20)
+    assert said[0].startswith("connection lost: ")
+    assert said[-1] == "connected again"
+    assert PASSWORD not in " ".join(said)
+
+
+def test_an_endless_stream_over_http_whose_encoder_restarts() -> None:
+    said: list[str] = []
+    # Its clock steps back while it is sent, and once more at the next connection.
+    clocks = [(range(40), 5000), (range(40, 80), 3), (range(80, 160), 9000)]
+    parts = [ts_parts(numbers, begin, fps=60) for numbers, begin in clocks]
+    server = TSServer(parts, breaks=[70], fps=60)
+    with running(server):
+        source = FileSource(f"http://{server.address}/live", live=True, timeout=3)
+        rows = watched(server, source, 0.1, 130, said)
+    assert_on_the_wall_clock(server, rows, 0.2)
+    assert [text[:16] for text in said] == ["connection lost:", "connected again"]
+    shown = [number for connection, number, _ in rows if connection]
+    assert max(shown) - min(shown) > 90
 
 
 # ---- RTMP ----------------------------------------------------------------------------------------

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from overshoot_nb.capture import reading
-from overshoot_nb.errors import SourceError
+from overshoot_nb.errors import SourceError, ValidationError
+from overshoot_nb.pacing import Pacer
 from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.sources import FileSource, HLSSource, RTMPSource, RTSPSource
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
-from mediaservers import MediaHTTPServer, RTSPServer, running
+from mediaservers import BodyServer, LiveHLSServer, MediaHTTPServer, RTSPServer, running
 from videos import barcode, make_video, number_in
 
 PASSWORD = "hunter22"
@@ -130,6 +133,76 @@ def test_a_finished_playlist_is_a_file_too(playlist: Path) -> None:
                 if len(again) == 8:
                     reader.interrupt()
     assert numbers(again) == [0, 15, 30, 45, 60, 75, 0, 15]
+
+
+def test_what_a_playlist_is_shows_when_it_is_opened(playlist: Path, tmp_path: Path) -> None:
+    finished, sliding = MediaHTTPServer(playlist), LiveHLSServer(tmp_path, frames=150)
+    with running(finished), running(sliding):
+        url = f"http://{finished.address}/vod.m3u8"
+        for source in (HLSSource(url), FileSource(url, timeout=15)):
+            pacer = Pacer(realtime=not source.live, hold=not source.live, tentative=True)
+            with SampleReader(source, FrameProcessingConfig(0.5), pacer=pacer) as reader:
+                assert reader.source == FileSource(url, timeout=15)
+                assert not reader.live
+                assert pacer.realtime  # it is played by the clock, and waits while it is paused
+                assert reader.info.duration == pytest.approx(3, abs=0.1)
+        url = f"http://{sliding.address}/live.m3u8"
+        for source in (HLSSource(url, timeout=15), FileSource(url, timeout=15)):
+            pacer = Pacer(realtime=not source.live, hold=not source.live, tentative=True)
+            with SampleReader(source, FrameProcessingConfig(0.5), pacer=pacer) as reader:
+                assert reader.source == HLSSource(url)
+                assert reader.live
+                assert not pacer.realtime
+        for endless in (HLSSource(url, realtime=False), FileSource(url, realtime=False)):
+            with pytest.raises(ValidationError, match="never ends"):
+                SampleReader(endless, FrameProcessingConfig(0.5)).open()
+
+
+# ---- where a body ends ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bodies() -> Iterator[BodyServer]:
+    file = io.BytesIO()
+    make_video(file, 120, format="mpegts", gop=12)
+    server = BodyServer(file.getvalue())
+    with running(server):
+        yield server
+
+
+@pytest.mark.parametrize("path", ["eof", "eof-close", "chunked", "chunked-close", "length"])
+def test_a_body_ends_where_its_server_ends_it(bodies: BodyServer, path: str) -> None:
+    said: list[str] = []
+    source = FileSource(f"http://{bodies.address}/{path}", realtime=False)
+    taken, ending = read(source, 0.25, on_status=said.append)
+    assert numbers(taken) == [k * 30 // 4 for k in range(16)]
+    assert ending == "end of file at 4.0 s"
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "chunked-cut",
+        "chunked-cut-close",
+        "chunked-edge",
+        "chunked-edge-close",
+        "length-cut",
+        "length-cut-close",
+    ],
+)
+def test_a_body_that_breaks_off_is_told(bodies: BodyServer, path: str) -> None:
+    said: list[str] = []
+    source = FileSource(f"http://{bodies.address}/{path}?token=s3cr3t", realtime=False)
+    taken, ending = read(source, 0.25, on_status=said.append)
+    found = numbers(taken)[:-1]  # of the last picture, too, a part may be missing
+    assert found == [k * 30 // 4 for k in range(len(found))]  # nothing is given twice
+    assert 4 <= len(found) < 12
+    for text in (said[0], ending):
+        assert "FileSource(url, live=True)" in text
+        assert "s3cr3t" not in text
+    assert said[0].startswith("connection lost: ")
+    assert ending.startswith("cut off at ")
 
 
 def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:

@@ -3,8 +3,11 @@
 ::
 
     opening    a URL or device -> an open container, or one clear SourceError
+    playlists  which variant of a playlist of playlists
+    web        what is read over http without FFmpeg
     cameras    which camera is meant, in the platform's own words
     plan       packets -> those the decoder needs, by the times that are wanted
+    packets    an open container -> its packets, at times that belong together
     picture    what one frame needs to be shown: orientation, deinterlacing
     decoding   an open container -> frames with media time, segment by segment
     reading    files, devices and networks: loops, reconnections, the end in words
@@ -43,11 +46,16 @@ class Capture(Protocol):
     #: Frames that were lost before anybody read; known with the first frame.
     lost_before: int
 
+    @property
+    def source(self) -> SourceConfig:
+        """What is watched; once it is open, as it turned out to be: live or a file."""
+
     def open(self) -> VideoInfo:
         """Opens the source.
 
         Raises:
             SourceError: it cannot be opened, or has no video.
+            ValidationError: it was to be read as a file, and turned out to be live.
         """
 
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
@@ -70,8 +78,18 @@ class Capture(Protocol):
         """Lets go of everything. Idempotent."""
 
 
-def make_capture(source: SourceConfig, on_status: Callable[[str], None]) -> Capture:
+def make_capture(
+    source: SourceConfig,
+    on_status: Callable[[str], None],
+    max_size: tuple[int, int] | None = None,
+) -> Capture:
     """The capture for a source; opens nothing yet.
+
+    Args:
+        source: what to watch.
+        on_status: told in words when a connection is lost and found again.
+        max_size: width and height in pixels that pictures will be fitted into: where a source
+            comes in several sizes, it need be no larger.
 
     Raises:
         ValidationError: only the server can watch this source.
@@ -86,4 +104,4 @@ def make_capture(source: SourceConfig, on_status: Callable[[str], None]) -> Capt
         return ArrayCapture(source)
     if isinstance(source, Replay):
         return RecordedCapture(source)
-    return ContainerCapture(source, on_status)
+    return ContainerCapture(source, on_status, max_size)

@@ -1,13 +1,11 @@
 """An open container becomes frames with media time, one segment after the other.
 
-A segment is a run of packets whose timestamps belong together: a new one begins where they jump.
 Within a segment media time is ``pts + shift`` in units of the stream's time base.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,6 +19,7 @@ from overshoot_nb.sampler import Sampler
 from overshoot_nb.types import EncodedFrame
 
 from .opening import close_input
+from .packets import PacketReader
 from .picture import Orientations, deinterlaced, pixel_aspect
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
@@ -29,18 +28,11 @@ __all__ = ["Decoding", "Near", "Shown"]
 #: Blocks until a media time in seconds is near.
 Near = Callable[[float], None]
 
-#: Faults in a row after which a container counts as unreadable.
-MAX_FAULTS = 16
 #: Packets to read before the first keyframe is given up on.
 MAX_LEAD_IN = 300
-#: Seconds that timestamps may jump ahead in formats whose clock can be reset.
-MAX_STEP_AHEAD = 10.0
-#: Seconds that decoding times may step back before it is a reset.
-MAX_STEP_BACK = 0.1
 #: About what decoding takes on a slow core, in seconds a pixel. Packets held back are decoded in
 #: one go when their turn comes: so much earlier it must begin for the frame to be in time.
 DECODE_SECONDS = 3e-9
-_TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT
 
 
 class Shown(NamedTuple):
@@ -64,7 +56,7 @@ class Shown(NamedTuple):
     captured_at: datetime | None = None
 
 
-class Decoding:
+class Decoding(PacketReader):
     """The frames of one open container.
 
     Args:
@@ -74,44 +66,19 @@ class Decoding:
     """
 
     def __init__(self, container: Any, stream: Any, *, live: bool, stop: threading.Event) -> None:
-        self.container = container
-        self.stream = stream
+        super().__init__(container, stream, live=live, stop=stop)
         self.context = stream.codec_context
-        self.unit: Fraction = stream.time_base
-        self.live = live
-        self.damaged = 0
-        #: What FFmpeg said when reading failed, or None.
-        self.fault: BaseException | None = None
-        #: Clock when the last packet came.
-        self.read_at = time.monotonic()
-        #: Seconds of a live source's clock between the last two packets; 0 for others.
-        self.silence = 0.0
-        #: End of what was read so far, in pts of the segment; None before its first packet.
-        self.top: int | None = None
-        self._stop = stop
-        self._carried: Any = None
         self._aspect = pixel_aspect(stream)
         self._orientations = Orientations()
         self._intra_only = bool(self.context.codec.intra_only)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
         # Frame threads hold back as many frames as there are threads.
         self.context.thread_type = "SLICE" if live else "AUTO"
-        discont = live or bool(container.format.flags & _TS_DISCONT)
-        self._ahead = round(MAX_STEP_AHEAD / self.unit) if discont else None
-        self._back = round(Fraction(MAX_STEP_BACK) / self.unit)
-        self._reordered_back = round(1 / self.unit)
-
-    @property
-    def more(self) -> bool:
-        """Whether timestamps jumped: another segment follows."""
-        return self._carried is not None
 
     def close(self) -> None:
         """Lets go of the decoder, then of the container. Idempotent; where it is read."""
-        self._carried = None
+        self.let_go()
         close_input(self.container)
-        self.context = self.stream = None
+        self.context = None
 
     # ---- packets -------------------------------------------------------------------------------
 
@@ -121,8 +88,7 @@ class Decoding:
         Zero is the pts of the first frame that will be shown. None: the packets carry no usable
         pts, only the order of the frames tells their time.
         """
-        self.top = None
-        packets = self._packets()
+        packets = self.run()
         lead_in: list[Any] = []
         key = None
         untimed = 0
@@ -153,63 +119,6 @@ class Decoding:
                 break
         shown = [p.pts for p in chain(lead_in, more) if p.pts is not None and not p.is_discard]
         return min(shown, default=key.pts), chain(lead_in, more, packets)
-
-    def _packets(self) -> Iterator[Any]:
-        """The packets of one segment, in decode order."""
-        last: int | None = None
-        last_decode: int | None = None
-        ahead, back, reordered_back = self._ahead, self._back, self._reordered_back
-        for packet in self._all_packets():
-            pts, dts = packet.pts, packet.dts
-            if dts is not None:
-                jump = last_decode is not None and (
-                    dts < last_decode - back or (ahead is not None and dts > last_decode + ahead)
-                )
-                last_decode = dts
-            else:
-                jump = (
-                    last is not None
-                    and pts is not None
-                    and (pts < last - reordered_back or (ahead is not None and pts > last + ahead))
-                )
-            if jump:
-                self._carried = packet
-                return
-            if pts is not None and (last is None or pts > last):
-                last = pts
-                self.top = pts + (packet.duration or self._duration)
-            yield packet
-
-    def _all_packets(self) -> Iterator[Any]:
-        if (carried := self._carried) is not None:
-            self._carried = None
-            yield carried
-        faults = 0
-        stop = self._stop
-        while True:
-            try:
-                for packet in self.container.demux(self.stream):
-                    if stop.is_set():
-                        return
-                    if not packet.size:
-                        continue
-                    faults = 0
-                    if self.live:
-                        now = time.monotonic()
-                        self.silence = now - self.read_at
-                        self.read_at = now
-                    yield packet
-                return
-            except av.error.InvalidDataError as error:
-                # One damaged packet: the next may be whole again.
-                self.damaged += 1
-                faults += 1
-                if faults >= MAX_FAULTS:
-                    self.fault = error
-                    return
-            except (av.error.FFmpegError, OSError) as error:
-                self.fault = error
-                return
 
     # ---- frames --------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
+from .playlists import by_preference, is_playlist_name, variants_in
+from .web import MAX_TEXT_BYTES, WebBody, body_of, read_text
 
 __all__ = [
     "ContainerSource",
@@ -62,6 +64,15 @@ except av.error.FFmpegError as error:
     print(json.dumps(error.log and error.log[2]), flush=True)
 os._exit(0)
 """
+_DEFAULT = 0x0001  # AV_DISPOSITION_DEFAULT
+#: FFmpeg takes segments of known extensions alone, where it has such a list; whoever serves them
+#: may call them anything. Which protocols a playlist may name is another list, and stays. These
+#: are the HLS reader's own options: no other takes them, nor does an older one.
+_ANY_SEGMENT = {
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+    "extension_picky": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +97,24 @@ class VideoInfo:
         return replace(self, width=width, height=height)
 
 
-def open_source(source: ContainerSource) -> tuple[Any, Any]:
+def open_source(
+    source: ContainerSource, max_size: tuple[int, int] | None = None
+) -> tuple[Any, Any]:
     """Opens a source: the container and its video stream.
+
+    Args:
+        source: what to open.
+        max_size: width and height in pixels that its pictures are fitted into. Of a playlist's
+            variants the smallest one that fills it is opened, else the largest; None: the
+            largest.
 
     Raises:
         SourceError: it cannot be opened or has no video; the message names it.
     """
-    container = _open_camera(source) if isinstance(source, CameraSource) else _open_url(source)
+    if isinstance(source, CameraSource):
+        container = _open_camera(source)
+    else:
+        container = _open_url(source, max_size)
     try:
         stream = _video_stream(container)
         if stream is None:
@@ -121,7 +143,10 @@ def close_input(container: Any) -> None:
         context = stream.codec_context
         if context is not None:
             context.flush_buffers()
+    body = body_of(container)
     container.close()
+    if body is not None:
+        body.close()
 
 
 def describe(container: Any, stream: Any) -> VideoInfo:
@@ -178,7 +203,49 @@ def _logged(url: str, options: dict[str, Any]) -> str:
     return ""
 
 
-def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
+def _open_url(
+    source: FileSource | HLSSource | RTSPSource | RTMPSource, max_size: tuple[int, int] | None
+) -> Any:
+    if "://" in source.url and lacks_secrets(source.url):
+        why = (
+            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
+            "of a source hold none): make the source anew, from the whole URL"
+        )
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
+    if isinstance(source, FileSource) and "://" not in source.url:
+        _check_file(Path(source.url))
+    looked = False
+    places: list[str] = []
+    if isinstance(source, HLSSource) or (
+        isinstance(source, FileSource) and is_playlist_name(source.url)
+    ):
+        looked, places = True, _variants(source, max_size)
+    container = _open_first(source, places or [source.url])
+    if isinstance(source, FileSource) and source.remote:
+        if not looked and container.format.name == "hls" and len(container.streams.video) > 1:
+            # Only now it shows that this was a playlist of playlists.
+            places = _variants(source, max_size)
+            if places:
+                close_input(container)
+                container = _open_first(source, places)
+        elif not source.live and container.format.name not in ("hls", "mpjpeg"):
+            container = _to_its_end(source, container)
+    return container
+
+
+def _open_first(source: FileSource | HLSSource | RTSPSource | RTMPSource, places: list[str]) -> Any:
+    """The first that opens; the error of the first where none does."""
+    failed: SourceError | None = None
+    for place in places:
+        try:
+            return _open_at(source, place)
+        except SourceError as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
+
+
+def _open_at(source: FileSource | HLSSource | RTSPSource | RTMPSource, place: str) -> Any:
     # Given as ``options`` they reach the streams too, and older versions of PyAV then crash where
     # FFmpeg finds a stream only after it opened the container.
     options: dict[str, str] = {}
@@ -188,23 +255,54 @@ def _open_url(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> Any:
     elif isinstance(source, RTMPSource):
         # FFmpeg looks for more streams in FLV for up to 90 s of it; the first frames wait.
         options = {"analyzeduration": str(round(LOOK_SECONDS * 1e6))}
-    elif isinstance(source, FileSource) and not source.remote:
+    elif isinstance(source, HLSSource) or source.remote or is_playlist_name(source.url):
+        options = dict(_ANY_SEGMENT)
+    if isinstance(source, FileSource) and not source.remote:
         timeout = None
-        path = Path(source.url)
-        if "://" not in source.url:
-            _check_file(path)
     how: dict[str, Any] = {"container_options": options}
-    if "://" in source.url and lacks_secrets(source.url):
-        why = (
-            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
-            "of a source hold none): make the source anew, from the whole URL"
-        )
-        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     try:
-        return av.open(source.url, timeout=timeout, **how)
+        return av.open(place, timeout=timeout, **how)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        why = _reason_of_refusal(error, source.url, how)
+        why = redact(_reason_of_refusal(error, place, how), source.url)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+
+
+def _variants(source: FileSource | HLSSource, max_size: tuple[int, int] | None) -> list[str]:
+    """Where the variants of a master playlist are, the one to watch first; [] for others."""
+    try:
+        if isinstance(source, HLSSource) or source.remote:
+            text, base = read_text(source.url, source.timeout)
+        elif Path(source.url).stat().st_size <= MAX_TEXT_BYTES:
+            base = source.url
+            text = Path(base).read_text("utf-8-sig", "replace")
+        else:
+            return []
+    except (OSError, ValueError):
+        return []  # FFmpeg says why it cannot be opened
+    return [variant.url for variant in by_preference(variants_in(text, base), max_size)]
+
+
+def _to_its_end(source: FileSource, container: Any) -> Any:
+    """A body without a length is read here: FFmpeg takes a break for its end, and its end for one.
+
+    What FFmpeg has open stays where the server does not answer a second time.
+    """
+    if container.size is not None and container.size >= 0:
+        return container
+    try:
+        body = WebBody(source.url, source.timeout)
+    except OSError:
+        return container
+    form = container.format.name.partition(",")[0]
+    try:
+        again = av.open(body, format=form)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        body.close()
+        close_input(container)
+        why = reason(error, source.url)
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+    close_input(container)
+    return again
 
 
 def _name(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> str:
@@ -225,10 +323,24 @@ def _check_file(path: Path) -> None:
 
 
 def _video_stream(container: Any) -> Any | None:
-    for stream in container.streams.video:
-        if not is_cover(container, stream):
-            return stream
-    return None
+    """The first that the file calls its default, else the first; no covers.
+
+    One of which nothing was found, not even its size, comes last.
+    """
+    videos = [stream for stream in container.streams.video if not is_cover(container, stream)]
+    found = [s for s in videos if s.codec_context is not None and s.codec_context.width]
+    candidates = found or videos
+    marked = [stream for stream in candidates if _disposition(stream) & _DEFAULT]
+    return next(iter(marked or candidates), None)
+
+
+def _disposition(stream: Any) -> int:
+    try:
+        # A number in some versions of PyAV, in others a flag that is none.
+        disposition = stream.disposition
+        return int(getattr(disposition, "value", disposition))
+    except AttributeError:  # PyAV 14.0 has the property, but it does not work
+        return 0
 
 
 def is_cover(container: Any, stream: Any) -> bool:

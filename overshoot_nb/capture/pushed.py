@@ -31,7 +31,7 @@ class PushedCapture:
     """
 
     def __init__(self, source: FrameSource) -> None:
-        self._source = source
+        self.source = source
         self._stop = threading.Event()
         self._changed = threading.Event()
         self.ending = ""
@@ -40,11 +40,11 @@ class PushedCapture:
 
     def open(self) -> VideoInfo:
         """See :class:`~overshoot_nb.capture.Capture`."""
-        return VideoInfo(self._source.width, self._source.height, "raw")
+        return VideoInfo(self.source.width, self.source.height, "raw")
 
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
-        source = self._source
+        source = self.source
         sampler.bind(_MICROSECOND)
         frame: Any = None
         zero = 0.0
@@ -81,23 +81,24 @@ class PushedCapture:
     def sampler_changed(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._changed.set()
-        self._source.wake()
+        self.source.wake()
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self._stop.set()
-        self._source.wake()
+        self.source.wake()
 
     def close(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`. The source stays the caller's."""
         self.interrupt()
-        self._source.end()
+        self.source.end()
 
 
 class ArrayCapture:
     """An iterator of arrays; frame i is shown from ``i / fps``."""
 
     def __init__(self, source: ArraySource) -> None:
+        self.source = source
         self._given: Any = source.frames
         self._length: int | None = None
         self._frames: Iterator[Any] | None = None

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import av.error
 
-from overshoot_nb.errors import SourceError
+from overshoot_nb.errors import SourceError, ValidationError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 
 from .decoding import Decoding, Near, Shown
-from .opening import ContainerSource, VideoInfo, describe, open_source, reason
+from .opening import ContainerSource, VideoInfo, close_input, describe, open_source, reason
 
 __all__ = ["CUT_OFF", "PASSED_OVER", "ContainerCapture", "reconnect_delay"]
 
@@ -29,6 +32,8 @@ BACKOFF_SECONDS = (1.0, 30.0)
 JITTER = 0.2
 #: A video that ends this many seconds before its declared end was cut off.
 CUT_OFF_SECONDS = 1.0
+#: A camera may call its endless answer as long as a number can be; a file of pictures is shorter.
+MAX_FILE_BYTES = 1 << 30
 
 
 def reconnect_delay(attempt: int) -> float:
@@ -46,13 +51,22 @@ def reconnect_delay(attempt: int) -> float:
 class ContainerCapture:
     """A source that FFmpeg opens. Media time grows across loops and reconnections."""
 
-    def __init__(self, source: ContainerSource, on_status: Callable[[str], None]) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: ContainerSource,
+        on_status: Callable[[str], None],
+        max_size: tuple[int, int] | None = None,
+    ) -> None:
+        #: See :class:`~overshoot_nb.capture.Capture`.
+        self.source = self._source = source
         self._on_status = on_status
+        self._max_size = max_size
         self._stop = threading.Event()
         self._decoding: Decoding | None = None
         self._info: VideoInfo | None = None
         self._end = Fraction(0)  # media time up to which was read, seconds
+        # Monotonic clock at media time 0, as the first connection to a live source tells.
+        self._zero: float | None = None
         self._damaged = 0
         self.ending = ""
         self.reconnections = 0
@@ -84,9 +98,10 @@ class ContainerCapture:
         self.open()
         offset = Fraction(0)
         resume: tuple[int, int] | None = None  # zero of the video, and what was given
+        connections = 1
         while (decoding := self._decoding) is not None and not self._stop.is_set():
             before = self._end
-            origin = yield from self._pass(decoding, sampler, near, offset, resume)
+            origin = yield from self._pass(decoding, sampler, near, offset, resume, connections)
             if self._stop.is_set():
                 break
             progress = self._end > before
@@ -96,6 +111,7 @@ class ContainerCapture:
                 if not self._reconnect(problem):
                     break
                 assert self._decoding is not None
+                connections += 1
                 if self._endless:
                     # What happened meanwhile was not seen, but its time passed.
                     offset = self._end + Fraction(max(0.0, time.monotonic() - read_at))
@@ -114,12 +130,13 @@ class ContainerCapture:
     # ---- one connection ------------------------------------------------------------------------
 
     def _connect(self) -> Decoding:
-        container, stream = open_source(self._source)
-        live = self._source.live and not self._finite_hls(container.duration)
-        return Decoding(container, stream, live=live, stop=self._stop)
-
-    def _finite_hls(self, duration: int | None) -> bool:
-        return isinstance(self._source, HLSSource) and duration is not None and duration > 0
+        container, stream = open_source(self._source, self._max_size)
+        try:
+            self.source = _as_found(self._source, container)
+        except ValidationError:
+            close_input(container)
+            raise
+        return Decoding(container, stream, live=self.source.live, stop=self._stop)
 
     def _pass(
         self,
@@ -128,18 +145,28 @@ class ContainerCapture:
         near: Near | None,
         offset: Fraction,
         resume: tuple[int, int] | None,
+        connection: int,
     ) -> Generator[Shown, None, int]:
         """Every segment of an open container. Returns the pts of its time zero."""
         origin = 0
         first = True
         unit = decoding.unit
         sampler.bind(unit)
+        if decoding.punctual and connection > 1:
+            decoding.catch_up()
         while first or decoding.more:
             zero, packets = decoding.segment()
-            # A live source whose clock jumped: only our own clock tells how long it was silent.
+            # A live source that was away, or whose clock jumped: only our own clock tells how
+            # long it was silent.
             begin = offset if first else self._end + Fraction(round(decoding.silence * 1000), 1000)
-            start = round(begin / unit)
             floor = None
+            if decoding.punctual and self._zero is not None:
+                begin = self._came(decoding, zero)
+                if begin < self._end:
+                    # What a server sends again was seen; untimed frames have nothing but order.
+                    floor = round(self._end / unit) - 1
+                    begin = begin if zero is not None else self._end
+            start = round(begin / unit)
             if zero is None:
                 frames = decoding.untimed(packets, sampler, start, near)
                 shift = start
@@ -160,9 +187,20 @@ class ContainerCapture:
                 self._end = max(self._end, (decoding.top + shift) * unit)
             if self._stop.is_set():
                 break
+            if connection == 1 and decoding.punctual and math.isfinite(decoding.epoch):
+                zero_at = decoding.epoch - float(shift * unit)
+                self._zero = zero_at if self._zero is None else min(self._zero, zero_at)
         self._damaged += decoding.damaged
         decoding.damaged = 0
         return origin
+
+    def _came(self, decoding: Decoding, zero: int | None) -> Fraction:
+        """Media time by our own clock of the first frame of a segment, whose pts is ``zero``."""
+        assert self._zero is not None
+        at = decoding.read_at
+        if zero is not None and math.isfinite(decoding.epoch):
+            at = decoding.epoch + float(zero * decoding.unit)
+        return Fraction(at - self._zero).limit_denominator(1_000_000)
 
     def _replace(self, decoding: Decoding) -> None:
         if self._decoding is not None:
@@ -178,20 +216,27 @@ class ContainerCapture:
 
     @property
     def _reconnects(self) -> bool:
-        source = self._source
+        source = self.source
         return source.remote if isinstance(source, FileSource) else True
 
     def _problem(self, decoding: Decoding) -> str:
         """Why reading ended before the video did, or ""."""
         url = "" if isinstance(self._source, CameraSource) else self._source.url
+        # What is played as a file and has no end looks like a file that was cut off.
+        endless = isinstance(self.source, FileSource) and self.source.remote and not decoding.live
+        hint = "; if it has no end, open it with FileSource(url, live=True)" if endless else ""
         if decoding.fault is not None:
-            return reason(decoding.fault, url)
-        length = self._length
+            if endless and decoding.ended_without_length:
+                return ""
+            return reason(decoding.fault, url) + hint
+        # Only a playlist says its length otherwise than by its timestamps.
+        told = not decoding.set_anew or decoding.container.format.name == "hls"
+        length = self._length if told else None
         if decoding.live and (length is None or self._end < length - CUT_OFF_SECONDS):
             return "the other side ended it"
         loops = isinstance(self._source, FileSource) and self._source.loop
         if length is not None and not loops and self._end < length - CUT_OFF_SECONDS:
-            return f"it should be {length:.1f} s long"
+            return f"it should be {length:.1f} s long" + hint
         return ""
 
     @property
@@ -237,3 +282,35 @@ class ContainerCapture:
             packets = "packet was" if self._damaged == 1 else "packets were"
             words += f"; {self._damaged} damaged {packets} {PASSED_OVER}"
         return words
+
+
+def _as_found(source: ContainerSource, container: Any) -> ContainerSource:
+    """A source as it turned out to be, now that it is open.
+
+    Raises:
+        ValidationError: it is live, and was to be read as a file.
+    """
+    if not isinstance(source, FileSource | HLSSource):
+        return source
+    form = container.format.name
+    if form == "hls":
+        if container.duration is not None and container.duration > 0:  # it has an end
+            if isinstance(source, FileSource):
+                return source
+            return FileSource(source.url, realtime=source.realtime, timeout=source.timeout)
+        live = isinstance(source, HLSSource) or source.remote
+    else:
+        size = container.size
+        endless = size is None or not 0 <= size < MAX_FILE_BYTES
+        live = isinstance(source, FileSource) and source.remote and form == "mpjpeg" and endless
+    if not live or source.live:
+        return source
+    if not source.realtime:
+        raise ValidationError(
+            f"{source.label} never ends, so it cannot be read to its end as fast as answers come: "
+            "watch it with client.streams.create(...), without realtime=False"
+        )
+    if form == "hls":
+        return HLSSource(source.url, timeout=source.timeout)
+    assert isinstance(source, FileSource)
+    return replace(source, live=True, loop=False)

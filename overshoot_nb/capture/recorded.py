@@ -39,7 +39,7 @@ class RecordedCapture:
     """The pictures of a recorded run. Those of a restarted run follow those of the run before."""
 
     def __init__(self, source: Replay) -> None:
-        self._source = source
+        self.source = source
         self._stop = threading.Event()
         self._run: PastRun | None = None
         self._parts: list[tuple[Part, Fraction]] = []  # and the media time of its zero
@@ -57,7 +57,7 @@ class RecordedCapture:
             from overshoot_nb.recording.loading import load_run
             from overshoot_nb.recording.replay_script import parts_of
 
-            source = self._source
+            source = self.source
             try:
                 run: PastRun = load_run(HeldFile(source.url))
             except FileNotFoundError:

@@ -79,8 +79,8 @@ class VideoFeed:
         self._latest = latest
         self._recent = recent
         self._pacer = pacer
+        self._source = source
         self._live = source.live
-        self._playlist = isinstance(source, HLSSource)
         self._bursts: Bursts | None = None  # of a playlist, once it is open
         self._format = WireFormat(max_size)
         self._encoder = FrameEncoder(max_size, jpeg_quality)
@@ -96,8 +96,9 @@ class VideoFeed:
             self._track = PreviewTrack(
                 preview, self._moments, pacer=pacer, wait=self._due, between=True
             )
-        near = self._near if pacer.realtime else None
-        self._watching = Watching(source, near=near, on_status=on_status)
+        self._watching = Watching(
+            source, pacer=pacer, near=self._near, on_status=on_status, max_size=max_size
+        )
         self._frame: av.VideoFrame | None = None  # the newest on the wire
         self._start = Fraction(-1)  # its own media time
         self._at = Fraction(-1)  # media time at which it was put last
@@ -116,9 +117,11 @@ class VideoFeed:
             SourceError: it cannot be opened or has no video.
         """
         info = self._watching.open(self._track or self._moments)
-        if self._playlist and self._bursts is None:
-            # Only a finished one has a duration.
-            self._bursts = Bursts(live=info.duration is None)
+        found = self._watching.source
+        self._live = found.live or (self._live and not self._pacer.realtime)
+        playlist = isinstance(self._source, HLSSource) or isinstance(found, HLSSource)
+        if playlist and not self._pacer.realtime and self._bursts is None:
+            self._bursts = Bursts(live=found.live)
             if self._watching.stopped:
                 self._bursts.stop()
         return info
@@ -127,6 +130,11 @@ class VideoFeed:
     def info(self) -> VideoInfo:
         """What is being watched; opens the source if need be."""
         return self.open()
+
+    @property
+    def source(self) -> SourceConfig:
+        """What is watched; once it is open, as it turned out to be: live or a file."""
+        return self._watching.source
 
     @property
     def ending(self) -> str:

@@ -34,7 +34,7 @@ class RecordedSource:
     @property
     def live(self) -> bool:
         """Whether it was live."""
-        return self.kind not in _NOT_LIVE
+        return bool(self.said.get("live", self.kind not in _NOT_LIVE))
 
     @property
     def realtime(self) -> bool:

@@ -98,6 +98,7 @@ class ReplaySession:
     ) -> None:
         self.stream_id = part.stream_id
         self.info: VideoInfo | None = run.info
+        self.source = None  # what it would give is not looked at
         self._run = run
         self._part = part
         self._sink = sink
