@@ -83,6 +83,8 @@ than 60 times a second. Keys are ASCII.
 
 On a port, a request's Host must be the loopback or a name that was given, its Origin, where it has
 one, a page of the same host or one that was given, and its body application/json; else 403 or 415.
+A request's head must come within 10 s, its body within 60 s (else 408), a WebSocket's key within
+10 s; of more than 128 connections that have said nothing whole the oldest is closed.
 ``usage`` counts words and punctuation marks of the prompt and the answer, and ``max_tokens`` and
 ``max_output_tokens`` cut by the same count; pictures count nothing.
 """

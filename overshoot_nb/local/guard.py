@@ -37,9 +37,9 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 #: What a page may read of an answer besides its body.
 _EXPOSED = b"retry-after, www-authenticate"
-_METHODS = b"GET, POST, PATCH, DELETE"
+_METHODS = "GET, POST, PATCH, DELETE"
 #: Seconds for which a browser need not ask again.
-_MAX_AGE = b"600"
+_MAX_AGE = "600"
 #: Letters of a header that are told.
 _SHOWN = 80
 
@@ -132,6 +132,9 @@ class Guard:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it: 403, or 415 where its body is no JSON."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
         found: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
             found.setdefault(name, []).append(value.decode("latin-1"))
@@ -227,9 +230,9 @@ def _cors(origin: str) -> list[tuple[bytes, bytes]]:
 def _preflight(found: dict[bytes, list[str]]) -> dict[str, str]:
     asked = ", ".join(found.get(b"access-control-request-headers", []))
     headers = {
-        "access-control-allow-methods": _METHODS.decode(),
+        "access-control-allow-methods": _METHODS,
         "access-control-allow-headers": asked or "authorization, content-type",
-        "access-control-max-age": _MAX_AGE.decode(),
+        "access-control-max-age": _MAX_AGE,
     }
     if b"access-control-request-private-network" in found:
         headers["access-control-allow-private-network"] = "true"
