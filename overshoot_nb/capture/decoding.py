@@ -20,8 +20,8 @@ import av.error
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.types import EncodedFrame
 
-from .picture import Orientations, deinterlaced, pixel_aspect
-from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
+from .picture import Aspects, Orientations, deinterlaced
+from .plan import AHEAD, MAX_GAP, Pace, Planned, clean_start, plan_file, plan_live
 
 __all__ = ["Decoding", "Near", "Shown"]
 
@@ -89,15 +89,17 @@ class Decoding:
         self.top: int | None = None
         self._stop = stop
         self._carried: Any = None
-        self._aspect = pixel_aspect(stream)
         self._orientations = Orientations()
+        self._aspects = Aspects(stream, self._orientations)
         self._intra_only = bool(self.context.codec.intra_only)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
         # Frame threads hold back as many frames as there are threads.
         self.context.thread_type = "SLICE" if live else "AUTO"
         discont = live or bool(container.format.flags & _TS_DISCONT)
-        self._ahead = round(MAX_STEP_AHEAD / self.unit) if discont else None
+        # Where nothing resets the clock, it may be wrong all the same.
+        self._ahead = round((MAX_STEP_AHEAD if discont else MAX_GAP) / self.unit)
+        self._longest = round(MAX_GAP / self.unit)
         self._back = round(Fraction(MAX_STEP_BACK) / self.unit)
         self._reordered_back = round(1 / self.unit)
 
@@ -161,21 +163,22 @@ class Decoding:
             pts, dts = packet.pts, packet.dts
             if dts is not None:
                 jump = last_decode is not None and (
-                    dts < last_decode - back or (ahead is not None and dts > last_decode + ahead)
+                    dts < last_decode - back or dts > last_decode + ahead
                 )
                 last_decode = dts
             else:
                 jump = (
                     last is not None
                     and pts is not None
-                    and (pts < last - reordered_back or (ahead is not None and pts > last + ahead))
+                    and (pts < last - reordered_back or pts > last + ahead)
                 )
             if jump:
                 self._carried = packet
                 return
             if pts is not None and (last is None or pts > last):
                 last = pts
-                self.top = pts + (packet.duration or self._duration)
+                duration = packet.duration or self._duration
+                self.top = pts + (duration if duration <= self._longest else self._duration)
             yield packet
 
     def _all_packets(self) -> Iterator[Any]:
@@ -297,24 +300,31 @@ class Decoding:
         stamps: deque[int] = deque()
         pending: tuple[Any, int] | None = None
         first: int | None = None
-        clock = 0
+        clock = Fraction(0)
+        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        exact = 1 / (Fraction(rate) * self.unit)
         for packet in chain(packets, (None,)):
             if packet is not None:
                 if packet.dts is not None:
-                    first = packet.dts if first is None else first
-                    clock = max(clock, packet.dts - first)
-                stamps.append(clock)
-                clock += packet.duration or self._duration
-                self.top = clock
+                    # Those before it may have had none.
+                    first = packet.dts - round(clock) if first is None else first
+                    if packet.dts - first - clock > self._longest:
+                        first = packet.dts - round(clock)
+                    clock = max(clock, Fraction(packet.dts - first))
+                stamps.append(round(clock))
+                # Durations in milliseconds are rounded, and there may be many.
+                step = packet.duration or self._duration
+                clock += exact if abs(step - exact) < 1 or step > self._longest else step
+                self.top = round(clock)
             for frame in self._decode(packet):
-                at = (stamps.popleft() if stamps else clock) + shift
+                at = (stamps.popleft() if stamps else round(clock)) + shift
                 if pending and sampler.wants(pending[1], at):
                     yield self._shown(pending[0], pending[1], at)
                 pending = frame, at
                 if near is not None:
                     near(float(at * self.unit))
         if pending:
-            end = pending[1] + self._duration
+            end = max(pending[1] + 1, round(clock) + shift)
             if sampler.wants(pending[1], end):
                 yield self._shown(pending[0], pending[1], end)
         self.context.flush_buffers()
@@ -343,9 +353,10 @@ class Decoding:
 
     def _shown(self, frame: Any, start: int, end: int) -> Shown:
         rotation, mirrored = self._orientations.of(frame)
+        aspect = self._aspects.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
-        return Shown(frame, start, end, self.unit, rotation, self._aspect, mirrored=mirrored)
+        return Shown(frame, start, end, self.unit, rotation, aspect, mirrored=mirrored)
 
 
 class _Pace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -17,8 +18,11 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 
 from .decoding import Decoding, Near, Shown
 from .opening import ContainerSource, VideoInfo, describe, open_source, reason
+from .plan import MAX_GAP
 
 __all__ = ["ContainerCapture", "reconnect_delay"]
+
+logger = logging.getLogger("overshoot_nb")
 
 #: The shortest and the longest wait before an attempt to reconnect.
 BACKOFF_SECONDS = (1.0, 30.0)
@@ -41,7 +45,11 @@ def reconnect_delay(attempt: int) -> float:
 
 
 class ContainerCapture:
-    """A source that FFmpeg opens. Media time grows across loops and reconnections."""
+    """A source that FFmpeg opens. Media time grows across loops and reconnections.
+
+    Of a file, more than an hour without a frame is taken for a clock that is wrong: it is said and
+    passed over, so that media time goes on where the frame before would have left the screen.
+    """
 
     def __init__(self, source: ContainerSource, on_status: Callable[[str], None]) -> None:
         self._source = source
@@ -51,6 +59,7 @@ class ContainerCapture:
         self._info: VideoInfo | None = None
         self._end = Fraction(0)  # media time up to which was read, seconds
         self._damaged = 0
+        self._passed_over = 0.0  # seconds of gaps, media time has none of them
         self.ending = ""
         self.lost_before = 0
 
@@ -60,6 +69,17 @@ class ContainerCapture:
             self._decoding = self._connect()
             self._info = describe(self._decoding.container, self._decoding.stream)
         return self._info
+
+    def use_threads(self, count: int) -> None:
+        """Decode with so many threads, 0 for one for each core. Before the first frame."""
+        self.open()
+        assert self._decoding is not None
+        self._decoding.context.thread_count = count
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What FFmpeg said when reading failed for good, or None."""
+        return self._decoding.fault if self._decoding is not None else None
 
     def sampler_changed(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`. It is asked again at the next packet."""
@@ -131,7 +151,10 @@ class ContainerCapture:
         unit = decoding.unit
         sampler.bind(unit)
         while first or decoding.more:
+            top = decoding.top
             zero, packets = decoding.segment()
+            if not first and top is not None and zero is not None:
+                self._pass_over(float((zero - top) * unit))
             # A live source whose clock jumped: only our own clock tells how long it was silent.
             begin = offset if first else self._end + Fraction(round(decoding.silence * 1000), 1000)
             start = round(begin / unit)
@@ -160,6 +183,15 @@ class ContainerCapture:
         decoding.damaged = 0
         return origin
 
+    def _pass_over(self, seconds: float) -> None:
+        """Says that nothing was to be seen for so long; media time goes on without it."""
+        if seconds <= MAX_GAP or self._endless:
+            return
+        self._passed_over += seconds
+        words = f"{seconds / 3600:.1f} hours without a frame were passed over"
+        self._on_status(f"at {float(self._end):.1f} s {words}")
+        logger.warning("%s: at %.1f s %s", self._source.label, float(self._end), words)
+
     def _replace(self, decoding: Decoding) -> None:
         if self._decoding is not None:
             self._decoding.close()
@@ -185,6 +217,8 @@ class ContainerCapture:
         length = self._length
         if decoding.live and (length is None or self._end < length - CUT_OFF_SECONDS):
             return "the other side ended it"
+        if length is not None:
+            length -= self._passed_over
         loops = isinstance(self._source, FileSource) and self._source.loop
         if length is not None and not loops and self._end < length - CUT_OFF_SECONDS:
             return f"it should be {length:.1f} s long"
@@ -228,6 +262,8 @@ class ContainerCapture:
         words = f"end of file at {at}" if isinstance(self._source, FileSource) else f"end at {at}"
         if problem:
             words = f"cut off at {at}: {problem}"
+        if self._passed_over:
+            words += f"; {self._passed_over / 3600:.1f} hours without a frame were passed over"
         if self._damaged:
             packets = "packet was" if self._damaged == 1 else "packets were"
             words += f"; {self._damaged} damaged {packets} passed over"
