@@ -110,7 +110,8 @@ class ClipEncoder:
     """Pictures to one MP4, each encoded as it comes.
 
     Args:
-        width, height: of the pictures; odd sizes lose their last column or row.
+        width, height: of the pictures; odd sizes lose their last column or row. A picture of
+            another shape is fitted into them, with black beside it.
         fps: positions a second.
     """
 
@@ -125,6 +126,7 @@ class ClipEncoder:
         self._stream.height = max(2, height // 2 * 2)
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.thread_count = 1
+        self._shape = height, width, 3
         self._unit = Fraction(1, fps)
         self._stream.codec_context.time_base = self._unit
         self._scaler = Scaler()
@@ -132,9 +134,23 @@ class ClipEncoder:
     def add(self, picture: Picture, position: int) -> None:
         """Shows a picture from ``position / fps`` on; positions grow."""
         size = self._stream.width, self._stream.height
+        if picture.shape != self._shape:
+            picture = self._framed(picture)
         frame = self._scaler(av.VideoFrame.from_ndarray(picture, "bgr24"), *size, "yuv420p")
         frame.pts, frame.time_base = position, self._unit
         self._container.mux(self._stream.encode(frame))
+
+    def _framed(self, picture: Picture) -> Picture:
+        height, width, _ = self._shape
+        scale = min(width / picture.shape[1], height / picture.shape[0])
+        w = min(width, max(1, round(picture.shape[1] * scale)))
+        h = min(height, max(1, round(picture.shape[0] * scale)))
+        frame = av.VideoFrame.from_ndarray(picture, "bgr24")
+        framed = np.zeros(self._shape, np.uint8)
+        left, top = (width - w) // 2, (height - h) // 2
+        # With a context of its own: this is rare.
+        framed[top : top + h, left : left + w] = Scaler()(frame, w, h, "bgr24").to_ndarray()
+        return framed
 
     def finish(self) -> bytes:
         """The whole MP4."""

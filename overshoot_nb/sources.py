@@ -74,6 +74,9 @@ def _scheme(url: str, *schemes: str) -> None:
 class FileSource:
     """A video or picture file, or the http(s) URL of one.
 
+    Where its clock says that there was no frame for more than an hour, that time is passed over,
+    and said: media time goes on as if the next frame had followed at once.
+
     Args:
         path: where it is.
         loop: start again at its end, for ever; media time goes on growing.

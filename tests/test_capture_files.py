@@ -18,7 +18,7 @@ from overshoot_nb.errors import SourceError
 from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.sampler import FrameSampler
 from overshoot_nb.sources import FileSource
-from overshoot_nb.types import FrameProcessingConfig, Sample
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from videos import (
     MATRICES,
@@ -355,6 +355,92 @@ def test_a_clock_that_jumps_starts_a_new_segment(folder: Path) -> None:
     other = folder / "other.ts"
     other.write_bytes(Path(early).read_bytes() + Path(late).read_bytes())
     assert numbers(samples(other, 0.25)) == [0, 7, 15, 22, 100, 107, 115, 122]
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """Recordings as ``cat`` joins them."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "form", "codec"),
+    [("ts", "mpegts", "libx264"), ("mpg", "mpeg", "mpeg2video"), ("h264", "h264", "libx264")],
+)
+def test_pixels_that_change_their_shape_on_the_way(folder: Path, suffix, form, codec) -> None:
+    parts = []
+    for n, aspect in enumerate((1, 2)):
+
+        def wide(stream, aspect=aspect) -> None:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+
+        pictures = [barcode(30 * n + i, 128, 96) for i in range(30)]  # as MPEG-2 can say it
+        part = folder / f"shape{n}.{suffix}"
+        parts.append(make_video(part, pictures, format=form, codec=codec, prepare=wide, b_frames=2))
+    taken = samples(joined(folder / f"shapes.{suffix}", *parts), 1001 / 30000)
+    widths = [sample.frames[0].width for sample in taken]
+    shape = 170 if codec == "mpeg2video" else 256  # it knows shapes of whole screens alone
+    assert widths[:30] == [128] * 30
+    assert set(widths[30:]) == {widths[-1]}
+    assert abs(widths[-1] - shape) <= 1
+    assert {sample.frames[0].height for sample in taken} == {96}
+
+
+def test_raw_video_lasts_as_long_as_its_frames(folder: Path) -> None:
+    path = make_video(folder / "raw.h264", 180, format="h264", b_frames=2)
+    with SampleReader(FileSource(path), FrameProcessingConfig(0.5)) as reader:
+        taken = list(reader)
+    assert [s.media_time for s in taken] == [k / 2 for k in range(12)]
+    assert numbers(taken) == [15 * k for k in range(12)]
+    assert reader.ending == "end of file at 6.0 s"
+
+
+def test_frames_before_the_time_zero_of_a_file(folder: Path) -> None:
+    # What is before it has no time in Matroska, only its place in the order.
+    path = make_video(
+        folder / "early.mkv",
+        180,
+        pts=lambda i: i - 84,
+        b_frames=0,
+        container_options={"avoid_negative_ts": "disabled"},
+    )
+    taken = samples(path, 0.5)
+    assert numbers(taken) == [15 * k for k in range(12)]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "nut", "ts"])
+@pytest.mark.parametrize("last", [False, True])
+def test_hours_without_a_frame_are_said_and_passed_over(folder: Path, suffix, last, caplog) -> None:
+    late = 10_000_000  # tenths of seconds; what MPEG-TS can count is ten hours later, too
+    pts = [0, 1, 2, 3, 4, late] if last else [0, 1, 2, late, late + 1, late + 2]
+    path = make_video(folder / f"late.{suffix}", 6, fps=10, pts=pts, gop=1, b_frames=0)
+    said: list[str] = []
+    source = FileSource(path)
+    with SampleReader(source, FrameProcessingConfig(0.1), on_status=said.append) as reader:
+        taken = list(reader)
+    assert [round(s.media_time * 10) for s in taken] == list(range(6))
+    assert numbers(taken) == list(range(6))
+    words = "hours without a frame were passed over"
+    assert [words in text for text in (*said, reader.ending)] == [True, True]
+    assert "cut off" not in reader.ending
+    assert words in caplog.text
+    with SampleReader(source, ClipProcessingConfig(10, 0.3, 0.3)) as reader:
+        assert [numbers([clip]) for clip in reader] == [[0], [3]]
+
+
+def test_a_last_frame_that_would_stay_for_years(folder: Path) -> None:
+    path = folder / "stays.mkv"
+    make_video(path, 3, fps=10, b_frames=0)
+    with av.open(str(path)) as source, av.open(str(folder / "stays.nut"), "w") as target:
+        track = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = track
+                packet.duration = 10**11
+                target.mux(packet)
+    with SampleReader(FileSource(folder / "stays.nut"), FrameProcessingConfig(0.1)) as reader:
+        taken = [sample for _, sample in zip(range(9), reader, strict=False)]
+    assert numbers(taken) == [0, 1, 2]
 
 
 def test_a_loop_goes_on_growing(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import av
 import av.error
 
 from overshoot_nb.capture.opening import open_source
-from overshoot_nb.capture.picture import pixel_aspect
+from overshoot_nb.capture.picture import Orientation, pixel_aspect
+from overshoot_nb.capture.reading import ContainerCapture
 from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.sources import FileSource
 
 from .annotated_picture import UprightFrames, add_h264
-from .annotated_tracks import CopiedTrack, SubtitleTrack, copied_tracks
+from .annotated_tracks import Clocks, CopiedTrack, SubtitleTrack, copied_tracks
 from .captions import Caption
 from .captions_drawing import CaptionPainter, Position
 
@@ -99,18 +102,38 @@ def annotate_file(
         ValidationError: the format cannot hold its tracks.
         OSError: the output cannot be written.
     """
+    source = replace(source, loop=False, realtime=False)
     first = _first_frame(source)
     # Without times of their own packets cannot be copied: their times come out of the decoder.
     encode = not COPIES_VIDEO or first.time is None or (look is not None and bool(captions))
+    if not encode:
+        try:
+            with _work(source, output, first, span, tick) as work:
+                work.copy(captions, soft=look is None and bool(captions))
+            return
+        except _NotCopied:
+            pass  # nor where their clock is set anew: they may be of several recordings
+    with _work(source, output, first, span, tick) as work:
+        work.encode(captions, look or Look(None, "bottom", 0), soft=look is None)
+
+
+class _NotCopied(Exception):
+    """The packets of the picture cannot go on as they are."""
+
+
+@contextmanager
+def _work(
+    source: FileSource,
+    output: Path,
+    first: _First,
+    span: tuple[float, float],
+    tick: Callable[[int, int | None], None],
+) -> Iterator[_Work]:
     container, video = open_source(source)
     try:
         with av.open(str(output), "w") as target:
             target.metadata.update(container.metadata)
-            work = _Work(container, video, target, first, span, tick)
-            if encode:
-                work.encode(captions, look or Look(None, "bottom", 0), soft=look is None)
-            else:
-                work.copy(captions, soft=look is None and bool(captions))
+            yield _Work(source, container, video, target, first, span, tick)
     finally:
         container.close()
 
@@ -136,11 +159,44 @@ def _decoded(container: Any, video: Any) -> Any:
             continue
 
 
+class _Span:
+    """A sampler that wants every frame that comes on screen within a span.
+
+    Args:
+        start, end: media time in seconds.
+        beyond: called once nothing more can be of it.
+    """
+
+    def __init__(self, start: float, end: float, beyond: Callable[[], None]) -> None:
+        self._start, self._end, self._beyond = start, end, beyond
+        self.bind(Fraction(1))
+
+    def bind(self, time_base: Fraction) -> None:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        self._from = ceil(Fraction(self._start - _ROUNDING) / time_base)
+        self._to = self._last = float("inf")
+        if self._end < float("inf"):
+            self._to = ceil(Fraction(self._end) / time_base)
+            # Frames are decoded before they are shown.
+            self._last = ceil(Fraction(self._end + _BEYOND_SECONDS) / time_base)
+
+    def wants(self, start: int, end: int) -> bool:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        if start >= self._last:
+            self._beyond()
+        return self._from <= start < self._to
+
+    def due(self, after: int) -> int:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        return after + 1
+
+
 class _Work:
     """One pass over the file."""
 
     def __init__(
         self,
+        source: FileSource,
         container: Any,
         video: Any,
         target: Any,
@@ -148,6 +204,7 @@ class _Work:
         span: tuple[float, float],
         tick: Callable[[int, int | None], None],
     ) -> None:
+        self._source = source
         self._container, self._video, self._target = container, video, target
         self._first = first
         self._origin = first.time or Fraction(0)
@@ -155,21 +212,37 @@ class _Work:
         self._tick = tick
         self._done = 0
         self._total = self._frames_expected()
-        if self._from > 0:
-            at = round((self._origin + Fraction(self._from)) / video.time_base)
-            container.seek(at, stream=video, backward=True)
 
     # ---- the picture is copied -----------------------------------------------------------------
 
     def copy(self, captions: Sequence[Caption], *, soft: bool) -> None:
         """Every packet as it is; a part begins at the keyframe before it."""
-        picture = CopiedTrack(self._target, self._video)
+        try:
+            picture = CopiedTrack(self._target, self._video)
+        except ValueError:  # which is how PyAV says that the format cannot hold it
+            raise _NotCopied from None
         others = copied_tracks(self._container, self._video, self._target)
         # Players show the first track of a kind by default: the captions come after the source's.
         subtitles = SubtitleTrack(self._target) if soft else None
         base: Fraction | None = None if self._from > 0 else self._start()
         waiting: list[Any] = []
+        clocks = Clocks(self._video, self._origin)
+        if self._from > 0:
+            keyframe = round((self._origin + Fraction(self._from)) / self._video.time_base)
+            self._container.seek(keyframe, stream=self._video, backward=True)
+        end = self._origin + Fraction(self._to) if self._to < float("inf") else None
         for packet in self._packets(others):
+            # Frames are decoded before they are shown: all of the span are there by their dts.
+            when = packet.dts if packet.dts is not None else packet.pts
+            if end is not None and when is not None:
+                at = when * packet.time_base
+                if at >= end + _BEYOND_SECONDS:
+                    return
+                if at >= end:
+                    continue
+            clocks.base(packet)
+            if clocks.joined or (packet.stream.index == self._video.index and packet.pts is None):
+                raise _NotCopied
             if base is None:
                 if packet.stream.index != self._video.index:
                     waiting.append(packet)
@@ -191,78 +264,89 @@ class _Work:
     # ---- the picture is drawn on ---------------------------------------------------------------
 
     def encode(self, captions: Sequence[Caption], look: Look, *, soft: bool) -> None:
-        """Every frame of the span through the encoder, with its caption; other tracks copied."""
-        first, video, unit = self._first, self._video, self._video.time_base
-        rate = video.average_rate or video.guessed_rate or 30
-        base = self._origin + Fraction(self._from) if self._from > 0 else self._start()
-        shift = round(base / unit)
-        stream = add_h264(self._target, first.frame, unit, rate, first.aspect, look.threads)
-        others = copied_tracks(self._container, video, self._target)
-        if soft:
-            SubtitleTrack(self._target).write(captions, self._origin - base)
-        painter = CaptionPainter(
-            first.frame.width,
-            first.frame.height,
-            aspect=first.aspect,
-            font_size=look.font_size,
-            position=look.position,
-            colorspace=int(first.frame.colorspace),
-            color_range=int(first.frame.color_range),
-        )
-        shown = Shown([] if soft else captions)
-        frames = UprightFrames((first.frame.width, first.frame.height))
-        usual = max(1, round(1 / (Fraction(rate) * unit)))
-        durations: dict[int, int] = {}
-        last: int | None = None
+        """Every frame of the span through the encoder, with its caption; other tracks copied.
 
-        def mux(packets: list[Any]) -> None:
-            for packet in packets:
-                # The last one has no successor that would end it.
-                packet.duration = durations.pop(packet.pts, usual)
-                self._target.mux(packet)
-
-        def draw(decoded: list[Any]) -> None:
-            nonlocal last
-            for frame in decoded:
-                if frame.pts is not None:
-                    pts = frame.pts - shift
-                else:
-                    pts = 0 if last is None else last + usual
-                time = float(pts * unit + base - self._origin)
-                again = last is not None and pts <= last
-                if again or not self._from - _ROUNDING <= time < self._to:
-                    continue
-                last = pts
-                durations[pts] = getattr(frame, "duration", 0) or usual
-                ready = frames.ready(frame)
-                ready.pts, ready.time_base = pts, unit
-                mux(stream.encode(painter.painted(ready, shown.text(time))))
-                self._count()
-
-        context = video.codec_context
-        # Threads hold back a few frames, which costs nothing here.
-        context.thread_type, context.thread_count = "AUTO", look.threads
-        for packet in self._packets(others):
-            if packet.stream.index == video.index:
-                draw(self._decode(packet))
-            elif not self._from or packet.pts is None or packet.pts * packet.time_base >= base:
-                others[packet.stream.index].write(packet, base)
-        draw(self._decode(None))
-        mux(stream.encode(None))
-
-    def _decode(self, packet: Any) -> list[Any]:
+        Their times are those at which the samples were taken.
+        """
+        first, video = self._first, self._video
+        capture = ContainerCapture(self._source, lambda text: None)
         try:
-            frames: list[Any] = self._video.codec_context.decode(packet)
-        except av.error.InvalidDataError:  # one damaged packet: the next may be whole again
-            return []
-        return frames
+            capture.use_threads(look.threads)
+            unit = video.time_base
+            rate = video.average_rate or video.guessed_rate or 30
+            # What the output's clock says at media time zero: sound may begin before the picture.
+            lead = -Fraction(self._from) if self._from > 0 else self._origin - self._start()
+            stream = add_h264(self._target, first.frame, unit, rate, first.aspect, look.threads)
+            others = copied_tracks(self._container, video, self._target)
+            if soft:
+                SubtitleTrack(self._target).write(captions, lead)
+            painter = CaptionPainter(
+                first.frame.width,
+                first.frame.height,
+                aspect=first.aspect,
+                font_size=look.font_size,
+                position=look.position,
+                colorspace=int(first.frame.colorspace),
+                color_range=int(first.frame.color_range),
+            )
+            shown = Shown([] if soft else captions)
+            frames = UprightFrames((first.frame.width, first.frame.height), first.aspect)
+            durations: dict[int, int] = {}
+            usual = max(1, round(1 / (Fraction(rate) * unit)))
+
+            def mux(packets: list[Any]) -> None:
+                for packet in packets:
+                    # The last one has no successor that would end it.
+                    packet.duration = durations.pop(packet.pts, usual)
+                    self._target.mux(packet)
+
+            copying = self._copied(others, lead)
+            every = _Span(self._from, self._to, capture.interrupt)
+            for seen in capture.frames(every):
+                if seen.frame is None:
+                    continue
+                start = seen.start * seen.unit
+                for at in copying:
+                    if at >= start:
+                        break
+                pts = round((start + lead) / unit)
+                durations[pts] = max(1, round((seen.end - seen.start) * seen.unit / unit))
+                turn = Orientation(seen.rotation, seen.mirrored)
+                ready = frames.ready(seen.frame, turn, seen.aspect)
+                ready.pts, ready.time_base = pts, unit
+                mux(stream.encode(painter.painted(ready, shown.text(float(start)))))
+                self._count()
+            mux(stream.encode(None))
+            for _ in copying:
+                pass
+            if capture.fault is not None:
+                raise SourceError(f"the source cannot be read on: {capture.fault}") from None
+        finally:
+            capture.close()
+
+    def _copied(self, others: dict[int, CopiedTrack], lead: Fraction) -> Iterator[Fraction]:
+        """Copies the other tracks; yields at each packet of the picture how far that is."""
+        if not others:
+            return
+        clocks = Clocks(self._video, self._origin)
+        for packet in self._packets(others):
+            base, recording = clocks.base(packet)
+            when = packet.dts if packet.dts is not None else packet.pts
+            at = None if when is None else when * packet.time_base - base
+            if at is not None and at >= self._to + _BEYOND_SECONDS:
+                return
+            if packet.stream.index == self._video.index:
+                if at is not None:
+                    yield at
+            elif at is None or self._from <= at < self._to or (not self._from and at < 0):
+                track = others[packet.stream.index]
+                track.write(packet, base - lead, joined=recording > 0)
 
     # ---- reading -------------------------------------------------------------------------------
 
     def _packets(self, others: dict[int, CopiedTrack]) -> Any:
-        """The packets of all wanted tracks up to the end of the span."""
+        """The packets of all wanted tracks."""
         wanted = [self._container.streams[index] for index in (self._video.index, *others)]
-        end = self._origin + Fraction(self._to) if self._to < float("inf") else None
         faults = 0
         packets = self._container.demux(wanted)
         while True:
@@ -277,17 +361,8 @@ class _Work:
                 packets = self._container.demux(wanted)
                 continue
             faults = 0
-            if not packet.size:
-                continue
-            # Frames are decoded before they are shown: all of the span are there by their dts.
-            when = packet.dts if packet.dts is not None else packet.pts
-            if end is not None and when is not None:
-                at = when * packet.time_base
-                if at >= end + _BEYOND_SECONDS:
-                    return
-                if at >= end:
-                    continue
-            yield packet
+            if packet.size:
+                yield packet
 
     def _start(self) -> Fraction:
         """Where the source's clock begins: a broadcast's may be hours ahead of zero."""

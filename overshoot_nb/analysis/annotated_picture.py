@@ -22,40 +22,78 @@ ENCODER = "libx264"
 X264 = {"preset": "veryfast", "crf": "18"}
 _PLANAR = ("yuv420p", "yuvj420p")
 _RGB, _BT601 = 0, 6  # AVColorSpace
+_FULL_RANGE = 2  # AVColorRange
 
 
 class UprightFrames:
     """Makes frames ready, one after the other; the pixels of most need no change.
 
     Turns and mirrors that players would do are done, so that captions stand upright everywhere;
-    odd sides lose their last line.
+    odd sides lose their last line. A frame of another shape, for some recordings change theirs on
+    the way, is fitted into the track's, with black beside it.
 
     Args:
         size: width and height that all frames get; None: the first one's.
+        aspect: width of a pixel of the track over its height, upright.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, size: tuple[int, int] | None = None, aspect: Fraction = Fraction(1)) -> None:
         self._size = size
+        self._aspect = aspect
         self._orientations = Orientations()
         self._scaler = Scaler()
 
-    def ready(self, frame: Any) -> Any:
-        """The frame for the encoder; its time is the caller's to set."""
-        turn = self._orientations.of(frame)
+    def ready(
+        self, frame: Any, turn: Orientation | None = None, aspect: Fraction | None = None
+    ) -> Any:
+        """The frame for the encoder; its time is the caller's to set.
+
+        Args:
+            frame: as decoded.
+            turn: how it is to be turned; None: looked up.
+            aspect: width of a pixel over its height as decoded; None: the track's.
+        """
+        turn = turn if turn is not None else self._orientations.of(frame)
         ready = frame
         if frame.format.name not in _PLANAR:
             ready = self._scaler(frame, frame.width, frame.height, "yuv420p")
-        size = (ready.height, ready.width) if turn.rotation % 180 else (ready.width, ready.height)
+        turned = turn.rotation % 180
+        size = (ready.height, ready.width) if turned else (ready.width, ready.height)
         even = max(2, size[0] - size[0] % 2), max(2, size[1] - size[1] % 2)
         if turn != Orientation() or even != size:
             ready = _turned(ready, turn, even)
         self._size = self._size or even
-        if self._size != even:
-            # Some recordings change their size on the way; a track has one.
-            ready = self._scaler(ready, *self._size, ready.format.name)
+        if aspect is None:
+            aspect = self._aspect
+        elif turned:
+            aspect = 1 / aspect
+        if self._size != even or self._aspect != aspect:
+            ready = self._fitted(ready, aspect / self._aspect)
         # Encoders take the type of the decoded picture for a wish.
         ready.pict_type = PictureType.NONE
         return ready
+
+    def _fitted(self, frame: Any, wider: Fraction) -> Any:
+        """The frame within the track's size; its pixels are so many times as wide."""
+        assert self._size is not None
+        width, height = self._size
+        scale = min(width / (frame.width * wider), Fraction(height, frame.height))
+        w = min(width, max(2, round(frame.width * wider * scale / 2) * 2))
+        h = min(height, max(2, round(frame.height * scale / 2) * 2))
+        fitted = self._scaler(frame, w, h, frame.format.name)
+        if (w, h) == self._size:
+            return fitted
+        framed = av.VideoFrame(width, height, frame.format.name)
+        _dress(framed, frame)
+        full = frame.format.name == "yuvj420p" or int(frame.color_range) == _FULL_RANGE
+        left, top = (width - w) // 4 * 2, (height - h) // 4 * 2
+        for number, (source, target) in enumerate(zip(fitted.planes, framed.planes, strict=True)):
+            pixels, half = _pixels(target), 2 if number else 1
+            pixels[:] = 128 if number else 0 if full else 16
+            picture = _pixels(source)
+            y, x = top // half, left // half
+            pixels[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+        return framed
 
     def upright_aspect(self, frame: Any, aspect: Fraction) -> Fraction:
         """Width of a pixel over its height, once the frame is upright."""
@@ -93,15 +131,20 @@ def add_h264(
 def _turned(frame: Any, turn: Orientation, size: tuple[int, int]) -> Any:
     """The frame made upright, cut to ``size``; plane by plane."""
     turned = av.VideoFrame(*size, frame.format.name)
-    turned.colorspace, turned.color_range = frame.colorspace, frame.color_range
-    for name in ("color_primaries", "color_trc"):
-        if (value := getattr(frame, name, None)) is not None:
-            setattr(turned, name, value)
+    _dress(turned, frame)
     for source, target in zip(frame.planes, turned.planes, strict=True):
         pixels = _pixels(target)
         cut = upright(_pixels(source), *turn)[: pixels.shape[0], : pixels.shape[1]]
         pixels[: cut.shape[0], : cut.shape[1]] = cut
     return turned
+
+
+def _dress(frame: Any, other: Any) -> None:
+    """Gives a frame the colours of another."""
+    frame.colorspace, frame.color_range = other.colorspace, other.color_range
+    for name in ("color_primaries", "color_trc"):
+        if (value := getattr(other, name, None)) is not None:
+            setattr(frame, name, value)
 
 
 def _pixels(plane: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

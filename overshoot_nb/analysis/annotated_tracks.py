@@ -12,12 +12,13 @@ import av
 import av.error
 
 from overshoot_nb.capture.opening import is_cover
+from overshoot_nb.capture.plan import MAX_GAP
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from .captions import Caption
 from .subtitles import srt_escaped
 
-__all__ = ["CopiedTrack", "SubtitleTrack", "copied_tracks"]
+__all__ = ["Clocks", "CopiedTrack", "SubtitleTrack", "copied_tracks"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -37,19 +38,88 @@ class CopiedTrack:
 
     def __init__(self, output: Any, track: Any) -> None:
         self._output = output
+        self._newest: int | None = None
         self.stream = output.add_stream_from_template(track)
         _describe(self.stream, track)
 
-    def write(self, packet: Any, base: Fraction) -> None:
-        """Writes a packet, ``base`` seconds earlier than it was."""
+    def write(self, packet: Any, base: Fraction, *, joined: bool = False) -> None:
+        """Writes a packet, ``base`` seconds earlier than it was.
+
+        Args:
+            packet: of the input.
+            base: seconds.
+            joined: whether it is of a recording that follows another one in the file: what would
+                come before the end of that one is left out.
+        """
         if base:
             shift = round(base / packet.time_base)
             if packet.pts is not None:
                 packet.pts -= shift
             if packet.dts is not None:
                 packet.dts -= shift
+        at = packet.dts
+        if at is not None:
+            if joined and self._newest is not None and at <= self._newest:
+                return
+            self._newest = at
         packet.stream = self.stream
         self._output.mux(packet)
+
+
+#: Seconds that decoding times may step back before they are another recording's.
+STEP_BACK = Fraction(1, 10)
+
+
+class Clocks:
+    """Where the packets of a file belong whose clock may be set anew, as in recordings that were
+    joined: each begins where the one before it ended, and every track goes with the picture.
+
+    Args:
+        video: the picture's track.
+        origin: the time of its first frame, in seconds.
+    """
+
+    def __init__(self, video: Any, origin: Fraction) -> None:
+        self._video = video.index
+        rate = video.average_rate or video.guessed_rate or 25
+        self._usual = 1 / Fraction(rate)
+        self._bases = [origin]  # of each recording: the time in it at media time zero
+        self._places: list[int] = [0]  # where each begins in the file
+        self._newest: dict[int, tuple[int, Fraction]] = {}  # of each track
+        self._end = Fraction(0)
+
+    @property
+    def joined(self) -> bool:
+        """Whether there is a second recording."""
+        return len(self._bases) > 1
+
+    def base(self, packet: Any) -> tuple[Fraction, int]:
+        """Seconds from media time to the packet's, and which recording it is of; in their order."""
+        number = packet.dts if packet.dts is not None else packet.pts
+        is_video = packet.stream.index == self._video
+        recording, newest = self._newest.get(packet.stream.index, (0, None))
+        if number is None:
+            return self._bases[recording], recording
+        at = number * packet.time_base
+        stepped = newest is not None and (
+            at < newest - STEP_BACK or at > newest + Fraction(MAX_GAP)
+        )
+        if is_video and stepped:
+            shown = (packet.pts if packet.pts is not None else number) * packet.time_base
+            self._bases.append(shown - self._end)
+            self._places.append(packet.pos or 0)
+            recording += 1
+        elif not is_video and recording + 1 < len(self._bases):
+            place = self._places[recording + 1]
+            recording += stepped or (bool(place) and (packet.pos or -1) >= place)
+        self._newest[packet.stream.index] = recording, at
+        if is_video and packet.pts is not None:
+            length = packet.duration * packet.time_base if packet.duration else self._usual
+            if length > MAX_GAP:
+                length = self._usual
+            shown = packet.pts * packet.time_base
+            self._end = max(self._end, shown + length - self._bases[recording])
+        return self._bases[recording], recording
 
 
 class SubtitleTrack:

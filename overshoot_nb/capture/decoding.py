@@ -20,7 +20,7 @@ from overshoot_nb.types import EncodedFrame
 
 from .opening import close_input
 from .packets import PacketReader
-from .picture import Orientations, deinterlaced, pixel_aspect
+from .picture import Aspects, Orientations, deinterlaced
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
 __all__ = ["Decoding", "Near", "Shown"]
@@ -68,8 +68,8 @@ class Decoding(PacketReader):
     def __init__(self, container: Any, stream: Any, *, live: bool, stop: threading.Event) -> None:
         super().__init__(container, stream, live=live, stop=stop)
         self.context = stream.codec_context
-        self._aspect = pixel_aspect(stream)
         self._orientations = Orientations()
+        self._aspects = Aspects(stream, self._orientations)
         self._intra_only = bool(self.context.codec.intra_only)
         # Frame threads hold back as many frames as there are threads.
         self.context.thread_type = "SLICE" if live else "AUTO"
@@ -208,24 +208,31 @@ class Decoding(PacketReader):
         stamps: deque[int] = deque()
         pending: tuple[Any, int] | None = None
         first: int | None = None
-        clock = 0
+        clock = Fraction(0)
+        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        exact = 1 / (Fraction(rate) * self.unit)
         for packet in chain(packets, (None,)):
             if packet is not None:
                 if packet.dts is not None:
-                    first = packet.dts if first is None else first
-                    clock = max(clock, packet.dts - first)
-                stamps.append(clock)
-                clock += packet.duration or self._duration
-                self.top = clock
+                    # Those before it may have had none.
+                    first = packet.dts - round(clock) if first is None else first
+                    if packet.dts - first - clock > self._longest:
+                        first = packet.dts - round(clock)
+                    clock = max(clock, Fraction(packet.dts - first))
+                stamps.append(round(clock))
+                # Durations in milliseconds are rounded, and there may be many.
+                step = packet.duration or self._duration
+                clock += exact if abs(step - exact) < 1 or step > self._longest else step
+                self.top = round(clock)
             for frame in self._decode(packet):
-                at = (stamps.popleft() if stamps else clock) + shift
+                at = (stamps.popleft() if stamps else round(clock)) + shift
                 if pending and sampler.wants(pending[1], at):
                     yield self._shown(pending[0], pending[1], at)
                 pending = frame, at
                 if near is not None:
                     near(float(at * self.unit))
         if pending:
-            end = pending[1] + self._duration
+            end = max(pending[1] + 1, round(clock) + shift)
             if sampler.wants(pending[1], end):
                 yield self._shown(pending[0], pending[1], end)
         self.context.flush_buffers()
@@ -254,9 +261,10 @@ class Decoding(PacketReader):
 
     def _shown(self, frame: Any, start: int, end: int) -> Shown:
         rotation, mirrored = self._orientations.of(frame)
+        aspect = self._aspects.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
-        return Shown(frame, start, end, self.unit, rotation, self._aspect, mirrored=mirrored)
+        return Shown(frame, start, end, self.unit, rotation, aspect, mirrored=mirrored)
 
 
 class _Pace:

@@ -19,6 +19,7 @@ from typing import Any
 
 import av.error
 
+from .plan import MAX_GAP
 from .web import body_of
 
 __all__ = ["PacketReader"]
@@ -27,9 +28,8 @@ __all__ = ["PacketReader"]
 MAX_FAULTS = 16
 #: Seconds that timestamps may jump ahead in formats whose clock can be reset, unlooked at.
 MAX_STEP_AHEAD = 10.0
-#: Seconds without a picture that a file may have, by its own timestamps, within a group of
-#: pictures and before a keyframe. What is recorded anew begins with a keyframe.
-MAX_GAP = 3600.0
+#: Seconds without a picture that a file may have before a keyframe, by its own timestamps, in
+#: formats whose clock can be reset; else MAX_GAP. What is recorded anew begins with a keyframe.
 MAX_GAP_BEFORE_KEYFRAME = 600.0
 #: The same for a live playlist, whose segments come long after their pictures were taken.
 MAX_GAP_OF_PLAYLIST = 60.0
@@ -80,6 +80,9 @@ class PacketReader:
         self.unit: Fraction = ARRIVAL_UNIT if self._by_arrival else stream.time_base
         #: Whether the clock behind the timestamps was set anew: they do not tell the length then.
         self.set_anew = False
+        #: Seconds of a file that were passed over, since this was last set to 0: more than an hour
+        #: without a frame.
+        self.passed_over = 0.0
         self._stop = stop
         self._body = body_of(container)
         self._carried: Any = None
@@ -90,7 +93,9 @@ class PacketReader:
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         self._duration = max(1, round(1 / (Fraction(rate) * self.unit)))
         discont = live or bool(container.format.flags & _TS_DISCONT)
-        self._ahead = self._units(MAX_STEP_AHEAD) if discont else None
+        # Where nothing resets the clock, it may be wrong all the same.
+        self._ahead = self._units(MAX_STEP_AHEAD if discont else MAX_GAP)
+        self._longest = self._units(MAX_GAP)
         self._back = self._units(MAX_STEP_BACK)
         self._reordered_back = self._units(1)
         gaps = (MAX_GAP_OF_PLAYLIST,) * 2 if live else (MAX_GAP, MAX_GAP_BEFORE_KEYFRAME)
@@ -187,10 +192,11 @@ class PacketReader:
             else:
                 step = pts - last if pts is not None and last is not None else 0
                 limit = reordered_back
-            if step < -limit or (
-                ahead is not None and step > ahead and not self._gap(packet, step, first)
-            ):
-                self.set_anew = True
+            if step < -limit or (step > ahead and not self._gap(packet, step, first)):
+                if step > self._longest and not live:
+                    self.passed_over += float(step * self.unit)
+                else:
+                    self.set_anew = True
                 if packet.is_keyframe:
                     if first is not None and self.top is not None:
                         self._before += self.top - first
@@ -205,7 +211,8 @@ class PacketReader:
                 if last is None or pts > last:
                     first = pts if first is None else first
                     last = pts
-                    self.top = pts + (packet.duration or self._duration)
+                    duration = packet.duration or self._duration
+                    self.top = pts + (duration if duration <= self._longest else self._duration)
             yield packet
 
     def _gap(self, packet: Any, step: int, first: int | None) -> bool:

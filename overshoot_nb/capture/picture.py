@@ -14,7 +14,7 @@ import av.filter
 import av.sidedata.sidedata
 import av.video.reformatter
 
-__all__ = ["Orientation", "Orientations", "deinterlaced", "pixel_aspect"]
+__all__ = ["Aspects", "Orientation", "Orientations", "deinterlaced", "pixel_aspect"]
 
 #: Width and height of the copy of a frame at whose side data is looked.
 _SMALL = 16
@@ -47,7 +47,7 @@ class Orientations:
         try:
             # A frame and its side data refer to each other, which keeps the pixels until the next
             # collection of garbage: those of a copy of a few pixels do no harm.
-            small = self._small(frame)
+            small = self.small(frame)
             try:
                 side = small.side_data
             except ValueError:  # data of a kind that this PyAV does not know, such as Exif
@@ -58,7 +58,8 @@ class Orientations:
             turn = int(getattr(frame, "rotation", 0))
             return Orientation(round(turn / 90) * 90 % 360 if abs(turn) <= 360 else 0)
 
-    def _small(self, frame: Any) -> Any:
+    def small(self, frame: Any) -> Any:
+        """A copy of a few grey pixels, with all that is said beside those of the frame."""
         try:
             return self._reformatter.reformat(
                 frame, _SMALL, _SMALL, "gray", interpolation="POINT", **self._threads
@@ -67,26 +68,34 @@ class Orientations:
             if not self._threads:
                 raise
             self._threads = {}
-            return self._small(frame)
+            return self.small(frame)
 
     def _of_known_kinds(self, small: Any) -> Any:
         if self._known_alone is None:
             kinds: Any = av.sidedata.sidedata.Type
             newest = max(kind.value for kind in kinds)
-            graph = av.filter.Graph()
-            gray = av.VideoFormat("gray")
-            unit = Fraction(1)
-            chain = [graph.add_buffer(width=_SMALL, height=_SMALL, format=gray, time_base=unit)]
-            for kind in range(newest + 1, newest + 1 + _UNKNOWN_KINDS):
-                chain.append(graph.add("sidedata", f"mode=delete:type={kind}"))
-            chain.append(graph.add("buffersink"))
-            for left, right in pairwise(chain):
-                left.link_to(right)
-            graph.configure()
-            self._known_alone = graph
-        small.pts = None
-        self._known_alone.push(small)
-        return self._known_alone.pull()
+            unknown = range(newest + 1, newest + 1 + _UNKNOWN_KINDS)
+            self._known_alone = _graph(*(("sidedata", f"mode=delete:type={n}") for n in unknown))
+        return _passed(self._known_alone, small)
+
+
+def _graph(*filters: tuple[str, str]) -> Any:
+    """A chain of filters for small copies."""
+    graph = av.filter.Graph()
+    gray, unit = av.VideoFormat("gray"), Fraction(1)
+    chain = [graph.add_buffer(width=_SMALL, height=_SMALL, format=gray, time_base=unit)]
+    chain += [graph.add(name, arguments) for name, arguments in filters]
+    chain.append(graph.add("buffersink"))
+    for left, right in pairwise(chain):
+        left.link_to(right)
+    graph.configure()
+    return graph
+
+
+def _passed(graph: Any, small: Any) -> Any:
+    small.pts = None
+    graph.push(small)
+    return graph.pull()
 
 
 def _orientation(side: Any | None) -> Orientation:
@@ -108,6 +117,44 @@ def pixel_aspect(stream: Any) -> Fraction:
     """Width of a pixel over its height."""
     aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     return Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
+
+
+class Aspects:
+    """The shape of the pixels of each frame, which may change on the way.
+
+    Args:
+        stream: what is decoded. What its container says of all of it holds, where that is not
+            what the first pictures say themselves.
+        orientations: of the same frames.
+    """
+
+    def __init__(self, stream: Any, orientations: Orientations) -> None:
+        self._context = stream.codec_context
+        self._orientations = orientations
+        self._aspect = pixel_aspect(stream)
+        self._said = self._context.sample_aspect_ratio  # by the pictures so far
+        self._fixed = bool(self._said) and self._said != (stream.sample_aspect_ratio or self._said)
+        self._graph: Any = None
+
+    def of(self, frame: Any) -> Fraction:
+        """Width of a pixel over its height."""
+        said = self._context.sample_aspect_ratio
+        if said == self._said or self._fixed:
+            return self._aspect
+        # What the decoder says is about the packet that it read last; this frame may be older.
+        aspect = Fraction(said) if said and said > 0 else Fraction(1)
+        try:
+            if self._graph is None:
+                wide = f"w='clip(round({_SMALL}*{_SMALL}*sar),1,{_SMALL**3})':h=1"
+                self._graph = _graph(("scale", f"{wide}:eval=frame:flags=neighbor"))
+            width = _passed(self._graph, self._orientations.small(frame)).width
+        except (av.error.FFmpegError, ValueError):
+            width = round(_SMALL * _SMALL * aspect)
+        seen = Fraction(width, _SMALL * _SMALL)
+        if abs(seen - self._aspect) < abs(seen - aspect):
+            return self._aspect
+        self._said, self._aspect = said, aspect
+        return aspect
 
 
 def deinterlaced(frame: Any, stream: Any) -> Any:

@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-__all__ = ["AHEAD", "Pace", "Planned", "clean_start", "plan_file", "plan_live"]
+__all__ = ["AHEAD", "MAX_GAP", "Pace", "Planned", "clean_start", "plan_file", "plan_live"]
 
 #: Packets that a file's plan looks ahead: more than any codec reorders.
 AHEAD = 24
+#: Seconds without a frame that are believed: beyond them a clock is wrong, or a duration.
+MAX_GAP = 3600.0
 #: Packets that a live plan waits for a frame's successor when the stream does not tell.
 LIVE_AHEAD = 4
 #: Bytes of packets held back in the hope that nothing in the rest of their GOP is wanted.
@@ -90,7 +92,7 @@ def plan_file(
             if pace is not None:
                 pace.approach(pts, len(held))
             i = bisect_right(times, pts)
-            after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
+            after = times[i] if i < len(times) else pts + _on_screen(packet, frame_duration)
             if wants(pts, after):
                 end = after
             if i > 3 * AHEAD:
@@ -150,7 +152,7 @@ def plan_live(
         if pts is None:
             return packet, None, False
         i = bisect_right(times, pts)
-        after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
+        after = times[i] if i < len(times) else pts + _on_screen(packet, frame_duration)
         if i > 3 * AHEAD:  # far behind: frames still to come may be shown before this one
             del times[:AHEAD]
         end = after if wants(pts, after) else None
@@ -177,6 +179,12 @@ def plan_live(
     while window:
         if planned := pop():
             yield planned
+
+
+def _on_screen(packet: Any, usual: int) -> int:
+    """How long a frame without a successor is shown."""
+    said = packet.duration
+    return said if said and said * packet.time_base <= MAX_GAP else usual
 
 
 def clean_start(packet: Any, extradata: bytes | None) -> bool:

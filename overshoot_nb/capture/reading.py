@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import threading
@@ -26,6 +27,8 @@ __all__ = ["CUT_OFF", "PASSED_OVER", "ContainerCapture", "reconnect_delay"]
 #: Words of an ``ending`` that tell of what was lost.
 CUT_OFF, PASSED_OVER = "cut off", "passed over"
 
+logger = logging.getLogger("overshoot_nb")
+
 #: The shortest and the longest wait before an attempt to reconnect.
 BACKOFF_SECONDS = (1.0, 30.0)
 #: The part of a wait that is left to chance, so that many readers do not come back at once.
@@ -49,7 +52,11 @@ def reconnect_delay(attempt: int) -> float:
 
 
 class ContainerCapture:
-    """A source that FFmpeg opens. Media time grows across loops and reconnections."""
+    """A source that FFmpeg opens. Media time grows across loops and reconnections.
+
+    Of a file, more than an hour without a frame is taken for a clock that is wrong: it is said and
+    passed over, so that media time goes on where the frame before would have left the screen.
+    """
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class ContainerCapture:
         # Monotonic clock at media time 0, as the first connection to a live source tells.
         self._zero: float | None = None
         self._damaged = 0
+        self._passed_over = 0.0  # seconds of gaps, media time has none of them
         self.ending = ""
         self.reconnections = 0
         self.lost_before = 0
@@ -78,6 +86,17 @@ class ContainerCapture:
             self._decoding = self._connect()
             self._info = describe(self._decoding.container, self._decoding.stream)
         return self._info
+
+    def use_threads(self, count: int) -> None:
+        """Decode with so many threads, 0 for one for each core. Before the first frame."""
+        self.open()
+        assert self._decoding is not None
+        self._decoding.context.thread_count = count
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What FFmpeg said when reading failed for good, or None."""
+        return self._decoding.fault if self._decoding is not None else None
 
     def sampler_changed(self) -> None:
         """See :class:`~overshoot_nb.capture.Capture`. It is asked again at the next packet."""
@@ -182,9 +201,13 @@ class ContainerCapture:
             for shown in frames:
                 if decoding.top is not None:
                     self._end = max(self._end, (decoding.top + shift) * unit)
+                if decoding.passed_over:
+                    self._pass_over(decoding)
                 yield shown
             if decoding.top is not None:
                 self._end = max(self._end, (decoding.top + shift) * unit)
+            if decoding.passed_over:
+                self._pass_over(decoding)
             if self._stop.is_set():
                 break
             if connection == 1 and decoding.punctual and math.isfinite(decoding.epoch):
@@ -201,6 +224,14 @@ class ContainerCapture:
         if zero is not None and math.isfinite(decoding.epoch):
             at = decoding.epoch + float(zero * decoding.unit)
         return Fraction(at - self._zero).limit_denominator(1_000_000)
+
+    def _pass_over(self, decoding: Decoding) -> None:
+        """Says that nothing was to be seen for so long; media time goes on without it."""
+        seconds, decoding.passed_over = decoding.passed_over, 0.0
+        self._passed_over += seconds
+        words = f"{seconds / 3600:.1f} hours without a frame were passed over"
+        self._on_status(f"at {float(self._end):.1f} s {words}")
+        logger.warning("%s: at %.1f s %s", self._source.label, float(self._end), words)
 
     def _replace(self, decoding: Decoding) -> None:
         if self._decoding is not None:
@@ -234,6 +265,8 @@ class ContainerCapture:
         length = self._length if told else None
         if decoding.live and (length is None or self._end < length - CUT_OFF_SECONDS):
             return "the other side ended it"
+        if length is not None:
+            length -= self._passed_over
         loops = isinstance(self._source, FileSource) and self._source.loop
         if length is not None and not loops and self._end < length - CUT_OFF_SECONDS:
             return f"it should be {length:.1f} s long" + hint
@@ -278,6 +311,8 @@ class ContainerCapture:
         words = f"end of file at {at}" if isinstance(self._source, FileSource) else f"end at {at}"
         if problem:
             words = f"{CUT_OFF} at {at}: {problem}"
+        if self._passed_over:
+            words += f"; {self._passed_over / 3600:.1f} hours without a frame were passed over"
         if self._damaged:
             packets = "packet was" if self._damaged == 1 else "packets were"
             words += f"; {self._damaged} damaged {packets} {PASSED_OVER}"

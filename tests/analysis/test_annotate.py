@@ -27,7 +27,16 @@ from overshoot_nb.pipeline import SampleReader
 from overshoot_nb.types import FrameProcessingConfig
 
 from chatserver import ChatServer
-from videos import MATRICES, corners_of, four_corners, make_video, set_matrix, turn
+from videos import (
+    BITS,
+    MATRICES,
+    barcode,
+    corners_of,
+    four_corners,
+    make_video,
+    set_matrix,
+    turn,
+)
 
 writes_text = pytest.mark.skipif(
     not hasattr(av.container.OutputContainer, "add_mux_stream"), reason="this PyAV writes no text"
@@ -259,6 +268,123 @@ def test_a_clock_that_is_hours_ahead_begins_at_zero(tmp_path):
     times = [time for time, _ in decoded(output)]
     assert times[0] < 0.1
     assert len(times) == 30
+
+
+def numbered(path: Path) -> list[tuple[float, int]]:
+    """Time, and the number that is shown, of every frame of a video of barcodes."""
+    return [(float(time), number_on(grey)) for time, grey in decoded(path)]
+
+
+def number_on(grey: np.ndarray) -> int:
+    cell = grey.shape[1] // BITS
+    return sum(int(grey[8, bit * cell + cell // 2] > 128) << bit for bit in range(BITS))
+
+
+@pytest.mark.parametrize("look", [{}, pytest.param({"burn": False}, marks=writes_text)])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("ts", "libx264"),
+        ("mpg", "mpeg2video"),
+        ("mkv", "libx264"),
+        ("nut", "libx264"),
+        ("h264", "libx264"),
+        ("avi", "mpeg4"),
+    ],
+)
+def test_recordings_that_were_joined_are_whole(tmp_path, suffix, codec, look):
+    parts = [
+        make_video(
+            tmp_path / f"part{n}.{suffix}",
+            [barcode(45 * n + i) for i in range(45)],
+            codec=codec,
+            format={"ts": "mpegts", "mpg": "mpeg", "h264": "h264"}.get(suffix),
+            b_frames=0 if suffix == "nut" else 2,
+        )
+        for n in range(2)
+    ]
+    source = tmp_path / f"joined.{suffix}"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = numbered(annotated(source, said=("", "", "", "", "x"), font_size=8, **look))
+    assert [number for _, number in found] == list(range(90))
+    times = [time - found[0][0] for time, _ in found]
+    assert times == pytest.approx([i / 30 for i in range(90)], abs=1.5e-3)
+
+
+@writes_text
+def test_the_sound_of_joined_recordings_goes_with_their_pictures(tmp_path):
+    part = make(tmp_path / "part.ts", 60)
+    source = tmp_path / "joined.ts"
+    source.write_bytes(part.read_bytes() * 2)
+    output = annotated(source, said=("", "one", "", "", "", "two"))
+    assert len(decoded(output)) == 120
+    heard = [time for time, _ in packets(output, "audio")]
+    one = [time for time, _ in packets(part, "audio")]
+    assert len(heard) > 2 * len(one) - 4  # what would overlap at the seam is left out
+    assert heard == sorted(heard)
+    seam = next(time for time in heard if time > max(one) - min(one) + 0.03)
+    assert float(seam) == pytest.approx(2, abs=0.1)
+    assert float(heard[-1]) == pytest.approx(4, abs=0.15)
+
+
+def test_frames_before_the_time_zero_of_a_file_are_there(tmp_path):
+    source = make_video(
+        tmp_path / "early.mkv",
+        180,
+        pts=lambda i: i - 84,
+        b_frames=0,
+        container_options={"avoid_negative_ts": "disabled"},
+    )
+    for look in ({}, {"caption": None, "said": ("", "")}):
+        found = numbered(annotated(source, "out.mkv", overwrite=True, **look))
+        assert [number for _, number in found] == list(range(180))
+        assert found[-1][0] == pytest.approx(179 / 30, abs=2e-3)
+
+
+def test_raw_video_lasts_as_long_as_it_did(tmp_path):
+    source = make_video(tmp_path / "raw.h264", 180, format="h264", b_frames=2)
+    output = annotated(source)
+    found = numbered(output)
+    assert [number for _, number in found] == list(range(180))
+    assert [time for time, _ in found] == pytest.approx([i / 30 for i in range(180)], abs=1e-3)
+    with av.open(str(output)) as container:
+        assert container.duration / 1e6 == pytest.approx(6, abs=0.01)
+
+
+def test_hours_without_a_frame_are_passed_over(tmp_path, caplog):
+    pts = [0, 1, 2, 10_000_000, 10_000_001]
+    source = make_video(tmp_path / "late.mkv", 5, fps=10, pts=pts, gop=1, b_frames=0)
+    for said in (("x",), ("",)):
+        found = numbered(annotated(source, "out.mkv", said, overwrite=True, font_size=8))
+        assert found == [(pytest.approx(i / 10, abs=2e-3), i) for i in range(5)]
+    assert "passed over" in caplog.text
+
+
+def test_a_recording_that_changes_its_shape_is_framed(tmp_path):
+    def wide(stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+
+    sizes = [((160, 96), None), ((96, 96), None), ((160, 96), wide)]
+    parts = [
+        make_video(
+            tmp_path / f"part{n}.ts", [four_corners(*size)] * 20, format="mpegts", prepare=prepare
+        )
+        for n, (size, prepare) in enumerate(sizes)
+    ]
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    output = annotated(source, said=("x",), font_size=8)
+    with av.open(str(output)) as container:
+        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    assert len(pictures) == 60
+    assert {picture.shape for picture in pictures} == {(96, 160, 3)}
+    for n, box in enumerate([(0, 0, 160, 96), (32, 0, 96, 96), (0, 24, 160, 48)]):
+        x, y, w, h = box
+        picture = pictures[20 * n + 17]
+        assert corners_of(picture[y : y + h, x : x + w]) == "RGBW"
+        rest = picture.copy()
+        rest[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2] = 0
+        assert rest.max() < 40  # black beside it
 
 
 # ---- what needs no encoding ----------------------------------------------------------------------
