@@ -106,7 +106,6 @@ def test_a_finished_playlist_is_played_and_held_as_a_file(tmp_path):
     assert stream.state == "ended"
     assert "paused" not in stream.stats.drops
     assert stream.stats.samples == 8
-    assert stream.df["media_time"].max() <= 1.75
 
 
 def test_it_can_be_recorded(clip, tmp_path):
