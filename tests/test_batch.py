@@ -19,6 +19,7 @@ import overshoot_nb
 from overshoot_nb import (
     AuthenticationError,
     FileSource,
+    HLSSource,
     IncompleteRunWarning,
     Overshoot,
     SourceError,
@@ -26,6 +27,7 @@ from overshoot_nb import (
 )
 
 from chatserver import ChatServer, Reply
+from mediaservers import MediaHTTPServer, MJPEGServer, running
 from videos import make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -54,6 +56,59 @@ def test_it_returns_every_row_in_the_order_of_the_video(clip, capfd):
     shown = capfd.readouterr().err
     assert "clip.mp4" in shown
     assert "8/8" in shown
+
+
+def test_a_finished_playlist_is_a_file_and_a_live_one_never_ends(tmp_path):
+    make_video(
+        tmp_path / "vod.m3u8",
+        60,
+        gop=30,
+        format="hls",
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
+    text = (tmp_path / "vod.m3u8").read_text()
+    (tmp_path / "live.m3u8").write_text(text.replace("#EXT-X-ENDLIST", ""))
+    media, pictures = MediaHTTPServer(tmp_path), MJPEGServer()
+    with ChatServer(number) as server, running(media), running(pictures):
+        url = f"http://{media.address}/vod.m3u8"
+        for source in (url, HLSSource(url), FileSource(url)):
+            df = analyze(server, source, interval_seconds=0.5, progress=False)
+            assert df["result"].tolist() == ["0", "15", "30", "45"]
+        df = analyze(server, url, interval_seconds=0.5, record=tmp_path / "run.parquet")
+        assert not overshoot_nb.load(tmp_path / "run.parquet").settings.source.live
+        for endless in (url.replace("vod", "live"), f"http://{pictures.address}/camera"):
+            for parameters in ({}, {"realtime": True}):
+                with pytest.raises(ValidationError, match="never ends"):
+                    analyze(server, endless, progress=False, **parameters)
+
+
+def test_a_finished_playlist_is_played_and_held_as_a_file(tmp_path):
+    make_video(
+        tmp_path / "vod.m3u8",
+        60,
+        gop=30,
+        format="hls",
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
+    media = MediaHTTPServer(tmp_path)
+    url = f"http://{media.address}/vod.m3u8"
+
+    async def main(client):
+        async with client:
+            stream = await client.streams.create(url, "n?", "test/model", interval_seconds=0.25)
+            assert stream.settings.source == FileSource(url, timeout=15)
+            assert stream.settings.realtime
+            await stream.pause()
+            await asyncio.sleep(0.3)  # it stands still, and nothing is passed over
+            await stream.resume()
+            await stream.wait()
+            return stream
+
+    with ChatServer(number) as server, running(media):
+        stream = asyncio.run(main(Overshoot("key", base_url=server.url)))
+    assert stream.state == "ended"
+    assert "paused" not in stream.stats.drops
+    assert stream.stats.samples == 8
 
 
 def test_it_can_be_recorded(clip, tmp_path):

@@ -113,6 +113,19 @@ def test_reading_stands_still_in_a_pause_and_ends_with_the_rest():
     assert not thread.is_alive()
 
 
+def test_a_clock_is_settled_once_where_it_was_not_certain():
+    certain = Pacer(realtime=True, hold=True)
+    certain.settle(live=True)
+    assert certain.realtime
+    tentative = Pacer(realtime=False, hold=False, tentative=True)
+    tentative.settle(live=False)
+    assert tentative.realtime
+    tentative.settle(live=True)
+    tentative.pause()
+    assert not tentative.realtime
+    assert tentative.wait(5.0)  # a live source is read on
+
+
 def test_how_late_a_moment_is():
     pacer = Pacer(realtime=True, hold=True)
     assert pacer.late(5) == 0

@@ -14,6 +14,7 @@ from overshoot_nb import (
     FileSource,
     FrameProcessingConfig,
     FrameSource,
+    HLSSource,
     InferenceConfig,
     ValidationError,
     config,
@@ -138,7 +139,9 @@ def test_every_optional_parameter_of_create_is_one_everywhere():
 def test_endless_sources_are_no_batch():
     check_finite(FileSource("clip.mp4"))
     check_finite(ArraySource([np.zeros((4, 4, 3), np.uint8)]))
-    for endless in (FileSource("clip.mp4", loop=True), FrameSource(4, 4)):
+    check_finite(HLSSource("http://h/may-be-finished.m3u8"))
+    stream = FileSource("http://h/x.ts", live=True)
+    for endless in (FileSource("clip.mp4", loop=True), stream, FrameSource(4, 4)):
         with pytest.raises(ValidationError, match="never ends"):
             check_finite(endless)
 

@@ -76,6 +76,9 @@ def test_anything_else_is_refused_with_what_is_accepted(given) -> None:
     [
         (lambda: FileSource(""), "path=''"),
         (lambda: FileSource(None), "path=None"),
+        (lambda: FileSource("http://h/x", live="yes"), "live='yes'"),
+        (lambda: FileSource("http://u:pw@h/x", live=True, loop=True), "^loop=True .* http://h/x"),
+        (lambda: FileSource("http://h/x", live=True, realtime=False), "^realtime=False"),
         (lambda: RTSPSource("http://h/x"), "must begin with rtsp:// or rtsps://"),
         (lambda: RTMPSource("rtmp://"), "must begin with rtmp://"),
         (lambda: HLSSource("rtsp://u:pw@h"), r"url='rtsp://h' must begin"),
@@ -143,6 +146,11 @@ def test_they_are_frozen_values() -> None:
     assert hash(RTSPSource("rtsp://h")) == hash(RTSPSource("rtsp://h"))
     assert (FileSource("a").live, FileSource("a").realtime) == (False, True)
     assert not FileSource("a", realtime=False).realtime
+    assert FileSource("http://h/a", live=True).live
+    assert "live=True" in repr(FileSource("http://h/a", live=True))
+    # What a playlist is shows when it is opened: until then it is what it is to be.
+    assert (HLSSource("http://h").live, HLSSource("http://h").realtime) == (True, True)
+    assert not HLSSource("http://h", realtime=False).live
     assert RTSPSource("rtsp://h").live
 
 

@@ -246,17 +246,16 @@ class PacketReader:
             yield carried
         while self._held:
             packet, self.read_at = self._held.popleft()
-            yield self._at_its_time(packet)
-        for packet in self._read():
-            yield self._at_its_time(packet)
+            if self._by_arrival:
+                self._stamp(packet)
+            if self._added:
+                _move(packet, self._added)
+            yield packet
+        yield from self._read()
 
-    def _at_its_time(self, packet: Any) -> Any:
-        if self._by_arrival:
-            self._newest = max(self._newest + 1, round((self.read_at - self._began) * 1e6))
-            packet.pts = packet.dts = self._newest
-        if self._added:
-            _move(packet, self._added)
-        return packet
+    def _stamp(self, packet: Any) -> None:
+        self._newest = max(self._newest + 1, round((self.read_at - self._began) * 1e6))
+        packet.pts = packet.dts = self._newest
 
     def _read(self) -> Iterator[Any]:
         faults = 0
@@ -273,6 +272,10 @@ class PacketReader:
                         now = time.monotonic()
                         self.silence = now - self.read_at
                         self.read_at = now
+                        if self._newest >= 0:
+                            self._stamp(packet)
+                    if self._added:
+                        _move(packet, self._added)
                     yield packet
                 if self._body is not None and self._body.broken:
                     self.fault = OSError(self._body.broken)
