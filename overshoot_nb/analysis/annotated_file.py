@@ -11,7 +11,7 @@ from typing import Any
 import av
 import av.error
 
-from overshoot_nb.capture.opening import open_source
+from overshoot_nb.capture.opening import close_input, open_source
 from overshoot_nb.capture.picture import pixel_aspect
 from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.sources import FileSource
@@ -112,7 +112,7 @@ def annotate_file(
             else:
                 work.copy(captions, soft=look is None and bool(captions))
     finally:
-        container.close()
+        close_input(container)
 
 
 def _first_frame(source: FileSource) -> _First:
@@ -124,7 +124,7 @@ def _first_frame(source: FileSource) -> _First:
             aspect = frames.upright_aspect(frame, pixel_aspect(video))
             return _First(time, frames.ready(frame), aspect)
     finally:
-        container.close()
+        close_input(container)
     raise SourceEndedError(f"{source.label}: has no frame that can be decoded")
 
 

@@ -111,13 +111,15 @@ def _video(data: bytes, where: str, room: int) -> list[Picture]:
     """The frames of a clip, spread evenly when it has more than there is room for."""
     import av
 
+    from overshoot_nb.capture.opening import closing_input
+
     if room < 1:
         raise _bad(where, f"more than {MAX_FRAMES} pictures in one request")
     # A reservoir that halves: memory stays bounded without knowing the number of frames first.
     kept: list[Picture] = []
     step = 1
     try:
-        with av.open(io.BytesIO(data), "r", format="mp4") as container:
+        with closing_input(av.open(io.BytesIO(data), "r", format="mp4")) as container:
             if not container.streams.video:
                 raise _bad(where, "the video has no picture track")
             context: Any = container.streams.video[0].codec_context
