@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 
 from .capture import Shown, VideoInfo, make_capture
@@ -116,8 +116,10 @@ class Watching:
         self.interrupt()
         self._head.clear()
         # What is left of the reading holds the decoder, and that its threads, for as long as
-        # somebody keeps the stream that it was for.
-        self._frames = iter(())
+        # somebody keeps the stream that it was for, or stands in the middle of the frames.
+        frames, self._frames = self._frames, iter(())
+        if isinstance(frames, Generator):
+            frames.close()
         self._capture.close()
 
     def without_frames(self) -> SourceEndedError:

@@ -17,6 +17,10 @@ def runtime():
     runtime.shutdown()
 
 
+async def thread_name() -> str:
+    return threading.current_thread().name
+
+
 def test_functions_run_on_the_loop_that_created_the_stream_in_order(runtime):
     async def main():
         loop = asyncio.get_running_loop()
@@ -85,9 +89,22 @@ def test_a_creator_whose_loop_has_ended_is_replaced(runtime):
     assert seen == [1]
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), TimeoutError("mine, not yours")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        TimeoutError("mine, not yours"),
+        SystemExit(3),
+        KeyboardInterrupt("x"),
+        asyncio.CancelledError("y"),
+        GeneratorExit("z"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
-def test_what_a_callback_raises_goes_to_on_error_and_the_rest_goes_on(runtime, error, kind):
+@pytest.mark.parametrize("place", ["own loop", "no loop"])
+def test_what_a_callback_raises_goes_to_on_error_and_the_rest_goes_on(
+    runtime, error, kind, place, caplog
+):
     errors, seen = [], []
 
     def function(_):
@@ -98,20 +115,24 @@ def test_what_a_callback_raises_goes_to_on_error_and_the_rest_goes_on(runtime, e
         raise error
 
     async def main():
-        calls = CallbackQueue(asyncio.get_running_loop(), runtime.loop, errors.append)
+        loop = asyncio.get_running_loop() if place == "own loop" else None
+        calls = CallbackQueue(loop, runtime.loop, errors.append)
         calls.put(function if kind == "function" else coroutine, 1)
         calls.put(seen.append, 2)
-        assert await calls.drain(2)
+        assert await calls.drain(60)
 
     asyncio.run(main())
+    assert runtime.run(thread_name()) == "overshoot-runtime"  # its loop goes on
+    assert f"a callback raised {type(error).__name__}" in caplog.text
     # Compared by text: asyncio hands a TimeoutError over as a copy.
     assert [repr(e) for e in errors] == [repr(error)]
     assert seen == [2]
 
 
-def test_a_failing_on_error_does_not_go_round_in_circles(runtime, caplog):
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_failing_on_error_does_not_go_round_in_circles(runtime, caplog, kind):
     def broken(error):
-        raise RuntimeError("on_error is broken too")
+        raise kind("on_error is broken too")
 
     calls = CallbackQueue(None, runtime.loop, broken)
     calls.put(broken, 1)

@@ -108,6 +108,17 @@ def test_shutdown_closes_what_is_registered_and_ends_the_thread():
     runtime.shutdown()
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_the_loop_outlives_what_asyncio_lets_out_of_it(runtime, kind, caplog):
+    async def raising():
+        raise kind
+
+    with pytest.raises(kind):
+        runtime.run(raising())
+    assert runtime.run(thread_name()) == "overshoot-runtime"
+    assert f"{kind.__name__} on the loop of all streams" in caplog.text
+
+
 def test_the_process_has_one_runtime():
     assert get_runtime() is get_runtime()
 

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import av.error
 
-from overshoot_nb.capture.opening import open_source
+from overshoot_nb.capture.opening import close_input, open_source
 from overshoot_nb.capture.picture import Orientation, pixel_aspect
 from overshoot_nb.capture.reading import ContainerCapture
 from overshoot_nb.errors import SourceEndedError, SourceError
@@ -135,7 +135,7 @@ def _work(
             target.metadata.update(container.metadata)
             yield _Work(source, container, video, target, first, span, tick)
     finally:
-        container.close()
+        close_input(container)
 
 
 def _first_frame(source: FileSource) -> _First:
@@ -147,7 +147,7 @@ def _first_frame(source: FileSource) -> _First:
             aspect = frames.upright_aspect(frame, pixel_aspect(video))
             return _First(time, frames.ready(frame), aspect)
     finally:
-        container.close()
+        close_input(container)
     raise SourceEndedError(f"{source.label}: has no frame that can be decoded")
 
 

@@ -6,7 +6,8 @@ import errno
 import json
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "ContainerSource",
     "VideoInfo",
     "close_input",
+    "closing_input",
     "describe",
     "is_cover",
     "open_source",
@@ -147,6 +149,15 @@ def close_input(container: Any) -> None:
     container.close()
     if body is not None:
         body.close()
+
+
+@contextmanager
+def closing_input(container: Any) -> Iterator[Any]:
+    """Closes a container that is read as :func:`close_input` does."""
+    try:
+        yield container
+    finally:
+        close_input(container)
 
 
 def describe(container: Any, stream: Any) -> VideoInfo:

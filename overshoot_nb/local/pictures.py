@@ -199,6 +199,8 @@ def _video(file: _File, room: int, used: _Used) -> list[Picture]:
     """The frames of a clip, spread evenly when it has more than there is room for."""
     import av
 
+    from overshoot_nb.capture.opening import closing_input
+
     where = file.where
     if room < 1:
         raise _bad(where, f"more than {config.ENGINE_PICTURES} pictures in one request")
@@ -209,7 +211,8 @@ def _video(file: _File, room: int, used: _Used) -> list[Picture]:
     most = min(config.ENGINE_PICTURE_PIXELS, config.ENGINE_PIXELS - used.pixels)
     began = span = 0.0
     try:
-        with av.open(io.BytesIO(file.data), "r", format="mp4") as container:
+        data = io.BytesIO(file.data)
+        with closing_input(av.open(data, "r", format="mp4")) as container:
             if not container.streams.video:
                 raise _bad(where, "the video has no picture track")
             track = container.streams.video[0]

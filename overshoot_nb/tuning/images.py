@@ -15,6 +15,7 @@ import numpy as np
 import simplejpeg
 
 from overshoot_nb import config
+from overshoot_nb.capture.opening import closing_input
 from overshoot_nb.capture.picture import Orientation, Orientations
 from overshoot_nb.encoder import FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
@@ -109,7 +110,7 @@ _FORMATS = {(3,): "rgb24", (4,): "rgba"}
 def _decoded(data: bytes, name: str) -> tuple[Any, Orientation]:
     """The picture in the bytes of an image file, and how it is to be turned."""
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with closing_input(av.open(io.BytesIO(data), "r")) as container:
             if not container.format.name.endswith("_pipe"):  # as FFmpeg calls single images
                 raise ValidationError(
                     f"{name} is a video: watch it with client.streams.create(...) or analyze(...) "

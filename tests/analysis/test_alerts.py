@@ -261,6 +261,27 @@ def test_an_exception_is_logged_and_kept_and_the_next_action_is_done(clip, caplo
     assert stream.state == "ended"
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+def test_an_action_may_raise_what_is_no_error(clip, error, kind, caplog):
+    calls, heard = [], []
+
+    def act(result):
+        calls.append(result.sample)
+        raise error
+
+    async def act_later(result):
+        act(result)
+
+    do = act if kind == "function" else act_later
+    stream, alert = run(lambda s: s.when("n == 6 or n == 18", do), clip, on_error=heard.append)
+    assert calls == [1, 3]
+    assert type(alert.error) is type(error)
+    assert [type(one) for one in heard] == [type(error)] * 2
+    assert f"raised {type(error).__name__}" in caplog.text
+    assert stream.state == "ended"
+
+
 def test_an_action_that_blocks_delays_neither_the_stream_nor_other_alerts(
     clip, monkeypatch, caplog
 ):
