@@ -132,7 +132,9 @@ class Stream(Tunable, Followed, Recordable):
         """The rows so far as a pandas DataFrame; a snapshot that later rows never change.
 
         Columns are described at :class:`overshoot_nb.table.ResultTable`; behind them stand those of
-        :meth:`backfill`.
+        :meth:`backfill`. How it looks is pandas' own: JupyterLab takes dollar signs in it, which
+        are the model's, for formulas and their links, unless (from pandas 3 on)
+        ``pandas.options.display.html.use_mathjax = False``; ``df.overshoot.show()`` is text alone.
         """
         journal = self._life.journal
         frame = journal.table.df
