@@ -150,7 +150,8 @@ def test_no_output_takes_an_answer_for_a_formula_a_link_or_what_turns_it(lab):
                 "stream.df[['result']].head(2)",
                 "import pandas\npandas.options.display.html.use_mathjax = False\n"
                 "stream.df[['result']].head(2)",
-            ]
+            ],
+            allow=[r"\.woff\b"],  # MathJax's own fonts
         )
         notebook.run(0, seconds=120)
         for cell in range(1, 12):
