@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 __all__ = [
     "LEFT_OUT",
+    "SecretBytes",
     "SecretText",
     "display_url",
     "hidden",
@@ -125,6 +126,17 @@ class SecretText(str):
         return str, (self._kept,)
 
 
+class SecretBytes(bytes):
+    """Bytes of which only the number is shown; pieces show as little."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} bytes>"
+
+    def __getitem__(self, key: Any) -> Any:
+        piece = super().__getitem__(key)
+        return SecretBytes(piece) if isinstance(piece, bytes) else piece
+
+
 class _Withheld:
     """An argument of a wrong kind that may hold a secret: only its kind is shown."""
 
@@ -146,7 +158,8 @@ def hidden(value: Any, *, server: bool = False) -> Any:
     """An argument as it may stand in a local variable: URLs with secrets are :class:`SecretText`.
 
     Everything else comes back as it is, also what is no URL at all. Lists, tuples and dicts are
-    gone through. A frame that takes a URL from the user begins with this.
+    gone through; what a dict calls "token" is a secret. A frame that takes a URL from the user
+    begins with this.
 
     Args:
         value: what was given.
@@ -168,7 +181,10 @@ def hidden(value: Any, *, server: bool = False) -> Any:
         same = all(new is old for new, old in zip(items, value, strict=True))
         return value if same else type(value)(items)
     if type(value) is dict:
-        return {name: hidden(item) for name, item in value.items()}
+        return {
+            name: SecretText(item) if name == "token" and type(item) is str else hidden(item)
+            for name, item in value.items()
+        }
     if hasattr(value, "__fspath__") and hidden(str(value)) != value and is_url(str(value)):
         return hidden(str(value))
     return value

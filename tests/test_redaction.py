@@ -83,6 +83,11 @@ ENTRIES: dict[str, Entry] = {
         KEY, base_url=u.replace("//", f"//{USER}") + "/v0.2"
     ),
     "ChatClient, no timeout": lambda u: overshoot_nb.ChatClient(KEY, base_url=base(u), timeout=0),
+    "ApiClient, a room": lambda u: created(u, LiveKitSource(f"wss://{USER}h", TOKEN)),
+    "ApiClient, a dict": lambda u: created(
+        u, {"type": "livekit", "url": f"wss://{USER}h", "token": TOKEN}
+    ),
+    "ApiClient, a dict without a URL": lambda u: created(u, {"type": "livekit", "token": TOKEN}),
     "get_models": lambda u: overshoot_nb.get_models(KEY, base_url=base(u)),
     "get_models, no URL": lambda _: overshoot_nb.get_models(KEY, base_url=RTSP),
     "get_models, no answer": lambda _: asked_in_vain(),
@@ -172,6 +177,12 @@ ENTRIES: dict[str, Entry] = {
 async def create(source: Any, server: str, **parameters: Any) -> object:
     async with overshoot_nb.Overshoot(KEY, base_url=base(server)) as client:
         return await client.streams.create(source, "Read", "m", **parameters)
+
+
+async def created(server: str, source: Any) -> object:
+    async with overshoot_nb.ApiClient(KEY, base_url=f"{server}/v0.2") as api:
+        inference = overshoot_nb.InferenceConfig("Read", "m")
+        return await api.create_stream(source, overshoot_nb.FrameProcessingConfig(), inference)
 
 
 async def asked_in_vain() -> object:

@@ -9,7 +9,7 @@ import orjson
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import hidden
+from overshoot_nb.redaction import SecretBytes, hidden
 from overshoot_nb.types import (
     FrameProcessingConfig,
     InferenceConfig,
@@ -109,6 +109,7 @@ class ApiClient(ServerClient):
             ValidationError: a parameter is out of the API's range, or ``mode`` is not that of
                 ``processing``.
         """
+        source = hidden(source)
         check_processing(processing)
         check_inference(inference)
         if isinstance(processing, FrameProcessingConfig):
@@ -290,7 +291,8 @@ class ApiClient(ServerClient):
         *,
         idempotent: bool = True,
     ) -> Reply:
-        content = None if body is None else orjson.dumps(body)
+        # A LiveKit room's token may be in it, and frames of ours have it as a variable.
+        content = None if body is None else SecretBytes(orjson.dumps(body))
         return await self._http.send(method, path, content=content, idempotent=idempotent)
 
 

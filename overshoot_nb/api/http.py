@@ -197,8 +197,7 @@ class HttpClient:
         except TimeoutError as error:
             if isinstance(error, OvershootError) or not scope.expired():
                 raise
-        # Not in the handler: the frames of what was broken off, which it would be chained to, have
-        # the headers of the request, and the key in them, as local variables.
+        # Not chained: the frames of what was broken off have the key, in the request's headers.
         before = f"; before that: {faults[-1].error}" if faults else ""
         raise RequestTimeoutError(
             f"{call}: no answer within {self.timeout:g} s from {self.address.origin}{before}"
@@ -243,7 +242,8 @@ class HttpClient:
         from .connection import TRANSPORT_ERRORS, describe
 
         try:
-            response = await client.send(self._request(method, path, content), stream=True)
+            request = self._request(method, path, content and bytes(content))
+            response = await client.send(request, stream=True)
         except TRANSPORT_ERRORS as error:
             return connection_fault(self.address, call, error)
         request_id = answer_id(self.address, response.headers)

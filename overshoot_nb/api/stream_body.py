@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import LEFT_OUT, lacks_secrets
+from overshoot_nb.redaction import LEFT_OUT, hidden, lacks_secrets
 from overshoot_nb.types import ClipProcessingConfig, InferenceConfig, ProcessingConfig
 from overshoot_nb.validation import check_output_schema, check_text
 
@@ -90,7 +90,9 @@ def source_body(source: Mapping[str, Any] | LiveKitRoom) -> dict[str, Any]:
             f"source of type {type(source).__name__} cannot be sent to the server: it must be "
             'None (native), {"type": "webrtc", "sdp": ...} or an object with url and token'
         )
-    for name, value in body.items():
+    covered: dict[str, Any] = hidden(body)
+    del body
+    for name, value in covered.items():
         if not isinstance(value, str) or not value:
             # The value stays unsaid: it may be a token.
             raise ValidationError(f"source {name} is not valid: it must be text that is not empty")
@@ -99,4 +101,4 @@ def source_body(source: Mapping[str, Any] | LiveKitRoom) -> dict[str, Any]:
                 f"source {name} was left out ({LEFT_OUT}), as it is when a source is pickled: make "
                 "the source anew, from the whole URL and token"
             )
-    return body
+    return covered
