@@ -379,8 +379,10 @@ def test_pixels_that_change_their_shape_on_the_way(folder: Path, suffix, form, c
         parts.append(make_video(part, pictures, format=form, codec=codec, prepare=wide, b_frames=2))
     taken = samples(joined(folder / f"shapes.{suffix}", *parts), 1001 / 30000)
     widths = [sample.frames[0].width for sample in taken]
-    shape = 170 if codec == "mpeg2video" else 256  # it knows shapes of whole screens alone
-    assert widths[:30] == [128] * 30
+    shape = 212 if codec == "mpeg2video" else 256  # 2.21 : 1 is the widest screen it knows
+    # Before FFmpeg 8 nothing tells of which shape a frame is at the seam.
+    seam = 0 if av.library_versions["libavfilter"][0] >= 11 else 4
+    assert widths[: 30 - seam] == [128] * (30 - seam)
     assert set(widths[30:]) == {widths[-1]}
     assert abs(widths[-1] - shape) <= 1
     assert {sample.frames[0].height for sample in taken} == {96}

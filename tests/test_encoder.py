@@ -14,7 +14,7 @@ from overshoot_nb import config
 from overshoot_nb.encoder import ClipEncoder, FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
 
-from videos import mean_colour, solid
+from videos import corners_of, four_corners, mean_colour, solid
 
 
 def frame_of(picture: np.ndarray) -> av.VideoFrame:
@@ -92,3 +92,17 @@ def test_a_clip_keeps_its_size_when_pictures_change() -> None:
         encoder.add(np.zeros((*size, 3), np.uint8), position)
     with av.open(io.BytesIO(encoder.finish())) as container:
         assert {(f.width, f.height) for f in container.decode(video=0)} == {(64, 48)}
+
+
+def test_a_picture_of_another_shape_is_fitted_into_a_clip() -> None:
+    encoder = ClipEncoder(160, 96, 10)
+    pictures = [four_corners(160, 96), four_corners(96, 96), four_corners(320, 96)]
+    for position, picture in enumerate(pictures):
+        encoder.add(np.ascontiguousarray(picture[:, :, ::-1]), position)
+    with av.open(io.BytesIO(encoder.finish())) as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    boxes = [(0, 0, 160, 96), (32, 0, 96, 96), (0, 24, 160, 48)]
+    for picture, (x, y, w, h) in zip(shown, boxes, strict=True):
+        assert corners_of(picture[y : y + h, x : x + w]) == "RGBW"
+        picture[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2] = 0
+        assert picture.max() < 40  # black beside it

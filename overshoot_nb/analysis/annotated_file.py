@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from overshoot_nb.capture.reading import ContainerCapture
 from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.sources import FileSource
 
-from .annotated_picture import UprightFrames, add_h264
+from .annotated_picture import BEYOND_SECONDS, ROUNDING, Span, UprightFrames, add_h264
 from .annotated_tracks import Clocks, CopiedTrack, SubtitleTrack, copied_tracks
 from .captions import Caption
 from .captions_drawing import CaptionPainter, Position
@@ -30,10 +29,8 @@ __all__ = ["COPIES_VIDEO", "Look", "Shown", "annotate_file"]
 COPIES_VIDEO = int(av.__version__.partition(".")[0]) >= 15
 #: Damaged packets in a row after which a file counts as unreadable.
 _MAX_FAULTS = 16
-#: Of a part of a file: what other tracks have is read so many seconds beyond its end.
-_BEYOND_SECONDS = 1
-#: A caption's start is rounded to microseconds; the frame it is about is at that very time.
-_ROUNDING = 1e-6
+#: Packets that may wait for those of the picture.
+_MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Shown:
 
     def text(self, time: float) -> str:
         """The text at that media time, "" where there is none; times never go back."""
-        time += _ROUNDING
+        time += ROUNDING
         captions = self._captions
         while self._at < len(captions) and captions[self._at].end <= time:
             self._at += 1
@@ -159,38 +156,6 @@ def _decoded(container: Any, video: Any) -> Any:
             continue
 
 
-class _Span:
-    """A sampler that wants every frame that comes on screen within a span.
-
-    Args:
-        start, end: media time in seconds.
-        beyond: called once nothing more can be of it.
-    """
-
-    def __init__(self, start: float, end: float, beyond: Callable[[], None]) -> None:
-        self._start, self._end, self._beyond = start, end, beyond
-        self.bind(Fraction(1))
-
-    def bind(self, time_base: Fraction) -> None:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
-        self._from = ceil(Fraction(self._start - _ROUNDING) / time_base)
-        self._to = self._last = float("inf")
-        if self._end < float("inf"):
-            self._to = ceil(Fraction(self._end) / time_base)
-            # Frames are decoded before they are shown.
-            self._last = ceil(Fraction(self._end + _BEYOND_SECONDS) / time_base)
-
-    def wants(self, start: int, end: int) -> bool:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
-        if start >= self._last:
-            self._beyond()
-        return self._from <= start < self._to
-
-    def due(self, after: int) -> int:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
-        return after + 1
-
-
 class _Work:
     """One pass over the file."""
 
@@ -236,12 +201,12 @@ class _Work:
             when = packet.dts if packet.dts is not None else packet.pts
             if end is not None and when is not None:
                 at = when * packet.time_base
-                if at >= end + _BEYOND_SECONDS:
+                if at >= end + BEYOND_SECONDS:
                     return
                 if at >= end:
                     continue
-            clocks.base(packet)
-            if clocks.joined or (packet.stream.index == self._video.index and packet.pts is None):
+            untimed = packet.stream.index == self._video.index and packet.pts is None
+            if untimed or clocks.base(packet) is None or clocks.recordings > 1:
                 raise _NotCopied
             if base is None:
                 if packet.stream.index != self._video.index:
@@ -301,7 +266,7 @@ class _Work:
                     self._target.mux(packet)
 
             copying = self._copied(others, lead)
-            every = _Span(self._from, self._to, capture.interrupt)
+            every = Span(self._from, self._to, capture.interrupt)
             for seen in capture.frames(every):
                 if seen.frame is None:
                     continue
@@ -329,18 +294,38 @@ class _Work:
         if not others:
             return
         clocks = Clocks(self._video, self._origin)
-        for packet in self._packets(others):
-            base, recording = clocks.base(packet)
-            when = packet.dts if packet.dts is not None else packet.pts
-            at = None if when is None else when * packet.time_base - base
-            if at is not None and at >= self._to + _BEYOND_SECONDS:
-                return
-            if packet.stream.index == self._video.index:
-                if at is not None:
-                    yield at
-            elif at is None or self._from <= at < self._to or (not self._from and at < 0):
+        # Packets of the next recording that are read before those of its picture.
+        waiting: list[Any] = []
+
+        def write(packet: Any, base: Fraction, recording: int, at: Fraction | None) -> None:
+            if at is None or self._from <= at < self._to or (not self._from and at < 0):
                 track = others[packet.stream.index]
                 track.write(packet, base - lead, joined=recording > 0)
+
+        for packet in self._packets(others):
+            recordings = clocks.recordings
+            placed = None
+            if not any(packet.stream.index == other.stream.index for other in waiting):
+                placed = clocks.base(packet)
+            if placed is None:
+                if len(waiting) < _MAX_WAITING:  # else it is no recording, but a broken track
+                    waiting.append(packet)
+                continue
+            when = packet.dts if packet.dts is not None else packet.pts
+            at = None if when is None else when * packet.time_base - placed[0]
+            if at is not None and at >= self._to + BEYOND_SECONDS:
+                return
+            if packet.stream.index != self._video.index:
+                write(packet, *placed, at)
+                continue
+            if clocks.recordings > recordings:
+                ready, waiting = waiting, []
+                for other in ready:
+                    if (place := clocks.base(other)) is not None:
+                        when = other.dts if other.dts is not None else other.pts
+                        write(other, *place, when * other.time_base - place[0])
+            if at is not None:
+                yield at
 
     # ---- reading -------------------------------------------------------------------------------
 

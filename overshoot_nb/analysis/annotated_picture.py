@@ -1,8 +1,10 @@
-"""Decoded frames as the encoder takes them: upright, YUV 4:2:0, in their own colours."""
+"""Frames that are drawn on, as the encoder takes them: upright, YUV 4:2:0, in their colours."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import av
@@ -12,7 +14,20 @@ from av.video.frame import PictureType
 from overshoot_nb.capture.picture import Orientation, Orientations
 from overshoot_nb.encoder import Scaler, upright
 
-__all__ = ["ENCODER", "X264", "UprightFrames", "add_h264"]
+__all__ = [
+    "BEYOND_SECONDS",
+    "ENCODER",
+    "ROUNDING",
+    "X264",
+    "Span",
+    "UprightFrames",
+    "add_h264",
+]
+
+#: Of a part of a file: what other tracks have is read so many seconds beyond its end.
+BEYOND_SECONDS = 1
+#: A caption's start is rounded to microseconds; the frame it is about is at that very time.
+ROUNDING = 1e-6
 
 ENCODER = "libx264"
 # The picture has been encoded once before: at crf 18 no eye sees that it was again, and what
@@ -23,6 +38,38 @@ X264 = {"preset": "veryfast", "crf": "18"}
 _PLANAR = ("yuv420p", "yuvj420p")
 _RGB, _BT601 = 0, 6  # AVColorSpace
 _FULL_RANGE = 2  # AVColorRange
+
+
+class Span:
+    """A sampler that wants every frame that comes on screen within a span.
+
+    Args:
+        start, end: media time in seconds.
+        beyond: called once nothing more can be of it.
+    """
+
+    def __init__(self, start: float, end: float, beyond: Callable[[], None]) -> None:
+        self._start, self._end, self._beyond = start, end, beyond
+        self.bind(Fraction(1))
+
+    def bind(self, time_base: Fraction) -> None:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        self._from = ceil(Fraction(self._start - ROUNDING) / time_base)
+        self._to = self._last = float("inf")
+        if self._end < float("inf"):
+            self._to = ceil(Fraction(self._end) / time_base)
+            # Frames are decoded before they are shown.
+            self._last = ceil(Fraction(self._end + BEYOND_SECONDS) / time_base)
+
+    def wants(self, start: int, end: int) -> bool:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        if start >= self._last:
+            self._beyond()
+        return self._from <= start < self._to
+
+    def due(self, after: int) -> int:
+        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        return after + 1
 
 
 class UprightFrames:

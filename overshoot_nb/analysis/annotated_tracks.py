@@ -89,12 +89,15 @@ class Clocks:
         self._end = Fraction(0)
 
     @property
-    def joined(self) -> bool:
-        """Whether there is a second recording."""
-        return len(self._bases) > 1
+    def recordings(self) -> int:
+        """How many were found so far."""
+        return len(self._bases)
 
-    def base(self, packet: Any) -> tuple[Fraction, int]:
-        """Seconds from media time to the packet's, and which recording it is of; in their order."""
+    def base(self, packet: Any) -> tuple[Fraction, int] | None:
+        """Seconds from media time to the packet's, and which recording it is of; in their order.
+
+        None: of the next recording, whose picture did not come yet. It is to be asked about again.
+        """
         number = packet.dts if packet.dts is not None else packet.pts
         is_video = packet.stream.index == self._video
         recording, newest = self._newest.get(packet.stream.index, (0, None))
@@ -112,6 +115,8 @@ class Clocks:
         elif not is_video and recording + 1 < len(self._bases):
             place = self._places[recording + 1]
             recording += stepped or (bool(place) and (packet.pos or -1) >= place)
+        elif stepped:
+            return None
         self._newest[packet.stream.index] = recording, at
         if is_video and packet.pts is not None:
             length = packet.duration * packet.time_base if packet.duration else self._usual

@@ -18,6 +18,8 @@ __all__ = ["Aspects", "Orientation", "Orientations", "deinterlaced", "pixel_aspe
 
 #: Width and height of the copy of a frame at whose side data is looked.
 _SMALL = 16
+#: Whether FFmpeg's filters take up the pixel aspect of each frame.
+_TELLS_ASPECT = av.library_versions["libavfilter"][0] >= 11
 #: Kinds of side data that FFmpeg may know beyond those of PyAV.
 _UNKNOWN_KINDS = 16
 
@@ -143,6 +145,9 @@ class Aspects:
             return self._aspect
         # What the decoder says is about the packet that it read last; this frame may be older.
         aspect = Fraction(said) if said and said > 0 else Fraction(1)
+        if not _TELLS_ASPECT:  # a few frames too soon
+            self._said, self._aspect = said, aspect
+            return aspect
         try:
             if self._graph is None:
                 wide = f"w='clip(round({_SMALL}*{_SMALL}*sar),1,{_SMALL**3})':h=1"
