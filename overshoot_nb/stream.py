@@ -135,7 +135,7 @@ class Stream(Tunable, Followed, Recordable):
         Columns are described at :class:`overshoot_nb.table.ResultTable`; behind them stand those of
         :meth:`backfill`. ``df.attrs["overshoot"]`` says what is known of the run: its source,
         status and drops, and whether it is complete (:func:`overshoot_nb.losses.attrs_of`).
-        :meth:`backfill`. How it looks is pandas' own: JupyterLab takes dollar signs in it, which
+        How it looks is pandas' own: JupyterLab takes dollar signs in it, which
         are the model's, for formulas and their links, unless (from pandas 3 on)
         ``pandas.options.display.html.use_mathjax = False``; ``df.overshoot.show()`` is text alone.
         """
