@@ -29,6 +29,7 @@ from .validation import (
     check_processing,
     check_temperature,
     check_whole,
+    exact,
 )
 
 __all__ = [
@@ -283,14 +284,15 @@ def processing_from(
 
 def expected_samples(processing: ProcessingConfig, duration: float) -> int:
     """How many samples ``duration`` seconds of video give."""
+    # Containers round it; a sample that would come just at the end comes too late.
+    length = exact(duration) - Fraction(1, 2000) if duration > 0 else Fraction(0)
     if isinstance(processing, ClipProcessingConfig):
-        step = Fraction(str(processing.delay_seconds))
+        step = exact(processing.delay_seconds)
         # A clip counts as soon as it has the fewest frames that a clip may have.
-        seconds = Fraction(duration) - Fraction(config.MIN_CLIP_FRAMES - 1, processing.target_fps)
+        length -= Fraction(config.MIN_CLIP_FRAMES - 1, processing.target_fps)
     else:
-        step = Fraction(str(processing.interval_seconds))
-        seconds = Fraction(duration)
-    return max(ceil(seconds / step), 0)
+        step = exact(processing.interval_seconds)
+    return max(ceil(length / step), 0)
 
 
 def check_finite(source: SourceConfig) -> None:

@@ -122,7 +122,8 @@ class Sample:
         media_time: the asked-for time in seconds: k x interval, or the start of the clip.
         captured_at: UTC wall clock when the sample was taken.
         frames: one frame, or all frames of the clip. The frame on screen at the asked-for time:
-            its own ``media_time`` is at or before it.
+            its own ``media_time`` is at or before it, give or take half a tick of a clock that
+            rounds.
         video: the clip as one MP4 (``clip_encoding="video"``), else None.
     """
 

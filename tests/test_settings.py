@@ -158,6 +158,15 @@ def test_expected_samples_counts_the_ticks_before_the_end(interval, frames, rate
     assert abs(got - ticks) <= (Fraction(duration) % Fraction(str(interval)) == 0)
 
 
+@pytest.mark.parametrize("rounding", [1_000, 1_000_000])
+def test_as_many_samples_are_expected_as_frames_are_met(rounding):
+    """Whatever the container made of the duration."""
+    for rate in (Fraction(30), Fraction(60), Fraction(30_000, 1001), Fraction(60_000, 1001)):
+        for frames in (61, 62, 91):
+            duration = float(round(frames / rate * rounding) / rounding)
+            assert expected_samples(FrameProcessingConfig(float(1 / rate)), duration) == frames
+
+
 def test_expected_clips_need_their_fewest_frames():
     clips = ClipProcessingConfig(target_fps=6, clip_length_seconds=0.5, delay_seconds=0.5)
     assert expected_samples(clips, 0.3) == 0

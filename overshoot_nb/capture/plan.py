@@ -7,6 +7,7 @@ wanted, so that the wanted frames come out as they would from decoding everythin
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,7 @@ def plan_file(
     wants: Wants,
     *,
     frame_duration: int,
+    last_end: Callable[[int, int], int] = operator.add,
     intra_only: bool = False,
     clean: Callable[[Any], bool] = lambda packet: True,
     pace: Pace | None = None,
@@ -55,6 +57,7 @@ def plan_file(
         packets: in decode order.
         wants: whether a frame on screen during ``[start, end)``, in pts, is wanted.
         frame_duration: of a last frame that does not say its own, in units of pts.
+        last_end: when a last frame of that pts and duration leaves the screen.
         intra_only: every frame stands alone.
         clean: whether a keyframe needs nothing before it.
         pace: for a file that is played. Reading stops at each packet until it is time for it, so
@@ -90,7 +93,7 @@ def plan_file(
             if pace is not None:
                 pace.approach(pts, len(held))
             i = bisect_right(times, pts)
-            after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
+            after = times[i] if i < len(times) else last_end(pts, packet.duration or frame_duration)
             if wants(pts, after):
                 end = after
             if i > 3 * AHEAD:
@@ -129,6 +132,7 @@ def plan_live(
     wants: Wants,
     *,
     frame_duration: int,
+    last_end: Callable[[int, int], int] = operator.add,
     intra_only: bool = False,
     reorders: bool = False,
 ) -> Iterator[Planned]:
@@ -138,7 +142,7 @@ def plan_live(
     the newest decoding time. What is not wanted is decoded at once, so that no work piles up.
 
     Args:
-        packets, wants, frame_duration, intra_only: as in :func:`plan_file`.
+        packets, wants, frame_duration, last_end, intra_only: as in :func:`plan_file`.
         reorders: whether frames are shown in another order than they are decoded in.
     """
     window: deque[Any] = deque()
@@ -150,7 +154,7 @@ def plan_live(
         if pts is None:
             return packet, None, False
         i = bisect_right(times, pts)
-        after = times[i] if i < len(times) else pts + (packet.duration or frame_duration)
+        after = times[i] if i < len(times) else last_end(pts, packet.duration or frame_duration)
         if i > 3 * AHEAD:  # far behind: frames still to come may be shown before this one
             del times[:AHEAD]
         end = after if wants(pts, after) else None

@@ -13,6 +13,7 @@ import numpy as np
 from overshoot_nb.errors import SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import ArraySource, FrameSource
+from overshoot_nb.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
@@ -42,7 +43,7 @@ class PushedCapture:
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         source = self._source
-        sampler.bind(_MICROSECOND)
+        sampler.bind(_MICROSECOND, _MICROSECOND / 2)  # times are rounded
         frame: Any = None
         zero = 0.0
         start = 0  # of the frame on screen
@@ -97,7 +98,7 @@ class ArrayCapture:
             frames = [frames]  # one picture, not a row of grey ones
         self._length = len(frames) if hasattr(frames, "__len__") else None
         self._frames = iter(frames)
-        self._fps = Fraction(str(source.fps))
+        self._fps = exact(source.fps)
         self._head: list[Any] = []
         self._stop = threading.Event()
         self.ending = ""

@@ -128,7 +128,7 @@ class ContainerCapture:
         origin = 0
         first = True
         unit = decoding.unit
-        sampler.bind(unit)
+        sampler.bind(unit, decoding.within)
         while first or decoding.more:
             zero, packets = decoding.segment()
             # A live source whose clock jumped: only our own clock tells how long it was silent.

@@ -19,6 +19,7 @@ from overshoot_nb.errors import OvershootError, SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import Replay
 from overshoot_nb.types import EncodedFrame
+from overshoot_nb.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedCapture"]
 
-#: Recorded times are floats. Rounded down, none is later than the moment that it was asked for.
-_UNIT = Fraction(1, 10**9)
+#: Recorded times are floats. Rounded down, none is later than the moment that it was asked for,
+#: unless its container counted milliseconds and had rounded it up.
+_UNIT, _WITHIN = Fraction(1, 10**9), Fraction(1, 2000)
 
 
 class RecordedCapture:
@@ -78,12 +80,12 @@ class RecordedCapture:
             # What was on screen after the last moment is not known: it is shown for that alone.
             self._end = _units(seen[-1]) + math.ceil(zero / _UNIT) + 2
             step = seen[-1] - seen[-2] if len(seen) > 1 else 0.0
-            zero += Fraction(str(seen[-1])) + Fraction(str(step or config.INTERVAL_SECONDS))
+            zero += exact(seen[-1]) + exact(step or config.INTERVAL_SECONDS)
 
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self.open()
-        sampler.bind(_UNIT)
+        sampler.bind(_UNIT, _WITHIN)
         following = self._pictures()
         start, encoded = next(following, (0, None))
         while encoded is not None and not self._stop.is_set():
