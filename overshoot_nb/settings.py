@@ -19,6 +19,7 @@ from .types import (
     Mode,
     ProcessingConfig,
     ResponseFormat,
+    SameFrame,
     Transport,
 )
 from .validation import (
@@ -61,6 +62,7 @@ class StreamParameters(TypedDict, total=False):
     keep_frames: int | bool | None
     realtime: bool | None
     transport: Transport | None
+    same_frame: SameFrame
 
 
 class StreamChanges(TypedDict, total=False):
@@ -99,6 +101,7 @@ class StreamSettings:
     keep_frames: int
     transport: Transport | None = None
     temperature: float | None = None
+    same_frame: SameFrame = config.SAME_FRAME
 
     @property
     def mode(self) -> Mode:
@@ -150,6 +153,7 @@ class StreamSettings:
         realtime: bool | None = None,
         transport: Transport | None = None,
         temperature: float | None = None,
+        same_frame: SameFrame = config.SAME_FRAME,
     ) -> StreamSettings:
         """Check everything and fill in the defaults.
 
@@ -167,6 +171,7 @@ class StreamSettings:
             temperature = check_temperature(temperature)
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         check_choice("response_format", response_format, get_args(ResponseFormat))
+        check_choice("same_frame", same_frame, get_args(SameFrame))
         if transport is not None:
             check_choice("transport", transport, get_args(Transport))
         paced = config_source.live or config_source.realtime
@@ -191,6 +196,7 @@ class StreamSettings:
             keep_frames=_checked_bytes(keep_frames),
             transport=transport,
             temperature=temperature,
+            same_frame=same_frame,
         )
 
     def changed(self, changes: StreamChanges) -> StreamSettings:

@@ -27,6 +27,8 @@ class StreamStats:
     Attributes:
         samples: moments of the video that were chosen.
         results: rows with ``ok=True``.
+        copies: those of them that copy the answer about the very same picture: no request was
+            made, and none of the latencies, tokens and costs is theirs.
         errors: rows with ``ok=False``.
         drops: samples that were never answered, by reason.
         waiting: samples taken, not yet sent.
@@ -58,6 +60,7 @@ class StreamStats:
     seconds_charged: float | None = None
     credits_remaining_cents: float | None = None
     reconnections: int = 0
+    copies: int = 0
 
 
 class Counters:
@@ -66,7 +69,7 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._samples = self._sent = self._answered = self._ok = 0
-        self._dropped_unsent = 0
+        self._dropped_unsent = self._copies = 0
         self._drops: Counter[str] = Counter()
         self._latencies: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self._tokens = [0, 0, 0]
@@ -101,11 +104,15 @@ class Counters:
             self._sent += count
 
     def answered(self, *results: StreamInferenceResult) -> None:
-        """Sent samples have their rows."""
+        """Sent samples have their rows, and those that copied an answer and were never sent."""
         with self._lock:
             for result in results:
                 self._answered += 1
                 self._ok += result.ok
+                if result.copied_from is not None:
+                    self._sent += 1
+                    self._copies += 1
+                    continue
                 # A recording of others may have none.
                 if result.ok and math.isfinite(result.inference_latency_ms):
                     self._latencies.append(result.inference_latency_ms)
@@ -164,6 +171,7 @@ class Counters:
                 seconds_charged=lease.seconds,
                 credits_remaining_cents=self._credits_cents,
                 reconnections=self._reconnections,
+                copies=self._copies,
             )
 
     def latest_latencies(self, count: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -28,6 +29,7 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
     """A result as row number ``row``, its texts cut to ``cut`` characters."""
     limits = (CHIPS, CHIP_CUT) if cut > RECENT_CUT else (RECENT_CHIPS, RECENT_CHIP_CUT)
     at = result.answered_at or result.captured_at
+    latency = result.inference_latency_ms
     return {
         "row": row,
         "id": result.id,
@@ -39,7 +41,8 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "cut": len(result.result) > cut,
         "chips": _chips(result.output, *limits) if result.ok else None,
         "error": result.error[:cut] if result.error is not None else None,
-        "latency_ms": round(result.inference_latency_ms, 1),
+        # JSON has no NaN; what was copied took no time.
+        "latency_ms": round(latency, 1) if math.isfinite(latency) else 0.0,
         "tokens": result.usage.total_tokens if result.usage is not None else None,
         "version": result.prompt_version,
     }
