@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import math
 import threading
 from collections import Counter
@@ -48,10 +50,8 @@ def watched(server: ChatServer, source: object, **parameters):  # type: ignore[n
     async def main():  # type: ignore[no-untyped-def]
         async with Overshoot("ovs-test-secret", base_url=server.url) as client:
             stream = await client.streams.create(source, "What number?", MODEL, **parameters)
-            try:
+            with contextlib.suppress(overshoot_nb.OvershootError):
                 await stream.wait()
-            except overshoot_nb.OvershootError:
-                pass
             return stream
 
     return asyncio.run(asyncio.wait_for(main(), 60))
@@ -96,7 +96,7 @@ def test_clips_of_the_very_same_frames_are_asked_about_once(slow: str) -> None:
     clips = {"target_fps": 10, "clip_length_seconds": 0.3, "delay_seconds": 0.05}
     with ChatServer(lambda r: str([number_in(j) for j in r.jpegs])) as server:
         stream = watched(server, slow, interval_seconds=None, **clips)
-    rows = stream.table.results_since(0)
+    rows = stream._life.journal.table.results_since(0)
     assert len({row.frame_times for row in rows}) == len(server.requests) < len(rows)
     of_frames = {row.frame_times: row.sample for row in reversed(rows)}
     for row in rows:
@@ -105,7 +105,7 @@ def test_clips_of_the_very_same_frames_are_asked_about_once(slow: str) -> None:
         assert row.result == rows[first].result
     processing = ClipProcessingConfig(10, 0.3, 0.05)
     taken = list(SampleReader(FileSource(slow), processing, clip_encoding="video"))
-    pairs = [(a, b) for a, b in zip(taken, taken[1:], strict=False) if a.frames == b.frames]
+    pairs = [(a, b) for a, b in itertools.pairwise(taken) if a.frames == b.frames]
     assert pairs
     assert all(a.frames is b.frames and a.video is b.video for a, b in pairs)
 
@@ -201,7 +201,7 @@ def test_in_real_time_a_copy_waits_without_a_slot_and_is_not_replaced(slow: str)
     with ChatServer(answer) as server:
         stream, in_flight = asyncio.run(asyncio.wait_for(main(server), 60))
     assert in_flight == server.most_in_flight == 1
-    rows = {row.sample: row for row in stream.table.results_since(0)}
+    rows = {row.sample: row for row in stream._life.journal.table.results_since(0)}
     assert {k: rows[k].copied_from for k in range(4)} == {0: None, 1: 0, 2: 0, 3: 0}
     assert [rows[k].result for k in range(4)] == ["0"] * 4
     assert balanced(stream.stats)
@@ -260,7 +260,7 @@ def test_a_recording_keeps_whose_answer_it_is(slow: str, tmp_path: Path) -> None
     assert [number_in(loaded.frames[k].frames[0].data) for k in ALL] == [k // 5 for k in ALL]
 
     async def again():  # type: ignore[no-untyped-def]
-        async with Overshoot(base_url=f"replay:{tmp_path / 'run.parquet'}?speed=max") as client:
+        async with Overshoot(base_url=f"replay:{tmp_path / 'run.parquet'}?speed=inf") as client:
             stream = await client.streams.create("any.mp4", "?", MODEL)
             await stream.wait()
             return stream
