@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
+from numbers import Integral
 from typing import Any, TypedDict, get_args
 
 from . import config
@@ -285,7 +286,8 @@ def processing_from(
     else:
         processing = FrameProcessingConfig(interval_seconds)
     check_processing(processing)
-    return processing
+    numbers: Any = {name: _as_pythons(getattr(processing, name)) for name in processing.__slots__}
+    return replace(processing, **numbers)
 
 
 def expected_samples(processing: ProcessingConfig, duration: float) -> int:
@@ -327,6 +329,14 @@ def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
         return source
     why = "it paces itself" if source.live else "frames from memory have no clock"
     raise ValidationError(f"realtime={realtime!r} does not apply to {source.label}: {why}")
+
+
+def _as_pythons(number: float) -> float:
+    """A fraction, or a number of numpy's, as recordings and pages can hold it."""
+    if isinstance(number, int | float):
+        return number
+    meant = exact(number)
+    return int(meant) if isinstance(number, Integral) else float(meant)
 
 
 def _shown(values: Mapping[str, object]) -> str:

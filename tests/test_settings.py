@@ -1,6 +1,7 @@
 """The parameters of streams.create: the seed's defaults, inference of the mode, clear refusals."""
 
 import inspect
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -210,3 +211,12 @@ def test_a_change_of_mode_takes_the_other_modes_defaults():
 def test_changes_are_checked_as_at_the_start(changes, message):
     with pytest.raises(ValidationError, match=message):
         StreamSettings.build("clip.mp4", "Read", "m").changed(changes)
+
+
+@pytest.mark.parametrize("third", [1 / 3, Fraction(1, 3), np.float64(1 / 3), np.float32(1 / 3)])
+def test_numbers_of_other_kinds_become_pythons_own(third):
+    settings = StreamSettings.build("clip.mp4", "?", "?", interval_seconds=third)
+    assert settings.numbers == {"interval_seconds": 1 / 3}
+    clips = processing_from(target_fps=np.int64(9), clip_length_seconds=third)
+    assert json.loads(json.dumps(clips.clip_length_seconds)) == 1 / 3
+    assert type(clips.target_fps) is int
