@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedCapture"]
 
-#: Recorded times are floats. Rounded down, none is later than the moment that it was asked for,
-#: unless its container counted milliseconds and had rounded it up.
-_UNIT, _WITHIN = Fraction(1, 10**9), Fraction(1, 2000)
+#: Recorded times are floats. Rounded down, none is later than the moment that it was asked for.
+_UNIT = Fraction(1, 10**9)
 
 
 class RecordedCapture:
@@ -85,7 +84,7 @@ class RecordedCapture:
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         self.open()
-        sampler.bind(_UNIT, _WITHIN)
+        sampler.bind(_UNIT)
         following = self._pictures()
         start, encoded = next(following, (0, None))
         while encoded is not None and not self._stop.is_set():
@@ -113,6 +112,11 @@ class RecordedCapture:
                 if moment is not None and (sample is None or not sample.frames):
                     continue
                 frames = sample.frames if sample is not None else ()
+                if sample is not None and sample.mode == "frame":
+                    # A clock that rounds had it a little after the moment at which it was seen.
+                    at = min(frames[0].media_time, sample.media_time)
+                    if at < frames[0].media_time:
+                        frames = (replace(frames[0], media_time=at),)
                 begins = _units(frames[0].media_time) if frames else math.inf
                 while waiting and waiting[0][0] < begins:
                     at, _, encoded = heapq.heappop(waiting)
