@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import ClassVar
 
-from .api.chat import ChatAnswer, ChatClient, ChatRequest
+from .api.chat import ChatAnswer, ChatClient
 from .capture import VideoInfo
 from .encoder import fit
 from .errors import (
@@ -33,33 +33,27 @@ from .prompts import PromptVersion
 from .session import Sink
 from .settings import StreamSettings
 from .stats import StreamStats
+from .taken_up import Outcome, PromptInForce, SameFrames, TakenUp, copy_of
 from .types import (
     Sample,
     SpectateResponse,
     StreamConfigResponse,
-    StreamInferenceResult,
     StreamInfo,
 )
 from .worker import Worker
 
-__all__ = ["ChatSession", "PromptInForce"]
+__all__ = ["ChatSession"]
 
 #: No later sample would fare better, so these end the stream.
 FATAL = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, NotFoundError)
 #: A stream that never got an answer gives up after this many failures in a row.
 HOPELESS_AFTER = 3
+#: Samples that wait for the answer about the same picture, at most: each is a task.
+MAX_COPYING = 256
 
 DROP_LATE = "replaced by a newer sample"
 DROP_PAUSED = "paused"
 DROP_CLOSED = "stream closed"
-
-
-@dataclass(frozen=True, slots=True)
-class PromptInForce:
-    """A prompt version and the request that was prepared for it."""
-
-    version: PromptVersion
-    request: ChatRequest
 
 
 class ChatSession:
@@ -121,8 +115,13 @@ class ChatSession:
             preview=preview,
             first_index=first_index,
         )
+        self._same = SameFrames(copies=settings.same_frame == "copy")
+        self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._handoff = Handoff(
-            self._loop, newest_wins=settings.realtime, capacity=settings.max_in_flight
+            self._loop,
+            newest_wins=settings.realtime,
+            capacity=settings.max_in_flight,
+            stays=self._repeats,
         )
         self._worker = Worker(
             f"overshoot-sampler-{self.stream_id[-6:]}",
@@ -134,6 +133,7 @@ class ChatSession:
         self._fatal: OvershootError | None = None
         self._paused = False
         self._failures = 0
+        self._copying = 0
         self._answers = 0
         self._prompt = self._prepared(prompt)
 
@@ -240,34 +240,74 @@ class ChatSession:
         Raises:
             OvershootError: the source failed, or no request can succeed any more.
         """
-        slots = asyncio.Semaphore(self._settings.max_in_flight)
         previous: asyncio.Event | None = None
         async with asyncio.TaskGroup() as asking:
-            while True:
-                # A free slot first, then the sample: while requests are slow, the waiting sample
-                # can still be replaced by a newer one.
-                await slots.acquire()
-                sample = await self._handoff.get()
-                if sample is None:
-                    break
-                self._sink.sent(sample)
-                turn = asyncio.Event()
-                asking.create_task(self._ask(sample, slots, previous, turn))
+            # It waits there for a free slot: while requests are slow, the waiting sample can
+            # still be replaced by a newer one.
+            while (sample := await self._handoff.get(self._ready)) is not None:
+                work = self._same.take_up(sample, self._prompt, previous)
+                if work.before is None:
+                    await self._slots.acquire()  # at once, it is free
+                    self._sink.sent(sample)
+                    asking.create_task(self._ask(work))
+                else:
+                    self._copying += 1
+                    asking.create_task(self._copy(work, work.before))
                 # Not in real time, rows come in the order of the video.
-                previous = None if self._settings.realtime else turn
+                previous = None if self._settings.realtime else work.turn
         if self._fatal is not None:
             raise self._fatal
         await self._worker.wait()
         return self._reader.ending
 
-    async def _ask(
-        self,
-        sample: Sample,
-        slots: asyncio.Semaphore,
-        previous: asyncio.Event | None,
-        turn: asyncio.Event,
-    ) -> None:
-        prompt = self._prompt
+    def _repeats(self, sample: Sample) -> bool:
+        return self._same.repeats(sample, self._prompt)
+
+    def _ready(self, sample: Sample) -> bool:
+        """Whether a sample can be taken up: what shows the same again needs no request."""
+        if self._repeats(sample):
+            return self._copying < MAX_COPYING
+        return not self._slots.locked()
+
+    async def _copy(self, work: TakenUp, before: Outcome) -> None:
+        """Give a sample the answer of the one before, or ask where that has none."""
+        try:
+            answer = await before.answer()
+            if answer is None and self._settings.realtime and self._slots.locked():
+                self._give_up(work, DROP_LATE)  # newer samples have the slots
+                return
+            if answer is None:
+                await self._slots.acquire()
+            elif work.previous is not None:
+                await work.previous.wait()
+        except asyncio.CancelledError:
+            self._give_up(work, DROP_CLOSED)
+            raise
+        finally:
+            self._copying -= 1
+            self._handoff.look_again()
+        if answer is not None:
+            work.turn.set()
+            self._sink.answered(copy_of(answer, work.sample), None)
+            work.outcome.settle(answer)
+        elif self._fatal is None:
+            self._sink.sent(work.sample)
+            await self._ask(work)
+        else:
+            self._free_slot()
+            self._give_up(work, DROP_CLOSED)
+
+    def _give_up(self, work: TakenUp, reason: str) -> None:
+        work.turn.set()
+        self._sink.dropped(work.sample, reason)
+        work.outcome.settle(None)
+
+    def _free_slot(self) -> None:
+        self._slots.release()
+        self._handoff.look_again()
+
+    async def _ask(self, work: TakenUp) -> None:
+        sample, prompt = work.sample, work.prompt
         started = self._loop.time()
         error: OvershootError | None = None
         answer: ChatAnswer | None = None
@@ -278,15 +318,15 @@ class ChatSession:
                 error = failure
             answered_at = datetime.now(UTC)
             elapsed_ms = (self._loop.time() - started) * 1e3
-            slots.release()
-            if previous is not None:
-                await previous.wait()
+            self._free_slot()
+            if work.previous is not None:
+                await work.previous.wait()
         except asyncio.CancelledError:
             self._sink.dropped(sample, DROP_CLOSED, sent=True)
             raise
         finally:
-            turn.set()
-        result = self._blank_result(sample, prompt, answered_at, elapsed_ms)
+            work.turn.set()
+        result = work.failed(self.stream_id, answered_at, elapsed_ms)
         if answer is not None:
             self._answers += 1
             result = replace(
@@ -305,28 +345,7 @@ class ChatSession:
             result = replace(result, error=str(error))
             self._judge(error)
         self._sink.answered(result, error)
-
-    def _blank_result(
-        self, sample: Sample, prompt: PromptInForce, answered_at: datetime, elapsed_ms: float
-    ) -> StreamInferenceResult:
-        taken_at = sample.taken_at or sample.captured_at
-        return StreamInferenceResult(
-            id=f"res_{uuid.uuid4().hex}",
-            stream_id=self.stream_id,
-            mode=sample.mode,
-            model_name=prompt.version.model,
-            prompt=prompt.version.text,
-            result="",
-            inference_latency_ms=elapsed_ms,
-            total_latency_ms=(answered_at - taken_at).total_seconds() * 1e3,
-            ok=False,
-            sample=sample.index,
-            media_time=sample.media_time,
-            frame_times=tuple(frame.media_time for frame in sample.frames),
-            captured_at=sample.captured_at,
-            answered_at=answered_at,
-            prompt_version=prompt.version.version,
-        )
+        work.outcome.settle(result)
 
     def _judge(self, error: OvershootError) -> None:
         """Decide whether asking goes on after ``error``."""

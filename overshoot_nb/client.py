@@ -22,6 +22,7 @@ from .types import (
     ModelInfo,
     ReinferResult,
     ResponseFormat,
+    SameFrame,
     StreamInferenceResult,
     Transport,
 )
@@ -204,6 +205,7 @@ class Streams:
         realtime: bool | None = None,
         transport: Transport | None = None,
         temperature: float | None = None,
+        same_frame: SameFrame = config.SAME_FRAME,
     ) -> Stream:
         """Open a source, start asking about it, and return at once with the running stream.
 
@@ -237,10 +239,14 @@ class Streams:
                 ``webrtc``), or "native", the server's own LiveKit room (extra ``livekit``).
             temperature: 0..2, how freely the model words its answers. None leaves it to the
                 server.
+            same_frame: what a sample of a file does that shows the very picture (or clip) of the
+                one before, under the same prompt version: "copy" gives it that answer as a row of
+                its own, without a request, with ``copied_from`` naming the sample that was asked
+                about; "ask" asks again. Live sources never show one twice. Default "copy".
 
         A v0.2 server takes the samples itself, in real time. Parameters about requests
-        (``clip_encoding``, ``response_format``, ``temperature``) mean nothing to it,
-        ``max_in_flight`` is its own affair, and ``media_time`` of a row is worked out from the
+        (``clip_encoding``, ``response_format``, ``temperature``) and ``same_frame`` mean nothing to
+        it, ``max_in_flight`` is its own affair, and ``media_time`` of a row is worked out from the
         latency that it reports.
 
         Raises:
@@ -275,6 +281,7 @@ class Streams:
             realtime=realtime,
             transport=transport,
             temperature=temperature,
+            same_frame=same_frame,
         )
         return await self.start(settings, on_result, on_error)
 

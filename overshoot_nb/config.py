@@ -74,6 +74,8 @@ MAX_TOKENS_PER_SECOND = 128
 MAX_IN_FLIGHT = 1
 #: Not real time, answers are awaited anyway, so several can be asked for at once.
 MAX_IN_FLIGHT_BATCH = 4
+#: What a sample of a file does that shows the very picture of the one before: "copy" its answer.
+SAME_FRAME: Literal["copy", "ask"] = "copy"
 #: Bytes of sampled JPEGs kept in memory for a stream; older ones go to a temporary file.
 KEEP_FRAMES_BYTES = 256 * 1024 * 1024
 #: The same of all streams of the process together, also of those that are over.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakMethod
 
@@ -154,6 +154,19 @@ class Journal:
             return later
         first = self.table[row]
         return later if later is not None and later.ok and not first.ok else first
+
+    def distinct(self, samples: Iterable[int]) -> list[int]:
+        """Of samples that show one picture, whose answers are copies of one, only the first."""
+        of_picture: dict[int, int] = {}
+        for sample in sorted(samples):
+            of_picture.setdefault(self.picture_of(sample), sample)
+        return list(of_picture.values())
+
+    def picture_of(self, sample: int) -> int:
+        """The sample that was asked about the picture that a sample shows: most often itself."""
+        row = self.log[sample].row if 0 <= sample < len(self.log) else None
+        copied = None if row is None else self.table[row].copied_from
+        return sample if copied is None else copied
 
     def missed(self, index: int, media_time: float, reason: str) -> None:
         """A chosen moment gave no sample."""

@@ -19,7 +19,7 @@ from .prompts import PromptVersion
 from .redaction import hidden_line, redact
 from .settings import StreamParameters
 from .stream import Stream
-from .types import Transport
+from .types import SameFrame, Transport
 
 __all__ = ["OvershootMagics"]
 
@@ -87,6 +87,12 @@ def _start_parser() -> argparse.ArgumentParser:
         choices=get_args(Transport),
         help="how video goes to a v0.2 server (default webrtc)",
     )
+    add(
+        "--same-frame",
+        choices=get_args(SameFrame),
+        help="a sample of a file that shows the picture of the one before: copy its answer, or ask "
+        f"again (default {config.SAME_FRAME})",
+    )
     add("--record", metavar="FILE", help="keep the run in this Parquet file, as stream.record()")
     add("--overwrite", action="store_true", help="replace that file where there is one")
     return parser
@@ -104,7 +110,8 @@ class OvershootMagics(Magics):
 
             %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
                        [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
-                       [--transport webrtc|native] [--record FILE [--overwrite]]
+                       [--transport webrtc|native] [--same-frame copy|ask]
+                       [--record FILE [--overwrite]]
             %overshoot SOURCE --prompt-file FILE [options]
             %overshoot status              the streams that were started, and their figures
             %overshoot models              the models that can be asked
@@ -152,6 +159,7 @@ class OvershootMagics(Magics):
             "delay_seconds": args.delay,
             "output_schema": self._schema(args.schema),
             "transport": args.transport,
+            "same_frame": args.same_frame or config.SAME_FRAME,
         }
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {redact(args.out)}: not a name that a variable can have")

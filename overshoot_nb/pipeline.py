@@ -104,6 +104,7 @@ class SampleReader:
         self._newest = Fraction(-1)  # media time of the newest frame given
         self._seen = False  # whether any frame was decoded
         self._encoded: tuple[Fraction, Picture | None, EncodedFrame] | None = None
+        self._last_clip: tuple[tuple[EncodedFrame, ...], bytes | None] = (), None
 
     # ---- life ----------------------------------------------------------------------------------
 
@@ -158,6 +159,7 @@ class SampleReader:
     def close(self) -> None:
         """Lets go of the source. Idempotent; call it where the iteration runs, or after it."""
         self._encoded = None
+        self._last_clip = (), None
         self._watching.close()
 
     def __enter__(self) -> SampleReader:
@@ -214,12 +216,12 @@ class SampleReader:
                 return
             if not ticks:
                 continue
-            encoded = self._encode(shown)[1]
+            frames = (self._encode(shown)[1],)  # the same for all: it is one picture
             for tick in ticks:
                 at = float(sampler.time(tick))
                 if not self._due(at):
                     return
-                yield self._sample("frame", at, (encoded,), due=at)
+                yield self._sample("frame", at, frames, due=at)
 
     def _clip_samples(self, sampler: ClipSampler) -> Iterator[Sample]:
         clips: dict[int, _OpenClip] = {}
@@ -274,10 +276,16 @@ class SampleReader:
         else:
             start, due = float(sampler.time(clip.number)), float(_due_at(sampler, clip))
             if self._due(due):
-                video = clip.video.finish() if clip.video is not None else None
-                clip.video = None
+                frames, video = self._last_clip
+                if tuple(clip.frames) != frames:
+                    frames = tuple(clip.frames)
+                    video = clip.video.finish() if clip.video is not None else None
+                    clip.video = None
+                    self._last_clip = frames, video
+                elif clip.video is not None:
+                    clip.video.discard()
                 self._newest = max(self._newest, clip.newest)
-                return self._sample("clip", start, tuple(clip.frames), video, due=due)
+                return self._sample("clip", start, frames, video, due=due)
         if clip.video is not None:
             clip.video.discard()
         return None

@@ -19,7 +19,7 @@ from . import config
 from .capture import Shown
 from .encoder import FrameEncoder
 from .pacing import Pacer
-from .sampler import Grid, Sampler
+from .sampler import NONE, Grid, Sampler
 from .types import EncodedFrame
 from .validation import check_jpeg_quality, check_max_size, check_whole
 
@@ -163,11 +163,11 @@ class PreviewTrack:
 
     # ---- what capture asks ---------------------------------------------------------------------
 
-    def bind(self, time_base: Fraction) -> None:
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
         """See :class:`~overshoot_nb.sampler.Sampler`."""
         self._unit = time_base
-        self._sampler.bind(time_base)
-        self._grid.bind(time_base)
+        self._sampler.bind(time_base, within)
+        self._grid.bind(time_base, within)
 
     def wants(self, start: int, end: int) -> bool:
         """See :class:`~overshoot_nb.sampler.Sampler`."""

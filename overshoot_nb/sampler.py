@@ -3,7 +3,8 @@
 A frame is on screen during ``[start, end)``: from its own pts to that of the next frame in display
 order. It serves every tick in that range, which is the rule "the last frame at or before the
 tick". Times are whole numbers in units of a time base, media time zero being the first frame;
-intervals are exact fractions. A grid of floats drifts: at 0.7 s it gives extra samples.
+intervals are exact fractions. A grid of floats drifts: at 0.7 s it gives extra samples. A clock
+that rounds shows a frame up to half a unit late: what is at most so much after a tick is at it.
 
 A sampler is first bound to a time base. Capture asks ``wants`` in decode order, and what was
 answered about a moment stays so; ``take`` is asked in display order and serves no tick twice.
@@ -12,21 +13,29 @@ answered about a moment stays so; ``take`` is asked in display order and serves 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, lcm
 from typing import NamedTuple, Protocol
 
 from .types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
-from .validation import check_processing
+from .validation import check_processing, exact
 
 __all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Grid", "Sampler", "make_sampler"]
+
+
+#: Of a clock that does not round.
+NONE = Fraction(0)
 
 
 class Sampler(Protocol):
     """What capture needs to know of the wanted moments."""
 
-    def bind(self, time_base: Fraction) -> None:
-        """Sets the unit of the times of the calls that follow, in seconds."""
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
+        """Sets the unit of the times of the calls that follow, in seconds.
+
+        A frame that begins at most ``within`` seconds after a tick counts as being there at it.
+        """
 
     def wants(self, start: int, end: int) -> bool:
         """Whether a frame on screen during ``[start, end)`` serves any tick."""
@@ -43,17 +52,23 @@ class Grid:
         self.step = step
         self.bind(Fraction(1))
 
-    def bind(self, time_base: Fraction) -> None:
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
         """See :class:`Sampler`."""
         # Everything in whole parts of a unit, of which there are _scale.
-        first, step = self.first / time_base, self.step / time_base
-        self._scale = lcm(first.denominator, step.denominator)
-        self._first = first.numerator * (self._scale // first.denominator)
+        first, step, late = self.first / time_base, self.step / time_base, within / time_base
+        self._scale = lcm(first.denominator, step.denominator, late.denominator)
+        self._late = late.numerator * (self._scale // late.denominator)
+        # Frames may be late by so much: so are the ticks that they are compared with.
+        self._first = first.numerator * (self._scale // first.denominator) + self._late
         self._step = step.numerator * (self._scale // step.denominator)
 
-    def count(self, time: int, at: bool = False) -> int:
-        """How many ticks are before ``time``; with ``at`` also one that is just then."""
-        return max(0, -((self._first - time * self._scale - at) // self._step))
+    def count(self, time: int) -> int:
+        """How many ticks a frame that begins at ``time`` comes too late for."""
+        return max(0, -((self._first - time * self._scale) // self._step))
+
+    def over(self, time: int) -> int:
+        """How many ticks are at ``time`` or before."""
+        return max(0, -((self._first - self._late - time * self._scale - 1) // self._step))
 
     def wants(self, start: int, end: int) -> bool:
         """See :class:`Sampler`."""
@@ -63,7 +78,7 @@ class Grid:
 
     def ceil(self, tick: int) -> int:
         """When tick number ``tick`` is, rounded up to a unit."""
-        return -(-(self._first + tick * self._step) // self._scale)
+        return -(-(self._first - self._late + tick * self._step) // self._scale)
 
 
 class _Stretch(NamedTuple):
@@ -76,6 +91,8 @@ class _Stretch(NamedTuple):
 class FrameSampler:
     """A tick every ``interval_seconds``: tick k is at ``k * interval`` until that is changed.
 
+    The interval is the fraction that is meant, see :func:`~overshoot_nb.validation.exact`.
+
     After a change they go on from the last tick before it, at the new distance, and are numbered
     on.
 
@@ -85,19 +102,18 @@ class FrameSampler:
 
     def __init__(self, processing: FrameProcessingConfig) -> None:
         check_processing(processing)
-        interval = Fraction(str(processing.interval_seconds))
-        self._stretches = [_Stretch(0, Grid(Fraction(0), interval))]
+        self._stretches = [_Stretch(0, Grid(NONE, exact(processing.interval_seconds)))]
         self._changes: deque[Fraction] = deque(maxlen=1)
         self._next = 0
         self._asked = 0  # end of what was asked about, in units
-        self._unit = Fraction(1)
+        self._unit, self._within = Fraction(1), NONE
 
-    def bind(self, time_base: Fraction) -> None:
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
         """See :class:`Sampler`."""
         self._asked = ceil(self._asked * self._unit / time_base)
-        self._unit = time_base
+        self._unit, self._within = time_base, within
         for stretch in self._stretches:
-            stretch.grid.bind(time_base)
+            stretch.grid.bind(time_base, within)
 
     def change_interval(self, seconds: float) -> None:
         """Other ticks from the first moment on that was not asked about yet. From any thread.
@@ -109,7 +125,7 @@ class FrameSampler:
         """
         check_processing(FrameProcessingConfig(seconds))
         # Taken up by the thread that asks: it alone knows how far that got.
-        self._changes.append(Fraction(str(seconds)))
+        self._changes.append(exact(seconds))
 
     def wants(self, start: int, end: int) -> bool:
         """See :class:`Sampler`."""
@@ -132,7 +148,7 @@ class FrameSampler:
         """See :class:`Sampler`."""
         if self._changes:
             self._take_up_change()
-        tick = max(self._next, self._count(after, at=True))
+        tick = max(self._next, self._count(after, Grid.over))
         number, grid = self._stretch(tick)
         return max(after + 1, grid.ceil(tick - number))
 
@@ -141,10 +157,10 @@ class FrameSampler:
         number, grid = self._stretch(tick)
         return grid.first + (tick - number) * grid.step
 
-    def _count(self, time: int, at: bool = False) -> int:
+    def _count(self, time: int, counted: Callable[[Grid, int], int] = Grid.count) -> int:
         following = None
         for number, grid in reversed(self._stretches):
-            if count := grid.count(time, at):
+            if count := counted(grid, time):
                 count += number
                 return count if following is None else min(count, following)
             following = number
@@ -156,14 +172,15 @@ class FrameSampler:
     def _take_up_change(self) -> None:
         interval = self._changes.pop()
         number = self._count(self._asked)
-        first = Fraction(0)
+        first = NONE
         if number:
             last = self.time(number - 1)
-            first = last + ceil((self._asked * self._unit - last) / interval) * interval
+            asked = self._asked * self._unit - self._within
+            first = last + ceil((asked - last) / interval) * interval
         if self._stretches[-1].number == number:
             self._stretches.pop()  # it has no tick
         grid = Grid(first, interval)
-        grid.bind(self._unit)
+        grid.bind(self._unit, self._within)
         self._stretches.append(_Stretch(number, grid))
 
 
@@ -187,18 +204,20 @@ class ClipSampler:
         check_processing(processing)
         self.fps = int(processing.target_fps)
         #: Frames in a whole clip.
-        self.length = int(self.fps * Fraction(str(processing.clip_length_seconds)))
-        self._delay = Fraction(str(processing.delay_seconds))
-        self._until = Fraction(0)  # seconds up to which every tick was given
+        self.length = int(self.fps * exact(processing.clip_length_seconds))
+        self._delay = exact(processing.delay_seconds)
+        self._until = NONE  # seconds up to which every tick was given
         self._served = self._unit = 0
         self.bind(Fraction(1))
 
-    def bind(self, time_base: Fraction) -> None:
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
         """See :class:`Sampler`."""
         if self._unit:
             self._until = Fraction(self._served, self._unit)
         # Everything in whole numbers of one unit: 1 / unit seconds.
-        unit = lcm(self._delay.denominator, self.fps, time_base.denominator)
+        denominators = self._delay.denominator, self.fps, time_base.denominator, within.denominator
+        unit = lcm(*denominators)
+        self._late = within.numerator * unit // within.denominator
         self._factor = time_base.numerator * unit // time_base.denominator
         self._every = self._delay.numerator * unit // self._delay.denominator
         self._step = unit // self.fps
@@ -209,7 +228,7 @@ class ClipSampler:
     def wants(self, start: int, end: int) -> bool:
         """See :class:`Sampler`."""
         every, step, length = self._every, self._step, self.length
-        start, end = max(0, start * self._factor), end * self._factor
+        start, end = max(0, start * self._factor - self._late), end * self._factor - self._late
         for clip in range(max(0, -((self._span - start) // every)), -(-end // every)):
             begin = clip * every
             position = max(0, -((begin - start) // step))
@@ -220,7 +239,8 @@ class ClipSampler:
     def take(self, start: int, end: int) -> list[ClipPart]:
         """What the frame is to each clip, in order of the clips; nothing is given twice."""
         every, step, length = self._every, self._step, self.length
-        start, end = max(self._served, start * self._factor), end * self._factor
+        start = max(self._served, start * self._factor - self._late)
+        end = end * self._factor - self._late
         parts = []
         for clip in range(max(0, -((self._span - start) // every)), -(-end // every)):
             begin = clip * every
@@ -233,7 +253,7 @@ class ClipSampler:
 
     def complete(self, end: int) -> int:
         """All clips before this one are complete once frames are known up to ``end``."""
-        return max(0, -((self._span - end * self._factor) // self._every))
+        return max(0, -((self._span - end * self._factor + self._late) // self._every))
 
     def due(self, after: int) -> int:
         """See :class:`Sampler`."""

@@ -203,4 +203,9 @@ class GatewayService(_Connected[ApiClient]):
 
 
 #: Parameters about requests with pictures in them, and the values that they have unless given.
-_CHAT_ONLY = {"clip_encoding": "images", "response_format": "auto", "temperature": None}
+_CHAT_ONLY = {
+    "clip_encoding": "images",
+    "response_format": "auto",
+    "temperature": None,
+    "same_frame": config.SAME_FRAME,
+}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
+from numbers import Integral
 from typing import Any, TypedDict, get_args
 
 from . import config
@@ -20,6 +21,7 @@ from .types import (
     Mode,
     ProcessingConfig,
     ResponseFormat,
+    SameFrame,
     Transport,
 )
 from .validation import (
@@ -30,6 +32,7 @@ from .validation import (
     check_processing,
     check_temperature,
     check_whole,
+    exact,
 )
 
 __all__ = [
@@ -61,6 +64,7 @@ class StreamParameters(TypedDict, total=False):
     keep_frames: int | bool | None
     realtime: bool | None
     transport: Transport | None
+    same_frame: SameFrame
 
 
 class StreamChanges(TypedDict, total=False):
@@ -99,6 +103,7 @@ class StreamSettings:
     keep_frames: int
     transport: Transport | None = None
     temperature: float | None = None
+    same_frame: SameFrame = config.SAME_FRAME
 
     @property
     def mode(self) -> Mode:
@@ -151,6 +156,7 @@ class StreamSettings:
         realtime: bool | None = None,
         transport: Transport | None = None,
         temperature: float | None = None,
+        same_frame: SameFrame = config.SAME_FRAME,
     ) -> StreamSettings:
         """Check everything and fill in the defaults.
 
@@ -169,6 +175,7 @@ class StreamSettings:
             temperature = check_temperature(temperature)
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
         check_choice("response_format", response_format, get_args(ResponseFormat))
+        check_choice("same_frame", same_frame, get_args(SameFrame))
         if transport is not None:
             check_choice("transport", transport, get_args(Transport))
         paced = config_source.live or config_source.realtime
@@ -193,6 +200,7 @@ class StreamSettings:
             keep_frames=_checked_bytes(keep_frames),
             transport=transport,
             temperature=temperature,
+            same_frame=same_frame,
         )
 
     def watching(self, source: SourceConfig | None) -> StreamSettings:
@@ -287,19 +295,21 @@ def processing_from(
     else:
         processing = FrameProcessingConfig(interval_seconds)
     check_processing(processing)
-    return processing
+    numbers: Any = {name: _as_pythons(getattr(processing, name)) for name in processing.__slots__}
+    return replace(processing, **numbers)
 
 
 def expected_samples(processing: ProcessingConfig, duration: float) -> int:
     """How many samples ``duration`` seconds of video give."""
+    # Containers round it; a sample that would come just at the end comes too late.
+    length = exact(duration) - Fraction(1, 2000) if duration > 0 else Fraction(0)
     if isinstance(processing, ClipProcessingConfig):
-        step = Fraction(str(processing.delay_seconds))
+        step = exact(processing.delay_seconds)
         # A clip counts as soon as it has the fewest frames that a clip may have.
-        seconds = Fraction(duration) - Fraction(config.MIN_CLIP_FRAMES - 1, processing.target_fps)
+        length -= Fraction(config.MIN_CLIP_FRAMES - 1, processing.target_fps)
     else:
-        step = Fraction(str(processing.interval_seconds))
-        seconds = Fraction(duration)
-    return max(ceil(seconds / step), 0)
+        step = exact(processing.interval_seconds)
+    return max(ceil(length / step), 0)
 
 
 def check_finite(source: SourceConfig) -> None:
@@ -327,6 +337,14 @@ def _with_realtime(source: SourceConfig, realtime: bool) -> SourceConfig:
         return source
     why = "it paces itself" if source.live else "frames from memory have no clock"
     raise ValidationError(f"realtime={realtime!r} does not apply to {source.label}: {why}")
+
+
+def _as_pythons(number: float) -> float:
+    """A fraction, or a number of numpy's, as recordings and pages can hold it."""
+    if isinstance(number, int | float):
+        return number
+    meant = exact(number)
+    return int(meant) if isinstance(number, Integral) else float(meant)
 
 
 def _shown(values: Mapping[str, object]) -> str:

@@ -50,6 +50,8 @@ class StreamStats:
     Attributes:
         samples: moments of the video that were chosen.
         results: rows with ``ok=True``.
+        copies: those of them that copy the answer about the very same picture: no request was
+            made, and none of the latencies, tokens and costs is theirs.
         errors: rows with ``ok=False``.
         drops: samples that were never answered, by reason.
         waiting: samples taken, not yet sent.
@@ -85,6 +87,7 @@ class StreamStats:
     credits_remaining_cents: float | None = None
     reconnections: int = 0
     reconnections_by_cause: Mapping[str, int] = field(default_factory=dict)
+    copies: int = 0
 
 
 class Counters:
@@ -93,7 +96,7 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._samples = self._sent = self._answered = self._ok = 0
-        self._dropped_unsent = 0
+        self._dropped_unsent = self._copies = 0
         self._drops: Counter[str] = Counter()
         self._latest: deque[float] = deque(maxlen=LATEST)
         # Of all rows, which hold these very numbers: a reference each. Those that came since the
@@ -132,11 +135,15 @@ class Counters:
             self._sent += count
 
     def answered(self, *results: StreamInferenceResult) -> None:
-        """Sent samples have their rows."""
+        """Sent samples have their rows, and those that copied an answer and were never sent."""
         with self._lock:
             for result in results:
                 self._answered += 1
                 self._ok += result.ok
+                if result.copied_from is not None:
+                    self._sent += 1
+                    self._copies += 1
+                    continue
                 # A recording of others may have none.
                 if result.ok and math.isfinite(result.inference_latency_ms):
                     self._latest.append(result.inference_latency_ms)
@@ -197,6 +204,7 @@ class Counters:
                 credits_remaining_cents=self._credits_cents,
                 reconnections=self._reconnections.total(),
                 reconnections_by_cause=dict(self._reconnections),
+                copies=self._copies,
             )
 
     def latest_latencies(self, count: int) -> list[float]:

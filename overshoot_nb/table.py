@@ -49,6 +49,8 @@ class ResultTable:
     completion_tokens       Int64                 likewise
     total_tokens            Int64                 likewise
     cost_cents              float64               US cents, missing where the server did not say
+    copied_from             Int64                 the sample with the same picture that was asked
+                                                  about, whose answer this is; else missing
     stream_id               category              the stream
     id                      str                   the result's own id
     ======================  ====================  ================================================

@@ -81,6 +81,7 @@ class Layout:
             ("completion_tokens", _tokens("completion_tokens"), NullableColumn(np.int64)),
             ("total_tokens", _tokens("total_tokens"), NullableColumn(np.int64)),
             ("cost_cents", _cents, _floats()),
+            ("copied_from", attrgetter("copied_from"), NullableColumn(np.int64)),
             ("stream_id", attrgetter("stream_id"), CategoryColumn()),
             ("id", attrgetter("id"), TextColumn()),
         ]

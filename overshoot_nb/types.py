@@ -31,6 +31,7 @@ __all__ = [
     "ProcessingConfig",
     "ReinferResult",
     "ResponseFormat",
+    "SameFrame",
     "Sample",
     "SpectateResponse",
     "StatusResponse",
@@ -49,6 +50,8 @@ __all__ = [
 Mode = Literal["frame", "clip"]
 ClipEncoding = Literal["images", "video"]
 ResponseFormat = Literal["auto", "json_schema", "json_object"]
+#: What a sample does that shows the picture of the one before: copy its answer, or ask again.
+SameFrame = Literal["copy", "ask"]
 #: How video is published to a v0.2 server: its own LiveKit room is "native".
 Transport = Literal["webrtc", "native"]
 FinishReason = Literal["stop", "length", "content_filter"]
@@ -126,7 +129,8 @@ class Sample:
         captured_at: UTC wall clock of what is seen: when the sample was taken, unless the source
             has a clock of its own (``FileSource(start_time=)``, ``push_frame(captured_at=)``).
         frames: one frame, or all frames of the clip. The frame on screen at the asked-for time:
-            its own ``media_time`` is at or before it.
+            its own ``media_time`` is at or before it, give or take half a tick of a clock that
+            rounds.
         video: the clip as one MP4 (``clip_encoding="video"``), else None.
         taken_at: UTC wall clock when the sample was taken, where ``captured_at`` is another one's;
             else None. Latencies are reckoned from it.
@@ -174,6 +178,9 @@ class StreamInferenceResult:
         output: the parsed JSON answer when a schema was given and the answer fits it, else None.
         sample: index of the sample; ``media_time``, ``captured_at``, ``frame_times`` are its own.
         prompt_version: 1 for the first prompt of the stream, one more at each update.
+        copied_from: index of the sample that was asked about, where this one shows the very same
+            picture and has its answer: without a request, so its latencies are NaN and ``usage``
+            is None. None for an answer of its own.
     """
 
     id: str
@@ -196,6 +203,7 @@ class StreamInferenceResult:
     prompt_version: int = 1
     usage: Usage | None = None
     output: Any = None
+    copied_from: int | None = None
 
     def result_json(self) -> Any:
         """The answer parsed as JSON.

@@ -1,6 +1,6 @@
 """The API's ranges, checked before anything is sent or started.
 
-Every function returns None (or the checked value) and raises :class:`ValidationError` that names
+Every ``check`` returns None (or the checked value) and raises :class:`ValidationError` that names
 the parameter, its value and its range.
 """
 
@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any, NoReturn
 
 from . import config
@@ -35,7 +35,26 @@ __all__ = [
     "check_timeout",
     "check_token_rate",
     "check_whole",
+    "exact",
 ]
+
+
+def exact(number: float) -> Fraction:
+    """The fraction that is meant by a positive number of seconds, or of frames a second.
+
+    Python's 1/3 is less than a third, and so are its digits: on a grid of either, every third
+    tick would be just before its frame. What is within 1e-12 of a fraction with a denominator of
+    at most a million is that fraction (1/3, 1001/30000, 0.1 * 3); else the digits are meant.
+    """
+    if isinstance(number, Rational):
+        return Fraction(int(number.numerator), int(number.denominator))  # numpy's overflow
+    # Beyond 1, no two floats are as close as that.
+    value = float(number)
+    most, within = 10**6, max(1e-12 * min(1.0, value), 4 * math.ulp(value))
+    if not isinstance(number, float):  # one of numpy's, of 32 bits
+        most, within = 1000, 2**-24 * value
+    meant = Fraction(value).limit_denominator(most)
+    return meant if abs(meant - Fraction(value)) <= within else Fraction(str(number))
 
 
 def _refuse(name: str, value: object, allowed: str) -> NoReturn:
@@ -126,12 +145,13 @@ def _check_clip(clip: ClipProcessingConfig) -> None:
         _refuse("clip_length_seconds", length, f"a number of seconds, {low:g} <= x <= {high:g}")
     if not _is_number(clip.delay_seconds) or clip.delay_seconds <= 0:
         _refuse("delay_seconds", clip.delay_seconds, "a finite number of seconds, x > 0")
-    # Decimal digits as written: 10 x 0.3 is 3 frames, which floats would get wrong elsewhere.
-    frames = Fraction(str(clip.target_fps)) * Fraction(str(length))
-    if frames < config.MIN_CLIP_FRAMES:
+    # 9 x 1/3 is 3 frames, of which digits are a hair short; floats that are short stay so.
+    frames = int(clip.target_fps) * exact(length)
+    least = config.MIN_CLIP_FRAMES
+    if frames < least or clip.target_fps * length < least:
         raise ValidationError(
             f"target_fps={clip.target_fps} x clip_length_seconds={length} is {float(frames):g} "
-            f"frames a clip: it must be at least {config.MIN_CLIP_FRAMES}"
+            f"frames a clip: it must be at least {least}"
         )
 
 
@@ -188,9 +208,9 @@ def check_token_rate(max_output_tokens: int | None, interval: float) -> None:
     if max_output_tokens is None:
         return
     limit = config.MAX_TOKENS_PER_SECOND
-    rate = Fraction(int(max_output_tokens)) / Fraction(str(interval))
+    rate = int(max_output_tokens) / exact(interval)
     if rate > limit:
-        most = math.floor(limit * Fraction(str(interval)))
+        most = math.floor(limit * exact(interval))
         raise ValidationError(
             f"max_output_tokens={max_output_tokens} / interval {interval:g} s = {float(rate):g} "
             f"tokens a second: at most {limit} are allowed. At this interval "

@@ -176,9 +176,13 @@ def test_mistakes_get_one_clear_line(kernel, folder, line, message):
 
 
 def test_a_run_is_recorded_and_not_over_another_by_accident(kernel, folder):
-    start = "%overshoot clip.mp4 'How bright is it?' -o kept --interval 0.5 --record run.parquet"
+    start = (
+        "%overshoot clip.mp4 'How bright is it?' -o kept --interval 0.5 --same-frame ask "
+        "--record run.parquet"
+    )
     assert "<Stream" in kernel.run(start)
     kernel.until("len(kept.df) > 1")
+    assert kernel.run("kept.settings.same_frame") == "'ask'"
     kernel.run("%overshoot stop kept")
     kernel.run("import overshoot_nb\nloaded = overshoot_nb.load('run.parquet')")
     assert kernel.run("loaded.df.equals(kept.df) and len(loaded.df) > 1") == "True"
@@ -205,6 +209,7 @@ def test_help_shows_every_form(kernel):
         "--prompt-file",
         "--out",
         "--record",
+        "--same-frame",
     ):
         assert word in shown
 

@@ -371,3 +371,67 @@ def test_pts_of_a_strange_time_base(tmp_path: Path) -> None:
     times = [Fraction(int(n * unit * 1000 + Fraction(1, 2)), 1000) for n in range(90)]
     wanted = [max(n for n in range(90) if times[n] <= Fraction(k, 2)) for k in range(len(taken))]
     assert [numbers(s)[0] for s in taken] == wanted
+
+
+# ---- times as they are meant ---------------------------------------------------------------------
+
+#: Containers by what they do to times: rounded to milliseconds, exact, 90 kHz, a clock of frames.
+MEANT = {
+    "b.mkv": {"b_frames": 3},
+    "ms.webm": {"codec": "libvpx", "options": {"deadline": "realtime", "cpu-used": "8"}},
+    "ms.flv": {},
+    "exact.mp4": {"b_frames": 3},
+    "khz.mp4": {"container_options": {"video_track_timescale": "90000"}},
+    "khz.ts": {},
+    "frames.avi": {"codec": "mpeg4"},
+}
+
+
+@pytest.fixture(scope="module")
+def meant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("meant")
+    for rate in (Fraction(30), Fraction(60_000, 1001)):
+        for name, given in MEANT.items():
+            path = folder / f"{rate.numerator}-{name}"
+            make_video(path, 62, fps=rate, time_base=1 / rate, **given)  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_an_interval_is_the_fraction_that_is_meant(meant: Path, name: str) -> None:
+    """The right frames, and no row after the end, though 2/3 s is 667 ms in some containers."""
+    for rate in (Fraction(30), Fraction(60_000, 1001)):
+        for each in (1, 2, 5, 10):
+            with SampleReader(
+                FileSource(meant / f"{rate.numerator}-{name}"),
+                FrameProcessingConfig(float(each / rate)),
+            ) as reader:
+                taken = list(reader)
+            assert [numbers(s)[0] for s in taken] == list(range(0, 62, each))
+            assert [s.media_time for s in taken] == [float(n / rate) for n in range(0, 62, each)]
+            assert all(abs(s.frames[0].media_time - s.media_time) < 0.00051 for s in taken)
+
+
+@pytest.mark.parametrize("name", ["b.mkv", "ms.webm", "ms.flv", "exact.mp4"])
+def test_positions_of_clips_are_met_too(meant: Path, name: str) -> None:
+    clips = ClipProcessingConfig(target_fps=6, clip_length_seconds=0.5, delay_seconds=1 / 3)
+    taken = list(SampleReader(FileSource(meant / f"30-{name}"), clips))
+    assert [numbers(s) for s in taken] == [[at, at + 5, at + 10] for at in range(0, 51, 10)]
+
+
+def test_a_clock_that_counts_frames_rounds_nothing(tmp_path: Path) -> None:
+    """Half a tick of AVI's is half a frame: what is on screen then is the frame before."""
+    path = make_video(tmp_path / "a.avi", 26, fps=25, codec="mpeg4")
+    in_memory = ArraySource([barcode(n) for n in range(26)], fps=25)
+    for source in (FileSource(path), in_memory):  # type: ignore[arg-type]
+        taken = list(SampleReader(source, FrameProcessingConfig(0.5)))
+        assert [numbers(s) for s in taken] == [[0], [12], [25]]
+
+
+def test_times_of_pushed_frames_are_met(tmp_path: Path) -> None:
+    source = FrameSource(160, 96)
+    for n in range(8):  # as many as it holds
+        source.push_frame(barcode(n), media_time=7.1 + n / 15)
+    source.close()
+    taken = list(SampleReader(source, FrameProcessingConfig(1 / 15)))
+    assert [numbers(s) for s in taken] == [[n] for n in range(7)]

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampler import ClipSampler, FrameSampler, make_sampler
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
+from overshoot_nb.validation import exact
 
 TIME_BASES = st.sampled_from(
     [Fraction(1, n) for n in (1, 7, 25, 30, 1000, 15360, 90000)] + [Fraction(1001, 30000)]
@@ -115,6 +116,125 @@ def test_due_is_the_next_tick(
         assert sampler.wants(due - 1, due + 1)
         if due - 1 > after + 1:
             assert not sampler.wants(after + 1, due - 1)
+
+
+#: What a user means: thirds, sixths, sevenths..., and whole numbers of NTSC's frames.
+MEANT = st.one_of(
+    st.builds(Fraction, st.integers(1, 60_000), st.integers(1, 1001)),
+    st.builds(
+        lambda n, rate: Fraction(n * 1001, rate),
+        st.integers(1, 1001),
+        st.sampled_from((24_000, 30_000, 60_000, 120_000)),
+    ),
+).filter(lambda fraction: fraction <= 60)
+#: The clocks of mkv, webm and flv; of mp4, mov and ts.
+CLOCKS = st.sampled_from([Fraction(1, n) for n in (1000, 600, 15_360, 30_000, 90_000)])
+RATES = st.one_of(
+    st.integers(1, 240).map(Fraction),
+    st.sampled_from([Fraction(n, 1001) for n in (24_000, 30_000, 60_000, 120_000, 240_000)]),
+)
+
+
+@given(MEANT, st.sampled_from([1, 3, 7]))
+def test_a_number_is_the_fraction_that_is_meant(meant: Fraction, parts: int) -> None:
+    assert exact(float(meant)) == exact(np.float64(meant)) == exact(meant) == meant
+    assert exact(float(meant / parts) * parts) == meant  # as 0.1 * 3 is
+    sampler = FrameSampler(FrameProcessingConfig(float(meant)))
+    sampler.change_interval(float(meant))
+    sampler.wants(0, 1)
+    assert [sampler.time(k) for k in (0, 1, 90_000)] == [0, meant, 90_000 * meant]
+
+
+@pytest.mark.parametrize(
+    ("number", "meant"),
+    [
+        (60, Fraction(60)),
+        (60.0, Fraction(60)),
+        (59.9999999, Fraction(599999999, 10**7)),
+        (0.3333333, Fraction(3333333, 10**7)),
+        (1e-6, Fraction(1, 10**6)),
+        (1e-9, Fraction(1, 10**9)),
+        (1e-13, Fraction(1, 10**13)),
+        (100_000 + 1 / 3, 100_000 + Fraction(1, 3)),
+        (np.float32(0.1), Fraction(1, 10)),
+        (np.float32(1 / 3), Fraction(1, 3)),
+        (np.int64(2), Fraction(2)),
+    ],
+)
+def test_other_numbers_are_as_written(number: Any, meant: Fraction) -> None:
+    assert exact(number) == meant
+    assert type(exact(number).numerator) is int
+
+
+def rounded(time: Fraction, unit: Fraction) -> int:
+    """As FFmpeg rounds: to the nearest, halves up."""
+    return int(time / unit + Fraction(1, 2))
+
+
+@settings(deadline=None, max_examples=300)
+@given(MEANT, RATES, CLOCKS, st.integers(1, 500))
+def test_a_clock_that_rounds_is_met_within_half_a_tick(
+    interval: Fraction, rate: Fraction, unit: Fraction, frames: int
+) -> None:
+    times = [rounded(n / rate, unit) for n in range(frames + 1)]
+    assume(len(set(times)) == len(times))
+    sampler = FrameSampler(FrameProcessingConfig(float(interval)))
+    sampler.bind(unit, unit / 2)
+    got: list[int] = []
+    for n, (start, end) in enumerate(itertools.pairwise(times)):
+        ticks = sampler.take(start, end)
+        assert sampler.wants(start, end) == bool(ticks)
+        assert list(ticks) == list(range(len(got), len(got) + len(ticks)))
+        got += [n] * len(ticks)
+    half = unit / 2
+    assert got == [
+        bisect_right(times, (k * interval + half) / unit) - 1
+        for k in range(len(got) + 2)
+        if k * interval + half < times[-1] * unit
+    ]
+    # What falls on a frame is that frame, whatever its time was rounded to, and no row is extra.
+    each = (interval * rate).denominator
+    for k in range(0, len(got), each):
+        assert got[k] == k * interval * rate
+    if (frames / rate / interval).denominator == 1:
+        assert len(got) == frames / rate / interval
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(3, 30), st.integers(1, 8), CLOCKS, MEANT)
+def test_clips_meet_a_clock_that_rounds_too(
+    fps: int, faster: int, unit: Fraction, delay: Fraction
+) -> None:
+    rate = Fraction(fps * faster)
+    delay = max(Fraction(1, 30), min(delay, Fraction(3)))
+    clips = ClipSampler(ClipProcessingConfig(fps, 1.0, float(delay)))
+    clips.bind(unit, unit / 2)
+    times = [rounded(n / rate, unit) for n in range(int(3 * rate) + 1)]
+    assume(len(set(times)) == len(times))
+    got: dict[int, list[int]] = {}
+    for n, (start, end) in enumerate(itertools.pairwise(times)):
+        for clip, positions in clips.take(start, end):
+            got.setdefault(clip, []).extend([n] * len(positions))
+        whole = [clip for clip, seen in got.items() if len(seen) == fps]
+        assert sorted(whole) == list(range(clips.complete(end)))
+    assert got[0] == list(range(0, fps * faster, faster))
+    for clip, seen in got.items():
+        at = [clip * delay + Fraction(i, fps) + unit / 2 for i in range(len(seen))]
+        assert seen == [bisect_right(times, tick / unit) - 1 for tick in at]
+
+
+def test_a_change_on_a_clock_that_rounds_loses_no_tick() -> None:
+    sampler = FrameSampler(FrameProcessingConfig(1 / 30))
+    sampler.bind(Fraction(1, 1000), Fraction(1, 2000))
+    times = [rounded(Fraction(n, 30), Fraction(1, 1000)) for n in range(61)]
+    got = []
+    for n, (start, end) in enumerate(itertools.pairwise(times)):
+        if n == 20:  # at 667 ms, just after its tick
+            sampler.change_interval(1 / 15)
+        assert sampler.wants(start, end) == (n < 20 or n % 2 == 1)
+        got += [(n, sampler.time(tick)) for tick in sampler.take(start, end)]
+    assert [n for n, _ in got] == [*range(20), *range(21, 60, 2)]
+    assert all(at == Fraction(n, 30) for n, at in got)
 
 
 def test_a_grid_of_floats_would_drift() -> None:

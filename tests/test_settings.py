@@ -1,6 +1,7 @@
 """The parameters of streams.create: the seed's defaults, inference of the mode, clear refusals."""
 
 import inspect
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -161,6 +162,15 @@ def test_expected_samples_counts_the_ticks_before_the_end(interval, frames, rate
     assert abs(got - ticks) <= (Fraction(duration) % Fraction(str(interval)) == 0)
 
 
+@pytest.mark.parametrize("rounding", [1_000, 1_000_000])
+def test_as_many_samples_are_expected_as_frames_are_met(rounding):
+    """Whatever the container made of the duration."""
+    for rate in (Fraction(30), Fraction(60), Fraction(30_000, 1001), Fraction(60_000, 1001)):
+        for frames in (61, 62, 91):
+            duration = float(round(frames / rate * rounding) / rounding)
+            assert expected_samples(FrameProcessingConfig(float(1 / rate)), duration) == frames
+
+
 def test_expected_clips_need_their_fewest_frames():
     clips = ClipProcessingConfig(target_fps=6, clip_length_seconds=0.5, delay_seconds=0.5)
     assert expected_samples(clips, 0.3) == 0
@@ -204,3 +214,12 @@ def test_a_change_of_mode_takes_the_other_modes_defaults():
 def test_changes_are_checked_as_at_the_start(changes, message):
     with pytest.raises(ValidationError, match=message):
         StreamSettings.build("clip.mp4", "Read", "m").changed(changes)
+
+
+@pytest.mark.parametrize("third", [1 / 3, Fraction(1, 3), np.float64(1 / 3), np.float32(1 / 3)])
+def test_numbers_of_other_kinds_become_pythons_own(third):
+    settings = StreamSettings.build("clip.mp4", "?", "?", interval_seconds=third)
+    assert settings.numbers == {"interval_seconds": 1 / 3}
+    clips = processing_from(target_fps=np.int64(9), clip_length_seconds=third)
+    assert json.loads(json.dumps(clips.clip_length_seconds)) == 1 / 3
+    assert type(clips.target_fps) is int

@@ -125,6 +125,7 @@ BASE_DTYPES = {
     "completion_tokens": "Int64",
     "total_tokens": "Int64",
     "cost_cents": "float64",
+    "copied_from": "Int64",
     "stream_id": "category",
     "id": TEXT,
 }

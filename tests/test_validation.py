@@ -73,6 +73,7 @@ def test_three_frames_are_counted_exactly() -> None:
         v.check_processing(ClipProcessingConfig(fps, exact, 1))
     v.check_processing(ClipProcessingConfig(30, 0.1, 1))
     v.check_processing(ClipProcessingConfig(10, 0.3, 1))
+    v.check_processing(ClipProcessingConfig(9, 1 / 3, 1))
     with pytest.raises(ValidationError):
         v.check_processing(ClipProcessingConfig(10, 0.29999999999999993, 1))
 

@@ -14,7 +14,7 @@ from overshoot_nb.tuning.fields import comparable
 from overshoot_nb.tuning.statistics import check_confidence, wilson_interval
 
 from .pairing import Pair, Paired, paired_columns, paired_rows
-from .runs import answered, plain, result_rows
+from .runs import answered, asked, plain, result_rows
 
 __all__ = ["agreement", "cohens_kappa"]
 
@@ -36,7 +36,7 @@ def agreement(
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not 0 <= value < float("inf"):
             raise ValidationError(f"{name}={value!r} is not valid: it must be a number, x >= 0")
-    rows = result_rows(rows)
+    rows = asked(result_rows(rows))
     if isinstance(other, str):
         paired = paired_columns(rows, other, column)
     elif isinstance(other, pd.DataFrame):

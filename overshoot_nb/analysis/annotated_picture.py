@@ -13,6 +13,7 @@ from av.video.frame import PictureType
 
 from overshoot_nb.capture.picture import Orientation, Orientations
 from overshoot_nb.encoder import Scaler, upright
+from overshoot_nb.sampler import NONE
 
 __all__ = [
     "BEYOND_SECONDS",
@@ -52,8 +53,8 @@ class Span:
         self._start, self._end, self._beyond = start, end, beyond
         self.bind(Fraction(1))
 
-    def bind(self, time_base: Fraction) -> None:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
+        """See :class:`~overshoot_nb.sampler.Sampler`; it has no ticks that a frame could miss."""
         self._from = ceil(Fraction(self._start - ROUNDING) / time_base)
         self._to = self._last = float("inf")
         if self._end < float("inf"):

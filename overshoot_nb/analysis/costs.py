@@ -15,7 +15,7 @@ from overshoot_nb.errors import ValidationError
 
 from .grouping import Groups, columns_by
 from .rows import require
-from .runs import result_rows
+from .runs import asked, result_rows
 
 __all__ = ["Prices", "cost", "tokens"]
 
@@ -29,7 +29,7 @@ def tokens(rows: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     """See :meth:`~overshoot_nb.analysis.table_methods.TableMethods.tokens`."""
     keys = columns_by(by)
     require(rows, "tokens", *keys, *_TOKENS)
-    rows = result_rows(rows)
+    rows = asked(result_rows(rows))
     groups = Groups(rows, keys)
     counts = rows[list(_TOKENS)].astype("Int64")
     known = counts.notna().all(axis=1).to_numpy(bool)
@@ -48,7 +48,7 @@ def cost(rows: pd.DataFrame, prices: Prices | None, by: str | Sequence[str]) -> 
         require(rows, "cost", *keys, "cost_cents")
     else:
         require(rows, "cost", *keys, "model", "prompt_tokens", "completion_tokens")
-    rows = result_rows(rows)
+    rows = asked(result_rows(rows))
     cents = _cents(rows, prices)
     known = np.isfinite(cents)
     groups = Groups(rows, keys)

@@ -15,7 +15,7 @@ from overshoot_nb.stats import quantile
 
 from .grouping import Groups, columns_by
 from .rows import require
-from .runs import answered, result_rows
+from .runs import answered, asked, result_rows
 
 __all__ = ["LATENCIES", "latency"]
 
@@ -30,7 +30,7 @@ def latency(
     keys = columns_by(by)
     quantiles = _quantiles(percentiles)
     require(rows, "latency", *keys, *LATENCIES)
-    rows = result_rows(rows)
+    rows = asked(result_rows(rows))
     ok = answered(rows)
     groups = Groups(rows, keys)
     # Of those that were answered: how soon a request failed says nothing of how long one takes.

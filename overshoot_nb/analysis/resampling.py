@@ -30,7 +30,7 @@ _OF_NUMBERS = ("mean", "median", "min", "max", "sum", "std", "any", "all")
 
 #: Not something that changes over time, or said by "n" and "errors" already.
 _LEFT_OUT = frozenset(
-    ("media_time", "stream_id", "id", "ok", "error", "answered_at")
+    ("media_time", "stream_id", "id", "ok", "error", "answered_at", "copied_from")
 ) | frozenset(  # of a recording's file
     ("kind", "reason", "output", "frames", "video", "frame_times")
 )

@@ -20,6 +20,7 @@ __all__ = [
     "Runs",
     "answered",
     "are_results",
+    "asked",
     "by_run",
     "holds_answers",
     "plain",
@@ -55,6 +56,14 @@ class Runs:
     def starts(self) -> npt.NDArray[np.intp]:
         """Where each run begins, and the end of the last. (k + 1,)"""
         return np.searchsorted(self.run, np.arange(len(self) + 1)).astype(np.intp)
+
+
+def asked(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows but those that copy the answer of another about the very same picture."""
+    if "copied_from" not in rows:
+        return rows
+    own = rows["copied_from"].isna().to_numpy(bool)
+    return rows if own.all() else rows[own]
 
 
 def by_run(rows: pd.DataFrame, method: str) -> Runs:

@@ -5,6 +5,7 @@ Within a segment media time is ``pts + shift`` in units of the stream's time bas
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import av.error
 
-from overshoot_nb.sampler import Sampler
+from overshoot_nb.sampler import NONE, Sampler
 from overshoot_nb.types import EncodedFrame
 
 from .opening import close_input
@@ -33,6 +34,8 @@ MAX_LEAD_IN = 300
 #: About what decoding takes on a slow core, in seconds a pixel. Packets held back are decoded in
 #: one go when their turn comes: so much earlier it must begin for the frame to be in time.
 DECODE_SECONDS = 3e-9
+#: Clocks as fine as this count no frames, unless a frame is as short.
+FINE_UNIT = Fraction(1, 500)
 
 
 class Shown(NamedTuple):
@@ -71,6 +74,10 @@ class Decoding(PacketReader):
         self._orientations = Orientations()
         self._aspects = Aspects(stream, self._orientations)
         self._intra_only = bool(self.context.codec.intra_only)
+        # A clock that is not much finer than the frames counts them, and rounds nothing.
+        rounds = self._duration >= (2 if self.unit <= FINE_UNIT else 4)
+        #: Seconds by which a frame's time may be rounded up.
+        self.within = self.unit / 2 if rounds else NONE
         # Frame threads hold back as many frames as there are threads.
         self.context.thread_type = "SLICE" if live else "AUTO"
 
@@ -177,12 +184,16 @@ class Decoding(PacketReader):
         def wanted(start: int, end: int) -> bool:
             return wants(start + shift, end + shift) and (floor is None or start + shift > floor)
 
+        def last_end(pts: int, duration: int) -> int:
+            return self._end(pts + shift, duration) - shift
+
         context = self.context
         if self.live:
             return plan_live(
                 packets,
                 wanted,
                 frame_duration=self._duration,
+                last_end=last_end,
                 intra_only=self._intra_only,
                 reorders=bool(context.has_b_frames),
             )
@@ -195,10 +206,26 @@ class Decoding(PacketReader):
             packets,
             wanted,
             frame_duration=self._duration,
+            last_end=last_end,
             intra_only=self._intra_only,
             clean=clean,
             pace=pace,
         )
+
+    def _end(self, at: int, duration: int) -> int:
+        """When the last frame leaves the screen.
+
+        Its time and its duration may both be rounded up: the sum would be a tick's too many.
+        """
+        stream = self.stream
+        for rate in (stream.guessed_rate, stream.base_rate, stream.average_rate):
+            if not rate:
+                continue
+            each = 1 / (Fraction(rate) * self.unit)
+            number = round(at / each)
+            if abs(duration - each) < 1 and 2 * abs(at - number * each) <= 1:
+                return math.floor((number + 1) * each + Fraction(1, 2))
+        return at + duration
 
     def untimed(
         self, packets: Iterator[Any], sampler: Sampler, shift: int, near: Near | None = None

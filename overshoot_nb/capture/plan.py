@@ -7,6 +7,7 @@ wanted, so that the wanted frames come out as they would from decoding everythin
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,7 @@ def plan_file(
     wants: Wants,
     *,
     frame_duration: int,
+    last_end: Callable[[int, int], int] = operator.add,
     intra_only: bool = False,
     clean: Callable[[Any], bool] = lambda packet: True,
     pace: Pace | None = None,
@@ -57,6 +59,7 @@ def plan_file(
         packets: in decode order.
         wants: whether a frame on screen during ``[start, end)``, in pts, is wanted.
         frame_duration: of a last frame that does not say its own, in units of pts.
+        last_end: when a last frame of that pts and duration leaves the screen.
         intra_only: every frame stands alone.
         clean: whether a keyframe needs nothing before it.
         pace: for a file that is played. Reading stops at each packet until it is time for it, so
@@ -92,7 +95,8 @@ def plan_file(
             if pace is not None:
                 pace.approach(pts, len(held))
             i = bisect_right(times, pts)
-            after = times[i] if i < len(times) else pts + _on_screen(packet, frame_duration)
+            shown = _on_screen(packet, frame_duration)
+            after = times[i] if i < len(times) else last_end(pts, shown)
             if wants(pts, after):
                 end = after
             if i > 3 * AHEAD:
@@ -131,6 +135,7 @@ def plan_live(
     wants: Wants,
     *,
     frame_duration: int,
+    last_end: Callable[[int, int], int] = operator.add,
     intra_only: bool = False,
     reorders: bool = False,
 ) -> Iterator[Planned]:
@@ -140,7 +145,7 @@ def plan_live(
     the newest decoding time. What is not wanted is decoded at once, so that no work piles up.
 
     Args:
-        packets, wants, frame_duration, intra_only: as in :func:`plan_file`.
+        packets, wants, frame_duration, last_end, intra_only: as in :func:`plan_file`.
         reorders: whether frames are shown in another order than they are decoded in.
     """
     window: deque[Any] = deque()
@@ -152,7 +157,8 @@ def plan_live(
         if pts is None:
             return packet, None, False
         i = bisect_right(times, pts)
-        after = times[i] if i < len(times) else pts + _on_screen(packet, frame_duration)
+        shown = _on_screen(packet, frame_duration)
+        after = times[i] if i < len(times) else last_end(pts, shown)
         if i > 3 * AHEAD:  # far behind: frames still to come may be shown before this one
             del times[:AHEAD]
         end = after if wants(pts, after) else None

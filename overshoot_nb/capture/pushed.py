@@ -14,6 +14,7 @@ import numpy as np
 from overshoot_nb.errors import SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import ArraySource, FrameSource
+from overshoot_nb.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
@@ -45,7 +46,7 @@ class PushedCapture:
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
         source = self.source
-        sampler.bind(_MICROSECOND)
+        sampler.bind(_MICROSECOND, _MICROSECOND / 2)  # times are rounded
         frame: Any = None
         zero = 0.0
         captured_at: datetime | None = None
@@ -102,7 +103,7 @@ class ArrayCapture:
         self._given: Any = source.frames
         self._length: int | None = None
         self._frames: Iterator[Any] | None = None
-        self._fps = Fraction(str(source.fps))
+        self._fps = exact(source.fps)
         self._head: list[Any] = []
         self._stop = threading.Event()
         self.ending = ""

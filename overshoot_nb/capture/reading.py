@@ -170,7 +170,7 @@ class ContainerCapture:
         origin = 0
         first = True
         unit = decoding.unit
-        sampler.bind(unit)
+        sampler.bind(unit, decoding.within)
         if decoding.punctual and connection > 1:
             decoding.catch_up()
         while first or decoding.more:

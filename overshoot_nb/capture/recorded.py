@@ -20,6 +20,7 @@ from overshoot_nb.errors import OvershootError, SourceError
 from overshoot_nb.sampler import Sampler
 from overshoot_nb.sources import Replay
 from overshoot_nb.types import EncodedFrame
+from overshoot_nb.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
@@ -83,7 +84,7 @@ class RecordedCapture:
             # What was on screen after the last moment is not known: it is shown for that alone.
             self._end = _units(seen[-1]) + math.ceil(zero / _UNIT) + 2
             step = seen[-1] - seen[-2] if len(seen) > 1 else 0.0
-            zero += Fraction(str(seen[-1])) + Fraction(str(step or config.INTERVAL_SECONDS))
+            zero += exact(seen[-1]) + exact(step or config.INTERVAL_SECONDS)
 
     def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
         """See :class:`~overshoot_nb.capture.Capture`."""
@@ -125,6 +126,11 @@ class RecordedCapture:
                 if moment is not None and (sample is None or not sample.frames):
                     continue
                 frames = _dated(sample) if sample is not None else ()
+                if sample is not None and sample.mode == "frame":
+                    # A clock that rounds had it a little after the moment at which it was seen.
+                    at = min(frames[0].media_time, sample.media_time)
+                    if at < frames[0].media_time:
+                        frames = (replace(frames[0], media_time=at),)
                 begins = _units(frames[0].media_time) if frames else math.inf
                 while waiting and waiting[0][0] < begins:
                     at, _, encoded = heapq.heappop(waiting)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from overshoot_nb import config
 from overshoot_nb.sampler import Grid
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
+from overshoot_nb.validation import exact
 
 if TYPE_CHECKING:
     import av
@@ -68,7 +69,7 @@ class _Ticks:
 
     def count(self, moment: float) -> int:
         """How many ticks there were until a moment."""
-        return self._grid.count(round((moment - self._start) / _MICROSECOND), at=True)
+        return self._grid.over(round((moment - self._start) / _MICROSECOND))
 
     def resume(self) -> None:
         """Go on with the next tick that is not over; nothing where it goes on already."""
@@ -95,7 +96,7 @@ class FrameChooser:
     """
 
     def __init__(self, processing: FrameProcessingConfig, chosen: Chosen) -> None:
-        self._step = Fraction(str(processing.interval_seconds))
+        self._step = exact(processing.interval_seconds)
         self._chosen = chosen
         self._newest: Received | None = None
         self._owed = False
@@ -168,18 +169,17 @@ class ClipChooser:
     def _planned(self, pixels: int) -> tuple[int, Fraction]:
         """How many frames a clip has, and how far apart, when each has so many pixels."""
         fps, length = self._processing.target_fps, self._processing.clip_length_seconds
-        # Rounded, because 0.3 * 10 is a little less than 3.
-        count, step = int(round(fps * length, 9)), Fraction(1, fps)
+        count, step = int(fps * exact(length)), Fraction(1, fps)
         most = min(config.ENGINE_PICTURES, MAX_CLIP_PIXELS // max(1, pixels))
         room = max(config.MIN_CLIP_FRAMES, most)
-        return (count, step) if count <= room else (room, Fraction(str(length)) / room)
+        return (count, step) if count <= room else (room, exact(length) / room)
 
     def _start(self, now: float, count: int, step: Fraction) -> None:
         for ticks in self._ticks or ():
             ticks.cancel()
         self._frames = deque(maxlen=count)
         self._collected = 0
-        ends = Grid((count - 1) * step, Fraction(str(self._processing.delay_seconds)))
+        ends = Grid((count - 1) * step, exact(self._processing.delay_seconds))
         self._ticks = (
             _Ticks(Grid(Fraction(0), step), now, self._collect),
             _Ticks(ends, now, self._finish),

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Protocol
 
 from overshoot_nb.capture import Shown
-from overshoot_nb.sampler import Grid, Sampler
+from overshoot_nb.sampler import NONE, Grid, Sampler
 
 __all__ = ["REPEAT_SECONDS", "Moments", "PushedMoments", "ReadMoments"]
 
@@ -50,8 +50,8 @@ class ReadMoments:
         self._late = late
         self._unit = Fraction(1)
 
-    def bind(self, time_base: Fraction) -> None:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
+        """See :class:`~overshoot_nb.sampler.Sampler`; as ticks fall well inside frames, exact."""
         self._unit = time_base
         self._grid.bind(time_base)
         self._sparse.bind(time_base)
@@ -65,7 +65,7 @@ class ReadMoments:
 
     def due(self, after: int) -> int:
         """See :class:`~overshoot_nb.sampler.Sampler`."""
-        return max(after + 1, self._grid.ceil(self._grid.count(after, at=True)))
+        return max(after + 1, self._grid.ceil(self._grid.over(after)))
 
     def takes(self, shown: Shown) -> bool:
         """See :class:`Moments`."""
@@ -85,8 +85,8 @@ class PushedMoments:
         self._promised = self._taken = -1  # times, in units
         self._free = Fraction(0)  # when the next one is due at an even pace, in units
 
-    def bind(self, time_base: Fraction) -> None:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
+    def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
+        """See :class:`~overshoot_nb.sampler.Sampler`; no time of a frame is compared."""
         self._unit = time_base
 
     def wants(self, start: int, end: int) -> bool:

@@ -129,6 +129,7 @@ class RowWriter:
             "completion_tokens": tokens("completion_tokens"),
             "total_tokens": tokens("total_tokens"),
             "cost_cents": _floats(of_result(lambda r: getattr(r.usage, "cost_cents", None))),
+            "copied_from": pa.array(of_result(lambda r: r.copied_from), pa.int64()),
             "stream_id": texts(
                 "stream_id", [row.result.stream_id if row.result else row.stream_id for row in rows]
             ),
@@ -155,6 +156,9 @@ class RowWriter:
             outputs.append(None if text is None else json.loads(text))
         made = self._output_columns(outputs)
         kept = {n: table.column(n) for n in table.column_names if n in self.schema.names}
+        for field in self.schema:
+            if field.name not in kept and field.name not in made:  # of an older file
+                kept[field.name] = pa.nulls(len(table), field.type)
         return pa.table([made[n] if n in made else kept[n] for n in self.schema.names], self.schema)
 
     def _output_columns(self, outputs: Sequence[Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ prompt_tokens           int64                       tokens, where the server sai
 completion_tokens       int64                       likewise
 total_tokens            int64                       likewise
 cost_cents              double                      US cents, where the server said
+copied_from             int64                       the sample with the same picture whose answer
+                                                    this is; older files have no such column
 stream_id               string                      the stream
 id                      string                      the result's own id
 frame_times             list<double>                times of the frames that were asked about

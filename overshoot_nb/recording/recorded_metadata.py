@@ -53,6 +53,7 @@ _OF_SETTINGS = _ASKED | {
     "response_format": _TEXT,
     "keep_frames": _WHOLE_NUMBER,
     "transport": _TEXT_OR_NONE,
+    "same_frame": _TEXT,
 }
 _OF_PROMPTS = _ASKED | {"text": _TEXT, "note": _TEXT, "parent": _WHOLE_OR_NONE}
 _OF_INFO = {

@@ -55,6 +55,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "completion_tokens": pa.int64(),
     "total_tokens": pa.int64(),
     "cost_cents": pa.float64(),
+    "copied_from": pa.int64(),
     "stream_id": _TEXT,
     "id": _TEXT,
     "frame_times": _TIMES,
@@ -64,6 +65,8 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 #: What tells how much there is.
 COUNTED = ("kind", "sample", "prompt_version")
+#: Those that came later: older files lack them.
+_NEWER = frozenset(("copied_from",))
 #: Texts that repeat from row to row: each is one string, however many rows have it.
 _REPEATED = ("kind", "mode", "model", "prompt", "finish_reason", "stream_id", "reason")
 #: Beyond so many samples without a row for each row, the numbers cannot be samples'.
@@ -121,7 +124,7 @@ class RecordedRows:
         journal.counters.sampled(len(times) - len(reasons))
         for reason, count in Counter(reasons.values()).items():
             journal.counters.missed(reason, count)
-        journal.counters.sent(len(self.results))
+        journal.counters.sent(sum(row.copied_from is None for row in self.results))
         journal.counters.answered(*self.results)
         journal.table.extend(self.results)
         for answer in self.later:
@@ -225,6 +228,7 @@ _ANSWER = (
     "completion_tokens",
     "total_tokens",
     "cost_cents",
+    "copied_from",
     "output",
 )
 
@@ -251,6 +255,7 @@ def _result(
     completion_tokens: int | None,
     total_tokens: int | None,
     cost_cents: float | None,
+    copied_from: int | None,
     output: Any,
 ) -> StreamInferenceResult:
     usage = None
@@ -276,6 +281,7 @@ def _result(
         prompt_version or 0,
         usage,
         output,
+        copied_from,
     )
 
 
@@ -330,6 +336,8 @@ def column_values(table: pa.Table, name: str) -> list[Any]:
         ValidationError: there is no such column, or it holds something else.
     """
     if name not in table.column_names:
+        if name in _NEWER:
+            return [None] * len(table)
         raise ValidationError(f"there is no column {name}: every recording has one")
     if table.column_names.count(name) > 1:
         raise ValidationError(f"there are several columns {name}")

@@ -189,9 +189,11 @@ class ReplaySession:
         if recorded.row is not None and not self._chapters.told(moment.chapter):
             self._sink.dropped(sample, DROP_NOT_ASKED)
             return
-        if recorded.row is not None:
+        row = None if recorded.row is None else self._run.journal.table[recorded.row]
+        sent = row is not None and row.copied_from is None
+        if sent:
             self._sink.sent(sample)
-        self._open[number] = sample, recorded.row is not None
+        self._open[number] = sample, sent
 
     def _settle(self, outcome: Outcome) -> None:
         if outcome.number not in self._open:
@@ -200,8 +202,10 @@ class ReplaySession:
             self._drop(outcome.number, outcome.reason)
             return
         del self._open[outcome.number]
+        copied = outcome.result.copied_from
         result = replace(
             outcome.result,
+            copied_from=None if copied is None else copied + self._shift,
             sample=outcome.result.sample + self._shift,
             prompt_version=self._chapters.version_here(outcome.result.prompt_version),
         )

@@ -18,6 +18,7 @@ from overshoot_nb.errors import (
 )
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.service import Service
+from overshoot_nb.taken_up import copy_of
 from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .answer_cache import AnswerCache
@@ -91,29 +92,48 @@ class BackfillWork:
         # With many samples it takes a while, which the streams of this loop need not wait for.
         waiting = await asyncio.to_thread(self._unanswered)
 
-        async def ask(index: int) -> float | None:
-            return await self._ask(question, index, account)
+        async def ask(alike: list[int]) -> float | None:
+            pause = await self._ask(question, alike[0], account)
+            if pause is not None or len(alike) == 1:
+                return pause
+            first = alike.pop(0)
+            said = self._journal.answer(first, self._version.version)
+            if said is None or not said.ok:
+                return 0.0  # another of them is asked about
+            for index in alike:
+                self._copy(index, said)
+            return None
 
         return await ask_many(waiting, ask, account, self._max_in_flight)
 
-    def _unanswered(self) -> list[int]:
-        """The samples to ask about, oldest first: their pictures are the next to go."""
-        waiting: list[int] = []
+    def _unanswered(self) -> list[list[int]]:
+        """The samples to ask about, oldest first: their pictures are the next to go.
+
+        Those that show the very same picture are together: one of them is asked about.
+        """
+        waiting: dict[int, list[int]] = {}
         for index in self._tally.remaining:
             known = self._journal.answer(index, self._version.version)
             if known is not None and is_answer(known):
                 self._keep(index, known, known=True)
                 continue
+            picture = self._journal.picture_of(index)
+            known = self._journal.answer(picture, self._version.version)
+            if known is not None and known.ok:
+                self._copy(index, known)
+                continue
             if not self._asker.by_result and index in self._journal.frames:
-                waiting.append(index)  # without reading it, which may be from the disk
+                waiting.setdefault(picture, []).append(
+                    index
+                )  # without reading it, which may be from the disk
                 continue
             try:
                 self._sample(index, self._row(index))
             except SampleNotKeptError as gone:
                 self._miss(index, self._why_gone(index, gone))
             else:
-                waiting.append(index)
-        return waiting
+                waiting.setdefault(picture, []).append(index)
+        return list(waiting.values())
 
     async def _ask(self, question: Question, index: int, account: Account) -> float | None:
         """Ask about one; returns seconds after which to ask about it again, or None."""
@@ -199,6 +219,12 @@ class BackfillWork:
         outcome: Outcome = "unusable" if is_answer(result) else "failed"
         self._tally.settle(index, "answered" if result.ok else outcome, known=known)
         self._journal.touch()
+
+    def _copy(self, index: int, answer: StreamInferenceResult) -> None:
+        """Give a sample the answer about another that shows the same."""
+        row = self._row(index)
+        assert row is not None, "its row says whose picture it shows"
+        self._keep(index, copy_of(answer, row), known=True)
 
     def _miss(self, index: int, why: str) -> None:
         self._tally.miss(index, why)

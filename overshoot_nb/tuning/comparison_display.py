@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,7 @@ def _column(comparison: Comparison, candidate: Candidate, score: Score | None) -
         for result in comparison.answers(candidate, repeat).values()
     ]
     answers = [result for result in results if is_answer(result)]
+    took = [a.inference_latency_ms for a in answers if isfinite(a.inference_latency_ms)]
     usages = [answer.usage for answer in answers if answer.usage is not None]
     cents = [usage.cost_cents for usage in usages if usage.cost_cents is not None]
     tally = score.totals[candidate.key] if score is not None else None
@@ -135,7 +137,7 @@ def _column(comparison: Comparison, candidate: Candidate, score: Score | None) -
         candidate.version.text,
         candidate.model,
         None if tally is None else (tally.right, tally.n, tally.accuracy, *tally.interval),
-        median(answer.inference_latency_ms for answer in answers) if answers else None,
+        median(took) if took else None,
         sum(usage.total_tokens for usage in usages) if usages else None,
         sum(cents) if cents else None,
         len(results) - len(answers),

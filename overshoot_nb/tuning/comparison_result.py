@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from overshoot_nb.errors import SampleNotKeptError
@@ -76,6 +77,9 @@ class Comparison:
         self.labels = labels
         self._judge = judge
         self._answers = dict(work.answers)
+        #: The sample whose picture each shows; of those that copied an answer it is another.
+        journal = run.journal if (run := work.subject.run) is not None else None
+        self._picture = {i: journal.picture_of(i) if journal else i for i in self.samples}
         #: Of each sample, seconds.
         self.media_time = {index: times[index] for index in self.samples}
         self.differing = frozenset(i for i in self.samples if differ(self._first(i)))
@@ -174,6 +178,16 @@ class Comparison:
         given = ((sample, self._answers.get((number, sample, repeat))) for sample in self.samples)
         return {sample: g.result for sample, g in given if g is not None}
 
+    def _distinct(
+        self, answers: Mapping[int, StreamInferenceResult], among: Iterable[int]
+    ) -> dict[int, StreamInferenceResult]:
+        """Those about the first of the samples that show one picture: a copy is no other trial."""
+        first: dict[int, int] = {}
+        for sample in among:
+            if sample in answers:
+                first.setdefault(self._picture[sample], sample)
+        return {sample: answers[sample] for sample in first.values()}
+
     # ---- how good they are ----
 
     @property
@@ -224,7 +238,7 @@ class Comparison:
         """
         both = [self.candidate(old), self.candidate(new)]
         return pair_answers(
-            {c.key: self.answers(c) for c in both},
+            {c.key: self._distinct(self.answers(c), self.labels.samples) for c in both},
             self.labels,
             both[0].key,
             both[1].key,
@@ -268,7 +282,7 @@ class Comparison:
         from .comparison_stability import stability
 
         columns = [
-            (c, [self.answers(c, repeat) for repeat in range(self.repeats)])
+            (c, [self._distinct(self.answers(c, r), self.samples) for r in range(self.repeats)])
             for c in self.candidates
         ]
         return stability(columns, self.media_time)
@@ -312,7 +326,10 @@ class Comparison:
                 right[key, sample, repeat] = _RIGHT.get(overall(fields))
         # The score is that of the first answers: repeats of one are no samples of their own.
         names = ("prompt", "model")
-        score = Score(judged, answers, schemas=schemas, confidence=CONFIDENCE, names=names)
+        counted = {key: self._distinct(a, self.labels.samples) for key, a in answers.items()}
+        kept = {(key, sample) for key, given in counted.items() for sample in given}
+        judged = [each for each in judged if (each.column, each.sample) in kept]
+        score = Score(judged, counted, schemas=schemas, confidence=CONFIDENCE, names=names)
         should = {
             answer: {
                 each.field: shown(each.expected)

@@ -30,6 +30,7 @@ _PLAIN = (
     "response_format",
     "keep_frames",
     "transport",
+    "same_frame",
 )
 _ASKED = ("output_schema", "max_output_tokens", "temperature")
 

@@ -88,8 +88,9 @@ class Costs:
         given = [r for r in results if r.ok or r.usage is not None or r.result]
         usages = [r.usage for r in given if r.usage is not None]
         cents = [usage.cost_cents for usage in usages if usage.cost_cents is not None]
+        took = [r.inference_latency_ms for r in given if math.isfinite(r.inference_latency_ms)]
         return cls(
-            median([r.inference_latency_ms for r in given]) if given else math.nan,
+            median(took) if took else math.nan,
             mean([usage.total_tokens for usage in usages]) if usages else math.nan,
             mean(cents) if cents else math.nan,
         )

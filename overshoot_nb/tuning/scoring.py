@@ -134,8 +134,13 @@ def pair_answers(
 
 
 def answers_of(run: Run, versions: Iterable[int]) -> dict[int, dict[int, StreamInferenceResult]]:
-    """What each version said about the labelled samples, by sample."""
-    samples, journal = run.journal.labels.samples, run.journal
+    """What each version said about the labelled samples, by sample.
+
+    Of samples that show the very same picture only the first counts: a copy of its answer is no
+    other trial.
+    """
+    journal = run.journal
+    samples = journal.distinct(journal.labels.samples)
     return {
         version: {
             sample: answer

@@ -66,7 +66,7 @@ def stability(run: Run, *, versions: Iterable[int] | None = None, window: int = 
     usable, run_of = _usable(run, chosen_versions(run, versions))
     for number, answers in usable.items():
         version = run.prompts[number]
-        samples = sorted(answers)
+        samples = run.journal.distinct(answers)  # a copy of an answer is steady by itself
         # What was asked later was perhaps asked in another run than that of the sample.
         runs = _codes([run_of.get(sample, answers[sample].stream_id) for sample in samples])
         places: dict[str | None, list[int]] = defaultdict(list)

@@ -6,6 +6,7 @@ The page makes text nodes of them; characters that would not be seen are written
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -32,6 +33,7 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
     """A result as row number ``row``, its texts cut to ``cut`` characters."""
     limits = (CHIPS, CHIP_CUT) if cut > RECENT_CUT else (RECENT_CHIPS, RECENT_CHIP_CUT)
     at = result.answered_at or result.captured_at
+    latency = result.inference_latency_ms
     return {
         "row": row,
         "id": result.id,
@@ -43,7 +45,8 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "cut": len(result.result) > cut,
         "chips": _chips(result.output, *limits) if result.ok else None,
         "error": visible(result.error[:cut])[:cut] if result.error is not None else None,
-        "latency_ms": round(result.inference_latency_ms, 1),
+        # JSON has no NaN; what was copied took no time.
+        "latency_ms": round(latency, 1) if math.isfinite(latency) else 0.0,
         "tokens": result.usage.total_tokens if result.usage is not None else None,
         "version": result.prompt_version,
     }

@@ -476,6 +476,7 @@ def refused(server, video, error, match, **parameters):
         ({"target_fps": 2, "clip_length_seconds": 1.0}, "2 frames a clip"),
         ({"clip_encoding": "video"}, "clip_encoding='video' means nothing"),
         ({"response_format": "json_object"}, "response_format"),
+        ({"same_frame": "ask"}, "same_frame='ask' means nothing"),
         ({"realtime": False}, "cannot go faster"),
         ({"transport": "carrier pigeon"}, "'webrtc', 'native'"),
     ],

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("no_threads_left")
 
 MODES = {
     "frames": {"interval_seconds": 0.1},
-    "repeated": {"interval_seconds": 0.02},
+    "repeated": {"interval_seconds": 0.02, "same_frame": "ask"},
     "clips": {"mode": "clip", "target_fps": 6, "clip_length_seconds": 0.5, "delay_seconds": 0.5},
     "overlapping": {
         "mode": "clip",

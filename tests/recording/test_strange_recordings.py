@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from overshoot_nb.errors import SampleNotKeptError
+from overshoot_nb.recording.arrow_rows import RowWriter
 from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recording.recording_file import RecordingFile
+from overshoot_nb.recording.run_secrets import Secrets
 
 from made_runs import assert_same, load, made, refused, rewritten
 
@@ -73,6 +75,24 @@ def test_what_a_run_cannot_have_is_refused(recorded, said):
 def test_settings_that_no_stream_has_are_refused(recorded, field):
     rewritten(recorded, settings={**metadata(recorded)["settings"], **field})
     refused(recorded, next(iter(field)).split("_")[0].replace("processing", "interval"))
+
+
+def test_a_recording_of_before_samples_copied_answers(recorded):
+    """It lacks the column and the setting; it loads, and is given columns, all the same."""
+    before = load(recorded).df
+    settings = metadata(recorded)["settings"]
+    del settings["same_frame"]
+    older = pq.read_table(recorded).drop_columns(["copied_from"])
+    rewritten(recorded, older, settings=settings)
+    run = load(recorded)
+    pd.testing.assert_frame_equal(run.df, before)
+    assert run.df["copied_from"].isna().all()
+    wider = RowWriter(
+        [{"type": "object", "properties": {"n": {"type": "integer"}}}], Secrets((), ())
+    )
+    table = wider.with_outputs(older)
+    assert table.schema == wider.schema
+    assert table.column("copied_from").null_count == len(older)
 
 
 @pytest.mark.parametrize("field", [{"text": None}, {"model": 7}, {"note": 9}, {"parent": "x"}])

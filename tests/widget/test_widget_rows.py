@@ -1,6 +1,8 @@
 """Rows for the page: cut short, and found by a filter."""
 
 import json
+import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,12 @@ def test_a_row_says_what_the_list_shows():
     row = row_of(3, result("hello"))
     assert (row["row"], row["sample"], row["text"], row["cut"]) == (3, 5, "hello", False)
     assert (row["latency_ms"], row["tokens"], row["chips"]) == (12.3, 7, None)
+
+
+def test_a_copy_took_no_time():
+    """JSON has no NaN, and a browser cannot read what has."""
+    copied = replace(result("hello"), inference_latency_ms=math.nan, copied_from=4)
+    assert row_of(3, copied)["latency_ms"] == 0.0
 
 
 def test_long_answers_are_cut():
