@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import ClassVar
 
-from .api.chat import ChatAnswer, ChatClient, ChatRequest
+from .api.answer import ChatAnswer
+from .api.chat import ChatClient, ChatRequest
+from .api.retry import NoLongerWanted
 from .capture import VideoInfo
 from .encoder import fit
 from .errors import (
@@ -261,9 +263,13 @@ class ChatSession:
         answer: ChatAnswer | None = None
         try:
             try:
-                answer = await self._chat.complete(prompt.request, sample)
+                answer = await self._chat.complete(prompt.request, sample, waiter=self)
             except OvershootError as failure:
                 error = failure
+            except NoLongerWanted:
+                slots.release()
+                self._sink.dropped(sample, DROP_LATE, sent=True)
+                return
             answered_at = datetime.now(UTC)
             elapsed_ms = (self._loop.time() - started) * 1e3
             slots.release()
@@ -288,11 +294,20 @@ class ChatSession:
                 finish_reason=answer.finish_reason,
                 usage=answer.usage,
                 output=answer.output,
+                reasoning=answer.reasoning,
             )
         elif error is not None:
             result = replace(result, error=str(error))
             self._judge(error)
         self._sink.answered(result, error)
+
+    def waiting(self, note: str) -> None:
+        """A server's limit is waited for (see :class:`~overshoot_nb.api.retry.Waiter`)."""
+        self._sink.held(note)
+
+    def wanted(self) -> bool:
+        """Whether a sample that had to wait is still asked about: not if a newer one is there."""
+        return not (self._settings.realtime and len(self._handoff))
 
     def _blank_result(
         self, sample: Sample, prompt: PromptInForce, answered_at: datetime, elapsed_ms: float

@@ -167,6 +167,8 @@ class StreamInferenceResult:
         output: the parsed JSON answer when a schema was given and the answer fits it, else None.
         sample: index of the sample; ``media_time``, ``captured_at``, ``frame_times`` are its own.
         prompt_version: 1 for the first prompt of the stream, one more at each update.
+        reasoning: what the model thought before its answer, where the server shows it; it is no
+            part of ``result``.
     """
 
     id: str
@@ -189,6 +191,7 @@ class StreamInferenceResult:
     prompt_version: int = 1
     usage: Usage | None = None
     output: Any = None
+    reasoning: str | None = None
 
     def result_json(self) -> Any:
         """The answer parsed as JSON.
@@ -318,13 +321,14 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReinferResult:
-    """Answer of POST /chat/completions/clip."""
+    """Answer of POST /chat/completions/clip; ``content`` is without the model's reasoning."""
 
     id: str
     model: str
     content: str
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    reasoning: str | None = None
 
     def content_json(self) -> Any:
         """The content parsed as JSON.

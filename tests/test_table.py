@@ -114,6 +114,7 @@ BASE_DTYPES = {
     "ok": "bool",
     "result": TEXT,
     "error": TEXT,
+    "reasoning": TEXT,
     "mode": "category",
     "model": "category",
     "prompt": "category",

@@ -36,6 +36,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "ok": pa.bool_(),
     "result": _TEXT,
     "error": _TEXT,
+    "reasoning": _TEXT,
     "mode": _TEXT,
     "model": _TEXT,
     "prompt": _TEXT,
@@ -54,6 +55,8 @@ COLUMNS: dict[str, pa.DataType] = {
     "reason": _TEXT,
     "exact": pa.large_binary(),
 }
+#: Those that files of earlier releases lack.
+NEWER_COLUMNS = frozenset({"reasoning"})
 #: Texts that repeat from row to row: each is one string, however many rows have it.
 _REPEATED = ("kind", "mode", "model", "prompt", "finish_reason", "stream_id", "reason")
 #: Beyond so many samples without a row for each row, the numbers cannot be samples'.
@@ -127,7 +130,12 @@ def rows_of(table: pa.Table) -> RecordedRows:
     Raises:
         ValidationError: the rows are no recording's.
     """
-    columns = {name: column_values(table, name) for name in COLUMNS}
+    columns: dict[str, list[Any]] = {
+        name: column_values(table, name)
+        if name in table.column_names or name not in NEWER_COLUMNS
+        else [None] * table.num_rows
+        for name in COLUMNS
+    }
     _make_exact(columns)
     columns["output"] = _outputs(columns["output"], table.column("output"))
     _check_numbers(columns["sample"])
@@ -200,6 +208,7 @@ _ANSWER = (
     "total_tokens",
     "cost_cents",
     "output",
+    "reasoning",
 )
 
 
@@ -226,6 +235,7 @@ def _result(
     total_tokens: int | None,
     cost_cents: float | None,
     output: Any,
+    reasoning: str | None,
 ) -> StreamInferenceResult:
     usage = None
     if total_tokens is not None:
@@ -250,6 +260,7 @@ def _result(
         prompt_version or 0,
         usage,
         output,
+        reasoning,
     )
 
 
