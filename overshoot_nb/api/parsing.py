@@ -33,7 +33,9 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 _MODEL_NAMES = ("id", "model", "name")
 _NOT_READY = frozenset({"loading", "saturated", "unavailable"})
 #: Characters that are read, in a model's prose, from places that are no beginning of its JSON.
-MAX_EFFORT = 1024 * 1024
+MAX_EFFORT = 4 * 1024 * 1024
+#: Values in it, the last ones, that are held against the schema.
+MAX_VALUES = 256
 
 
 class Fields:
@@ -277,6 +279,7 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, strict=False)
 #: orjson makes floats of such integers.
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
+_BRACKET = re.compile(r"[\[{]")
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([\w+-]*)(.*?)(?:\1|\Z)", re.DOTALL)
 
 
@@ -314,14 +317,13 @@ def _embedded_values(text: str) -> list[Any]:
                 found.append((fence.end(3), _value_in(inside)))
     position, effort = 0, MAX_EFFORT
     while effort > 0:
-        starts = [s for s in (text.find("{", position), text.find("[", position)) if s >= 0]
-        if not starts:
+        if (bracket := _BRACKET.search(text, position)) is None:
             break
-        start = min(starts)
+        start = bracket.start()
         try:
             value, position = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            effort -= error.pos - start + 64
+            effort -= error.pos - start + start // 256 + 64  # it counts the lines before
             position = start + 1
         except (ValueError, RecursionError):
             effort -= 4_096
@@ -330,4 +332,4 @@ def _embedded_values(text: str) -> list[Any]:
             with contextlib.suppress(RecursionError):
                 found.append((position, without_surrogates(value)))
     found.sort(key=lambda pair: pair[0])
-    return [value for _, value in found]
+    return [value for _, value in found[-MAX_VALUES:]]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -51,12 +52,14 @@ _FRAME: Final = re.compile(
     r"<\|(?:begin|start|end)_?(?:of_)?(?:response|solution)\|>|<\|(?:return|end)\|>\s*\Z",
     re.IGNORECASE,
 )
+_BRACKET: Final = re.compile(r"[\[{]")
 _QUOTES: Final = "\"'`“‘«„‹「"
 _DECODER: Final = json.JSONDecoder(strict=False)
-#: Places of a text that are tried as the beginning of a JSON value.
-_MAX_STARTS: Final = 64
-#: A bound on the work for a hostile answer.
+#: Bounds on the work for a hostile answer: places that are tried as the beginning of a JSON
+#: value, tags, and tags that are no real ones.
+_MAX_STARTS: Final = 1_024
 _MAX_TAGS: Final = 4_096
+_MAX_SPARED: Final = 64
 
 
 # ---- fields and parts ----------------------------------------------------------------------------
@@ -168,8 +171,9 @@ def _cut_tags(content: str) -> tuple[str, str]:
     reasoning: list[str] = []
     reasons = False  # whether an opening tag came
     at = 0  # the beginning of what is neither kept nor cut yet
-    spared = _MAX_STARTS
+    spared = _MAX_SPARED
     value_end = 0
+    belongs_until = partial(_belongs_until, content, iter(range(_MAX_STARTS)))
     for tag in islice(_TAG.finditer(content), _MAX_TAGS):
         if reasons:
             # Reasoning that mentions an opening tag is not one in the other. Where it is, the
@@ -180,7 +184,7 @@ def _cut_tags(content: str) -> tuple[str, str]:
             reasons = False
         elif tag.start() < value_end:
             continue
-        elif (value_end := _belongs_until(content, max(at, value_end), at, tag)) > tag.start():
+        elif (value_end := belongs_until(tag, max(at, value_end), at)) > tag.start():
             spared -= 1
             if not spared:
                 break
@@ -202,24 +206,25 @@ def _closes(tag: re.Match[str]) -> bool:
     return any(tag[name] for name in ("close", "close2", "close3", "close5"))
 
 
-def _belongs_until(content: str, unread: int, begin: int, tag: re.Match[str]) -> int:
+def _belongs_until(
+    content: str, starts: Iterator[int], tag: re.Match[str], at: int, begin: int
+) -> int:
     """Where that ends which a tag belongs to, as part of the answer; 0 where it is a real one.
 
     Args:
         content: the text.
-        unread: where no JSON was looked for yet.
-        begin: where the answer begins that the tag may belong to.
+        starts: gives as many items as there may be tries.
         tag: the tag.
+        at: from where on no JSON was looked for yet.
+        begin: where the answer begins that the tag may belong to.
     """
-    at = unread
-    for _ in range(_MAX_STARTS):
-        found = [p for p in (content.find(c, at, tag.start()) for c in "{[") if p >= 0]
-        if not found:
+    for _ in starts:
+        if (bracket := _BRACKET.search(content, at, tag.start())) is None:
             break
         try:
-            _, end = _DECODER.raw_decode(content, min(found))
+            _, end = _DECODER.raw_decode(content, bracket.start())
         except (ValueError, RecursionError):
-            at = min(found) + 1
+            at = bracket.end()
         else:
             if end > tag.start():
                 return end

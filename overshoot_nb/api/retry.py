@@ -40,6 +40,8 @@ REFUSAL_STATUSES = frozenset({429, 503})
 MAX_HOLD_SECONDS: Final = 60.0
 #: So long after a pause, in seconds, a refusal is of another limit.
 FORGET_SECONDS: Final = 60.0
+#: A pause of so many seconds is one that somebody notices.
+TOLD_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class RateLimit:
         self._under_way = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._note = ""
+        self._told = False
         self._closed = False
 
     def begin(self) -> bool:
@@ -246,7 +249,10 @@ class RateLimit:
         if (until := now + wait) > self._until:
             self._until = until if together else until + jitter
             self._note = _in_words(self._until - now, fault)
-            logger.info("%s", self._note)
+            # Once aloud: whoever waits without a stream's status should know why.
+            aloud = not self._told and wait >= TOLD_SECONDS
+            self._told = self._told or aloud
+            logger.log(logging.WARNING if aloud else logging.INFO, "%s", self._note)
         return True
 
     def close(self) -> None:
