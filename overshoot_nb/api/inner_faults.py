@@ -88,10 +88,13 @@ def _inner_error(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     choices = value.get("choices")
+    if not choices and isinstance(value.get("detail"), dict):
+        value = {**value, **value["detail"]}
+        del value["detail"]
     # A stored clip is answered about without a list of choices.
     choice = choices[0] if isinstance(choices, list) and choices else value
     if _says_something(value.get("error")):
-        return value
+        return dict(value)
     if isinstance(choice, dict):
         if _says_something(choice.get("error")):
             return {"error": choice["error"]}
@@ -102,7 +105,7 @@ def _inner_error(value: Any) -> dict[str, Any] | None:
     if choices:
         return None
     if value.get("object") == "error" or _says_something(value.get("detail")):
-        return value if "error" in value else {"error": value}
+        return dict(value) if "error" in value else {"error": value}
     named = _named_status(value)
     return {"error": value} if named is not None and isinstance(value.get("message"), str) else None
 

@@ -33,7 +33,7 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 _MODEL_NAMES = ("id", "model", "name")
 _NOT_READY = frozenset({"loading", "saturated", "unavailable"})
 #: Characters that are read, in a model's prose, from places that are no beginning of its JSON.
-MAX_EFFORT = 4 * 1024 * 1024
+MAX_EFFORT = 1024 * 1024
 #: Values in it, the last ones, that are held against the schema.
 MAX_VALUES = 256
 
