@@ -142,6 +142,12 @@ def test_text_is_the_str_dtype_of_pandas_3() -> None:
     assert frame["result"].dtype == ("str" if columns_module.PANDAS_3 else "string[pyarrow]")
 
 
+def test_reasoning_stands_beside_the_answer() -> None:
+    frame = table_of(result(0, reasoning="hm"), result(1)).df
+    assert frame["reasoning"].iloc[0] == "hm"
+    assert pd.isna(frame["reasoning"].iloc[1])
+
+
 def test_out_columns_stand_after_the_result() -> None:
     names = list(table_of(schema=SCHEMA).df.columns)
     assert names[6:13] == [f"out.{name}" for name in SCHEMA["properties"]]
@@ -415,6 +421,8 @@ def test_an_integer_written_as_a_float_is_one() -> None:
         ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00Z"),
         ("2026-01-01 10:00:00.123456-05:30", "2026-01-01T15:30:00.123456Z"),
         ("2026-01-01T10:00:00", "2026-01-01T10:00:00Z"),
+        ("2026-01-01t10:00:00z", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00z", "2026-01-01T10:00:00Z"),
         ("0001-01-01T00:00:00+14:00", None),
     ],
 )

@@ -373,3 +373,15 @@ def test_why_a_run_was_closed_is_said_as_it_was(tmp_path):
     run = made()
     run.state, run.status = "closed", "closed: closed by its user"
     assert load(run.record(tmp_path / "run.parquet")).status == "closed: closed by its user"
+
+
+def test_reasoning_is_recorded_and_files_without_it_load(tmp_path):
+    run = made(rows=2)
+    thought = run.sampled(b"picture")
+    run.answered(thought, "answer 2", reasoning="hm \ud800")
+    path = run.record(tmp_path / "run.parquet")
+    assert [r.reasoning for r in load(path)._life.journal.table] == [None, None, "hm \ud800"]
+    # As releases before this column wrote them.
+    older = rewritten(path, pq.read_table(path).drop_columns("reasoning"), to=tmp_path / "old")
+    assert [r.reasoning for r in load(older)._life.journal.table] == [None, None, None]
+    assert load(older).df["reasoning"].isna().all()
