@@ -81,14 +81,19 @@ def read_result(text: str, stream_id: str, hide: Callable[[str], str] = str) -> 
         stream_id: of the stream, for messages that do not say theirs.
         hide: takes secrets out of a message that cannot be read.
     """
+    value, problem = None, ""
     try:
-        value = _parsed(text)
-    except ValueError as error:
-        return _unread(text, None, f"the message is not JSON ({error})", stream_id, hide)
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        problem = f"the message is not JSON ({error})"
+        try:
+            value = read_json(text)
+        except (ValueError, RecursionError):
+            return _unread(text, None, problem, stream_id, hide)
     try:
         return _read(Fields(_Pushed(), value), stream_id)
     except ServerError as error:
-        return _unread(text, value, error.message, stream_id, hide)
+        return _unread(text, value, problem or error.message, stream_id, hide)
 
 
 class _Pushed:
@@ -96,17 +101,6 @@ class _Pushed:
 
     def nonsense(self, what: str) -> ServerError:
         return ServerError(what)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return read_json(text)
-        except (ValueError, RecursionError):
-            pass
-        raise
 
 
 def _read(fields: Fields, stream_id: str) -> ResultMessage:
