@@ -28,6 +28,9 @@ __all__ = ["analyze"]
 
 logger = logging.getLogger("overshoot_nb")
 
+#: Of a note beside the progress bar, which is one line.
+NOTE_CHARACTERS = 80
+
 
 def analyze(
     source: SourceConfig | object,
@@ -148,4 +151,6 @@ def _bar(stream: Stream) -> ProgressBar:
 def _draw(bar: ProgressBar | None, stream: Stream) -> None:
     if bar is not None:
         stats = stream.stats
-        bar.draw(stats.results + stats.errors, stats.errors)
+        # What is said while it runs: that a limit is waited for.
+        note = stream._life.note[:NOTE_CHARACTERS] if stream.is_active else ""
+        bar.draw(stats.results + stats.errors, stats.errors, note)

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import ClassVar
 
-from .api.chat import ChatAnswer, ChatClient
+from .api.answer import ChatAnswer
+from .api.chat import ChatClient
+from .api.retry import NoLongerWanted
 from .capture import VideoInfo
 from .encoder import fit
 from .errors import (
@@ -313,9 +315,14 @@ class ChatSession:
         answer: ChatAnswer | None = None
         try:
             try:
-                answer = await self._chat.complete(prompt.request, sample)
+                answer = await self._chat.complete(prompt.request, sample, waiter=self)
             except OvershootError as failure:
                 error = failure
+            except NoLongerWanted:
+                self._free_slot()
+                self._sink.dropped(sample, DROP_LATE, sent=True)
+                work.outcome.settle(None)
+                return
             answered_at = datetime.now(UTC)
             elapsed_ms = (self._loop.time() - started) * 1e3
             self._free_slot()
@@ -340,12 +347,21 @@ class ChatSession:
                 finish_reason=answer.finish_reason,
                 usage=answer.usage,
                 output=answer.output,
+                reasoning=answer.reasoning,
             )
         elif error is not None:
             result = replace(result, error=str(error))
             self._judge(error)
         self._sink.answered(result, error)
         work.outcome.settle(result)
+
+    def waiting(self, note: str) -> None:
+        """A server's limit is waited for (see :class:`~overshoot_nb.api.retry.Waiter`)."""
+        self._sink.held(note)
+
+    def wanted(self) -> bool:
+        """Whether a sample that had to wait is still asked about: not if a newer one is there."""
+        return not (self._settings.realtime and len(self._handoff))
 
     def _judge(self, error: OvershootError) -> None:
         """Decide whether asking goes on after ``error``."""

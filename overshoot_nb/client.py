@@ -42,9 +42,13 @@ class Overshoot:
             "/v0.2" is a server that samples the video itself ("local/v0.2": the embedded engine).
             "replay:run.parquet" answers as a recorded run was answered: no key, no network.
         timeout: seconds that one request may take.
+        max_wait: seconds that a limit of the server (429, or 503 with ``Retry-After``) is waited
+            for: until it is over nothing is asked, and no row is lost for it. A longer one is
+            the error at once. Default 600.
 
     Raises:
-        ValidationError: ``base_url`` is no URL, or ``timeout`` not positive.
+        ValidationError: ``base_url`` is no URL, ``timeout`` not positive, or ``max_wait``
+            negative.
     """
 
     def __init__(
@@ -53,11 +57,12 @@ class Overshoot:
         *,
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
+        max_wait: float = config.MAX_WAIT_SECONDS,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self._endpoint = config.resolve_endpoint(api_key, base_url)
         self._runtime = get_runtime()
-        self._service = open_service(self._endpoint, timeout)
+        self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
         #: Starts streams, and knows those that run.
         self.streams = Streams(self)

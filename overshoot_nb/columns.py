@@ -95,7 +95,7 @@ def parse_timestamp_us(value: Any) -> int | None:
     if not isinstance(value, str) or len(value) <= len("2026-01-01"):
         return None
     try:
-        return timestamp_us(datetime.fromisoformat(value))
+        return timestamp_us(datetime.fromisoformat(value.upper()))  # RFC 3339: small t and z
     except ValueError:
         return None
 

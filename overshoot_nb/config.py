@@ -62,6 +62,13 @@ PREVIEW_QUALITY = 70
 
 # ---- requests ----------------------------------------------------------------------------------
 TIMEOUT_SECONDS = 30.0
+#: A server's limit on requests is waited for, for so many seconds at most; they are no part of
+#: the time-out.
+MAX_WAIT_SECONDS = 600.0
+#: Bytes of an answer's body, or of a pushed result. A larger one is refused.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+#: Answers of more bytes are read in a thread: they would hold up every stream of the loop.
+LARGE_ANSWER_BYTES = 64 * 1024
 #: A media connection that is not there after so many seconds will not come.
 MEDIA_TIMEOUT_SECONDS = 10.0
 #: v0.2: a stream ends so many seconds after its last keepalive where the server does not say.

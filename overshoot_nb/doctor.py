@@ -51,7 +51,8 @@ def _server(endpoint: config.Endpoint) -> int:
     _line("server", endpoint.shown)
 
     async def ask() -> str:
-        async with Overshoot(endpoint.key, base_url=endpoint.base_url) as client:
+        # What is wrong is said at once, a limit of the server too.
+        async with Overshoot(endpoint.key, base_url=endpoint.base_url, max_wait=0) as client:
             models = await client.get_models()
         return ", ".join(f"{m.model} ({m.status})" for m in models) or "answers, lists no model"
 

@@ -225,7 +225,11 @@ class GatewaySession:
     async def _receive(self) -> str:
         assert self._results is not None
         async for message in self._results:
-            sample, result = self._matching.row(message)
+            judged = None
+            if len(message.result) > config.LARGE_ANSWER_BYTES:
+                # Other streams need not wait for what takes long to check.
+                judged = await asyncio.to_thread(self._matching.judged, message)
+            sample, result = self._matching.row(message, judged)
             self._sink.sampled(sample)
             self._sink.sent(sample)
             self._sink.answered(result, None)

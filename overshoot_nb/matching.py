@@ -11,13 +11,14 @@ server's: ours is asked only for what a row says of it.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from .api.answer import judge_content
 from .api.parsing import SchemaReader
 from .api.results import ResultMessage
 from .prompts import PromptVersion
@@ -28,8 +29,6 @@ from .sources import FileSource
 from .types import ClipProcessingConfig, EncodedFrame, Sample, StreamInferenceResult
 
 __all__ = ["Matching"]
-
-logger = logging.getLogger("overshoot_nb")
 
 #: What a frame takes from here to the server's sampler: encoding, packets, the receiver's buffer.
 #: It is 0.01 to the embedded engine over loopback, and 0.07 to a receiver that holds a frame until
@@ -109,8 +108,23 @@ class Matching:
 
     # ---- rows ----
 
-    def row(self, message: ResultMessage) -> tuple[Sample, StreamInferenceResult]:
-        """The sample that a result is about, with its index, and its row. Raises nothing."""
+    def judged(self, message: ResultMessage) -> tuple[Any, str | None]:
+        """The parsed answer, and why it cannot be used; of a large one in any thread."""
+        if not message.ok:
+            return None, message.error
+        return judge_content(
+            message.result, message.finish_reason, None, self._reader, reasoning=message.reasoning
+        )
+
+    def row(
+        self, message: ResultMessage, judged: tuple[Any, str | None] | None = None
+    ) -> tuple[Sample, StreamInferenceResult]:
+        """The sample that a result is about, with its index, and its row. Raises nothing.
+
+        Args:
+            message: the result.
+            judged: what :meth:`judged` says of it, where it was asked already.
+        """
         message = replace(
             message,
             inference_latency_ms=_latency(message.inference_latency_ms),
@@ -121,15 +135,7 @@ class Matching:
         ago = timedelta(seconds=message.received_monotonic - captured)
         version = self._version(message.prompt, made_at - message.inference_latency_ms / 1e3)
         sample = self._sample(captured, message.received_at - ago)
-        ok, error, output = message.ok, message.error, None
-        if ok and self._reader is not None:
-            try:
-                output, error = self._reader.read(message.result)
-            except Exception as problem:
-                # Validators stumble over references that are none, and numbers without end.
-                logger.warning("an answer could not be checked", exc_info=True)
-                error = f"the answer could not be checked: {problem}"
-            ok = error is None
+        output, error = self.judged(message) if judged is None else judged
         result = StreamInferenceResult(
             id=message.id,
             stream_id=message.stream_id,
@@ -139,8 +145,8 @@ class Matching:
             result=message.result,
             inference_latency_ms=message.inference_latency_ms,
             total_latency_ms=message.total_latency_ms,
-            ok=ok,
-            error=error,
+            ok=message.ok and error is None,
+            error=message.error if error is None and self._reader is None else error,
             finish_reason=message.finish_reason,
             sample=sample.index,
             media_time=sample.media_time,
@@ -149,6 +155,7 @@ class Matching:
             answered_at=message.received_at,
             prompt_version=version.version,
             output=output,
+            reasoning=message.reasoning,
         )
         self._index += 1
         self._captured = max(captured, self._captured or captured)

@@ -25,12 +25,16 @@ class ProgressBar:
         # tqdm.auto warns in a kernel without ipywidgets, where its text bar works as well.
         text_only = importlib.util.find_spec("ipywidgets") is None
         tqdm = importlib.import_module("tqdm.std" if text_only else "tqdm.auto").tqdm
+        self._noted = ""
         self._bar: Any = tqdm(total=total, desc=label, unit=unit, leave=True)
 
-    def draw(self, done: int, errors: int = 0) -> None:
-        """Show how many samples are done, and how many of them failed."""
-        if errors:
-            self._bar.set_postfix(errors=errors, refresh=False)
+    def draw(self, done: int, errors: int = 0, note: str = "") -> None:
+        """Show how many samples are done, how many of them failed, and what is waited for."""
+        if errors or note or self._noted:
+            said = [f"errors={errors}"] * bool(errors) + [note] * bool(note)
+            # The bar draws itself where something is done, and nothing is while one waits.
+            self._bar.set_postfix_str(", ".join(said), refresh=note != self._noted)
+            self._noted = note
         self._bar.update(done - self._bar.n)
 
     def close(self, *, complete: bool = False) -> None:

@@ -81,6 +81,12 @@ class Reception:
         self._say(note or self._standing)
         self._journal.touch()
 
+    def held(self, note: str) -> None:
+        """Nothing is asked for a while, whatever else happens; "" when it is asked again."""
+        self._standing = note
+        if not self._passing:
+            self.said("")
+
     def renewed(self, answer: KeepaliveResponse) -> None:
         """The server's ledger, with a lease that it renewed."""
         self._journal.counters.charged(

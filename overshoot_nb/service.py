@@ -86,11 +86,13 @@ async def checked_change(
     return settings
 
 
-def open_service(endpoint: config.Endpoint, timeout: float) -> Service:
+def open_service(
+    endpoint: config.Endpoint, timeout: float, max_wait: float = config.MAX_WAIT_SECONDS
+) -> Service:
     """The service of an endpoint, by the surface that it speaks. Nothing is connected yet.
 
     Raises:
-        ValidationError: the URL, key or timeout cannot be used, or the recording cannot be read.
+        ValidationError: the URL, key or a number cannot be used, or the recording cannot be read.
     """
     if endpoint.is_replay:
         # Reads a file, for which pyarrow is loaded.
@@ -98,8 +100,8 @@ def open_service(endpoint: config.Endpoint, timeout: float) -> Service:
 
         return ReplayService(endpoint)
     if endpoint.surface == "gateway":
-        return GatewayService(ApiClient(endpoint=endpoint, timeout=timeout))
-    return ChatService(ChatClient(endpoint=endpoint, timeout=timeout))
+        return GatewayService(ApiClient(endpoint=endpoint, timeout=timeout, max_wait=max_wait))
+    return ChatService(ChatClient(endpoint=endpoint, timeout=timeout, max_wait=max_wait))
 
 
 async def _check_model(

@@ -38,6 +38,8 @@ class ResultTable:
     result                  str                   the answer's text; JSON text with a schema
     out.*                   from the schema       the structured answer, see below
     error                   str                   what went wrong, else missing
+    reasoning               str                   what the model thought before its answer, where
+                                                  the server shows it
     mode                    category              frame or clip
     model                   category              the model that answered
     prompt                  category              what was asked

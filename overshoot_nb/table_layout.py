@@ -70,6 +70,7 @@ class Layout:
         ]
         after: list[tuple[str, _Pick, Column]] = [
             ("error", attrgetter("error"), TextColumn()),
+            ("reasoning", attrgetter("reasoning"), TextColumn()),
             ("mode", attrgetter("mode"), CategoryColumn()),
             ("model", attrgetter("model_name"), CategoryColumn()),
             ("prompt", attrgetter("prompt"), CategoryColumn()),

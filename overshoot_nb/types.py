@@ -181,6 +181,8 @@ class StreamInferenceResult:
         copied_from: index of the sample that was asked about, where this one shows the very same
             picture and has its answer: without a request, so its latencies are NaN and ``usage``
             is None. None for an answer of its own.
+        reasoning: what the model thought before its answer, where the server shows it; it is no
+            part of ``result``.
     """
 
     id: str
@@ -204,6 +206,7 @@ class StreamInferenceResult:
     usage: Usage | None = None
     output: Any = None
     copied_from: int | None = None
+    reasoning: str | None = None
 
     def result_json(self) -> Any:
         """The answer parsed as JSON.
@@ -354,13 +357,14 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReinferResult:
-    """Answer of POST /chat/completions/clip."""
+    """Answer of POST /chat/completions/clip; ``content`` is without the model's reasoning."""
 
     id: str
     model: str
     content: str
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    reasoning: str | None = None
 
     def content_json(self) -> Any:
         """The content parsed as JSON.

@@ -28,6 +28,7 @@ __all__ = [
     "check_jpeg_quality",
     "check_max_output_tokens",
     "check_max_size",
+    "check_max_wait",
     "check_output_schema",
     "check_processing",
     "check_temperature",
@@ -239,6 +240,28 @@ def check_timeout(timeout: float) -> float:
     if not _is_number(timeout) or timeout <= 0:
         _refuse("timeout", timeout, "a finite number of seconds, x > 0")
     return float(timeout)
+
+
+def check_max_wait(max_wait: float) -> float:
+    """Check that ``max_wait`` is a finite number of seconds, 0 or more, and return it as float.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not _is_number(max_wait) or max_wait < 0:
+        _refuse("max_wait", max_wait, "a finite number of seconds, x >= 0")
+    return float(max_wait)
+
+
+def check_answer_bytes(max_answer_bytes: int) -> int:
+    """Check that ``max_answer_bytes`` is a positive integer, and return it.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if not _is_integer(max_answer_bytes) or max_answer_bytes < 1:
+        _refuse("max_answer_bytes", max_answer_bytes, "an integer, x >= 1")
+    return int(max_answer_bytes)
 
 
 def check_output_schema(schema: Mapping[str, Any], name: str = "output_schema") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from overshoot_nb import (
     FileSource,
     FrameSource,
     Overshoot,
+    RateLimitError,
     ServerError,
     SourceError,
     StreamClosedError,
@@ -520,6 +521,108 @@ def test_faults_that_pass_are_tried_again(clip):
         stream = run(server, main)
     assert stream.df["result"].tolist() == ["0", "30", "60", "90"]
     assert seen == {"0": 1, "30": 2, "60": 2, "90": 1}
+
+
+def test_a_live_stream_under_a_limit_asks_nothing_and_says_so(clip):
+    limited_until = 0.0
+
+    def answer(request):
+        if request.at < limited_until or not limited_until:
+            return Reply('{"error": "slow down"}', status=429, headers={"Retry-After": "0.8"})
+        return number(request)
+
+    async def main(client):
+        nonlocal limited_until
+        stream = await client.streams.create(
+            FileSource(clip, loop=True), "n?", MODEL, interval_seconds=0.05
+        )
+        while "limits requests" not in stream.status:
+            await asyncio.sleep(0.005)
+        said_at = time.monotonic()
+        limited_until = said_at + 0.5
+        assert stream.status.startswith("running: the server limits requests: nothing is asked")
+        assert stream.stats.errors == 0
+        # Samples are taken, the newest of them waits, and the others are drops.
+        while not stream.stats.drops.get("replaced by a newer sample", 0):
+            await asyncio.sleep(0.005)
+        while stream.stats.results < 2:
+            await asyncio.sleep(0.005)
+        assert stream.status == "running"
+        await stream.close()
+        assert balanced(stream)
+        # What was refused is not asked again after all this time: a newer one is there.
+        assert stream.df["sample"].iloc[0] > 0
+        assert stream.df["ok"].all()
+
+    with ChatServer(answer) as server:
+        run(server, main)
+        first, second = (request.at for request in server.requests[:2])
+    assert second - first >= 0.8
+
+
+def test_an_analysis_under_a_limit_loses_no_row(clip):
+    window: list[float] = []
+
+    def answer(request):
+        window[:] = [at for at in window if request.at - at < 0.3]
+        if len(window) >= 3:
+            return Reply('{"error": "slow"}', status=429, headers={"Retry-After": "0.3"})
+        window.append(request.at)
+        return number(request)
+
+    async def main(client):
+        stream = await client.streams.create(
+            clip, "n?", MODEL, realtime=False, interval_seconds=0.5
+        )
+        await stream.wait()
+        return stream
+
+    with ChatServer(answer) as server:
+        stream = run(server, main, timeout=2)
+    assert stream.df["result"].tolist() == [str(15 * k) for k in range(8)]
+    assert stream.stats.errors == 0
+
+
+def test_a_limit_that_is_too_long_ends_what_never_had_an_answer(clip):
+    refusal = Reply('{"error": "slow"}', status=429, headers={"Retry-After": "60"})
+
+    async def main(client):
+        stream = await client.streams.create(clip, "n?", MODEL, realtime=False)
+        with pytest.raises(RateLimitError):
+            await stream.wait()
+
+    with ChatServer(lambda _: refusal) as server:
+        run(server, main, max_wait=30)
+
+
+def test_a_stream_that_waits_is_closed_at_once(clip):
+    refusal = Reply('{"error": "slow"}', status=429, headers={"Retry-After": "500"})
+
+    async def main(client):
+        for end in ("stream", "client"):
+            stream = await client.streams.create(clip, "n?", MODEL, realtime=False)
+            while "limits requests" not in stream.status:
+                await asyncio.sleep(0.005)
+            await (stream if end == "stream" else client).close()
+            assert not stream.is_active
+            assert balanced(stream)
+
+    with ChatServer(lambda _: refusal) as server:
+        run(server, main)
+
+
+def test_what_a_model_thought_stands_beside_its_answer(clip):
+    with ChatServer(lambda request: f"<think>{number(request)}?</think>seen") as server:
+
+        async def main(client):
+            stream = await client.streams.create(clip, "n?", MODEL, realtime=False)
+            await stream.wait()
+            return stream
+
+        stream = run(server, main)
+    assert set(stream.df["result"]) == {"seen"}
+    assert stream.df["reasoning"].iloc[1] == "15?"
+    assert stream.df["ok"].all()
 
 
 def test_what_cannot_start_says_so_at_once_and_leaves_nothing_behind(tmp_path, clip):

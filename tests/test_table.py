@@ -114,6 +114,7 @@ BASE_DTYPES = {
     "ok": "bool",
     "result": TEXT,
     "error": TEXT,
+    "reasoning": TEXT,
     "mode": "category",
     "model": "category",
     "prompt": "category",
@@ -140,6 +141,12 @@ def test_columns_in_order_with_their_dtypes() -> None:
 def test_text_is_the_str_dtype_of_pandas_3() -> None:
     frame = table_of(result()).df
     assert frame["result"].dtype == ("str" if columns_module.PANDAS_3 else "string[pyarrow]")
+
+
+def test_reasoning_stands_beside_the_answer() -> None:
+    frame = table_of(result(0, reasoning="hm"), result(1)).df
+    assert frame["reasoning"].iloc[0] == "hm"
+    assert pd.isna(frame["reasoning"].iloc[1])
 
 
 def test_out_columns_stand_after_the_result() -> None:
@@ -415,6 +422,8 @@ def test_an_integer_written_as_a_float_is_one() -> None:
         ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00Z"),
         ("2026-01-01 10:00:00.123456-05:30", "2026-01-01T15:30:00.123456Z"),
         ("2026-01-01T10:00:00", "2026-01-01T10:00:00Z"),
+        ("2026-01-01t10:00:00z", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00z", "2026-01-01T10:00:00Z"),
         ("0001-01-01T00:00:00+14:00", None),
     ],
 )

@@ -116,7 +116,7 @@ def _moment(cell: datetime | timedelta) -> datetime | float | None:
 def parse_time(text: str) -> datetime | None:
     """A time in ISO 8601 (UTC without an offset, midnight without a time), None for other text."""
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text.strip().upper())
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlunsplit
 
 from overshoot_nb import config
+from overshoot_nb._version import __version__
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import display_url, once_made, split_url
 
@@ -19,6 +20,7 @@ LOCAL_KEY: Final = "local"
 #: Shorter "keys" are stand-ins ("EMPTY", "ollama"); hiding them would only garble messages.
 MIN_SECRET_CHARS: Final = 8
 HIDDEN: Final = "[hidden]"
+REGION_HEADER: Final = "X-Overshoot-Region"
 
 
 class ServerAddress:
@@ -100,6 +102,15 @@ class ServerAddress:
         if self._user_info is not None:
             return f"Basic {_encoded(self._user_info)}"
         return None
+
+    def identity(self, region: str | None) -> list[tuple[str, str]]:
+        """Header fields of every request that say who asks, and in which region."""
+        fields = [("User-Agent", f"overshoot-nb/{__version__}")]
+        if region is not None:
+            fields.append((REGION_HEADER, region))
+        if (authorization := self.authorization()) is not None:
+            fields.append(("Authorization", authorization))
+        return fields
 
     def first_message(self) -> dict[str, str]:
         """What a WebSocket is told first: who asks."""

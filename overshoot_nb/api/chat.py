@@ -14,7 +14,7 @@ import orjson
 from overshoot_nb import config
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.redaction import hidden, split_url
-from overshoot_nb.types import FinishReason, ModelInfo, ResponseFormat, Sample, Usage
+from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
 from overshoot_nb.validation import (
     check_choice,
     check_max_output_tokens,
@@ -23,12 +23,13 @@ from overshoot_nb.validation import (
     check_text,
 )
 
+from .answer import ChatAnswer, judge_content, read_answer
 from .faults import make_error
 from .http import HttpClient, ServerClient
-from .parsing import Fields, SchemaReader, finish_reason, model_list, usage
+from .parsing import SchemaReader, model_list
 from .payload import ChatTemplate, response_format_field, schema_prompt
 from .reply import Reply
-from .retry import RetryPolicy
+from .retry import RetryPolicy, Waiter
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +41,12 @@ logger = logging.getLogger("overshoot_nb")
 _Form = Literal["json_schema", "json_object"]
 
 _FORMAT_REFUSED = re.compile(r"response_format|json_schema|response format", re.IGNORECASE)
-_VIDEO_REFUSED = re.compile(r"video|content\[|content type|part type|unsupported", re.IGNORECASE)
+_VIDEO_REFUSED = re.compile(
+    r"video|content\[|content.{0,3} type|(?:content|message).part|part type|unsupported|not support"
+    r"|multi-?modal|modalit|image_url|mime|media|invalid (?:message|content)|union_tag|input tag"
+    r"|: (?:bad request|unprocessable)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,48 +69,23 @@ class ChatRequest:
         return next(iter(self._templates.values())).fill(sample)
 
 
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """The model's answer about one sample.
-
-    Attributes:
-        id: the server's id of the completion, "" when it gives none.
-        model: the model that the server says answered.
-        content: the answer's text, "" when there is none.
-        ok: False when there is no usable answer; ``error`` says why.
-        output: the parsed JSON when a schema was given and the answer fits it, else None.
-        finish_reason: why the model stopped, or None when the server does not say it.
-        usage: tokens used, or None when not reported.
-        latency_ms: the whole call, further tries and their waits included.
-        attempts: requests that it took.
-    """
-
-    id: str
-    model: str
-    content: str
-    ok: bool
-    error: str | None
-    output: Any
-    finish_reason: FinishReason | None
-    usage: Usage | None
-    latency_ms: float
-    attempts: int
-
-
 class ChatClient(ServerClient):
     """Asks one server about samples. Safe to use from several tasks at once.
 
     Args:
         api_key: a key, or None to look it up; see :func:`overshoot_nb.config.resolve_endpoint`.
         base_url: a server's URL, ``"local"``, or None for the default.
-        timeout: seconds for a whole call, tries and waits included.
+        timeout: seconds for a whole call, tries and waits included, but for those for a limit.
         transport: an httpx transport in place of the network; closed with the client.
         max_connections: connections kept at most.
         endpoint: a resolved endpoint, in place of ``api_key`` and ``base_url``.
         retry: when to try again.
+        max_wait: seconds that a server's limit (429, or 503 with ``Retry-After``) is waited for.
+            Until it is over, nothing of this client is asked. A longer one is the error at once.
+        max_answer_bytes: of an answer's body; a larger one is a ServerError. Default 4 MiB.
 
     Raises:
-        ValidationError: the URL is no chat server's, or the key or timeout cannot be used.
+        ValidationError: the URL is no chat server's, or the key or a number cannot be used.
     """
 
     def __init__(
@@ -117,6 +98,8 @@ class ChatClient(ServerClient):
         max_connections: int = config.MAX_CONNECTIONS,
         endpoint: config.Endpoint | None = None,
         retry: RetryPolicy | None = None,
+        max_wait: float = config.MAX_WAIT_SECONDS,
+        max_answer_bytes: int = config.MAX_ANSWER_BYTES,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self.endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
@@ -131,6 +114,8 @@ class ChatClient(ServerClient):
             transport=transport,
             max_connections=max_connections,
             retry=retry,
+            max_wait=max_wait,
+            max_answer_bytes=max_answer_bytes,
         )
         #: Set when the server refused json_schema: ``"auto"`` then means json_object.
         self._schema_refused = False
@@ -198,21 +183,31 @@ class ChatClient(ServerClient):
         new = self.endpoint.is_overshoot or host == "api.openai.com"
         return "max_completion_tokens" if new else "max_tokens"
 
-    async def complete(self, request: ChatRequest, sample: Sample) -> ChatAnswer:
+    async def complete(
+        self, request: ChatRequest, sample: Sample, *, waiter: Waiter | None = None
+    ) -> ChatAnswer:
         """POST /chat/completions: ask about one sample.
 
-        An answer that cannot be used (it does not fit the schema, was cut off or filtered) is
-        returned with ``ok`` False; a call without an answer raises.
+        An answer that cannot be used (it is empty or all reasoning, does not fit the schema, was
+        cut off or filtered) is returned with ``ok`` False; a call without an answer raises.
+
+        Args:
+            request: what to ask.
+            sample: what to ask about.
+            waiter: told when a server's limit is waited for, and asked after that whether the
+                answer is still wanted. Without one it is.
 
         Raises:
             RequestTimeoutError: no answer within the timeout.
             NetworkError: no whole answer came.
-            ApiError: the server's error, of the class that its status says.
+            ApiError: the server's error, of the class that its status says, or the status that
+                an error within a success names.
             ServerError: the answer is not a chat completion.
+            NoLongerWanted: ``waiter`` says so.
         """
         started = time.perf_counter()
         try:
-            reply, attempts = await self._post(request, sample)
+            reply, attempts = await self._post(request, sample, waiter)
         except ApiError as error:
             if sample.video is None or not _refuses_video(error):
                 raise
@@ -223,9 +218,14 @@ class ChatClient(ServerClient):
                 error.request_id,
                 error.details,
             ) from None
-        return _read_answer(reply, request, attempts, (time.perf_counter() - started) * 1e3)
+        latency_ms = (time.perf_counter() - started - reply.paused) * 1e3
+        return await reply.looked_into(
+            read_answer, reply, request.model, request._reader, attempts, latency_ms
+        )
 
-    async def _post(self, request: ChatRequest, sample: Sample) -> tuple[Reply, int]:
+    async def _post(
+        self, request: ChatRequest, sample: Sample, waiter: Waiter | None
+    ) -> tuple[Reply, int]:
         """The answer, and the requests that it took."""
         form: _Form | None = None
         if request.output_schema is not None:
@@ -234,14 +234,14 @@ class ChatClient(ServerClient):
             else:
                 form = "json_object" if self._schema_refused else "json_schema"
         try:
-            reply = await self._send(request, form, sample)
+            reply = await self._send(request, form, sample, waiter)
         except ValidationError as refusal:
             if request.response_format != "auto" or form != "json_schema":
                 raise
             if not _refuses_format(refusal):
                 raise
             try:
-                reply = await self._send(request, "json_object", sample)
+                reply = await self._send(request, "json_object", sample, waiter)
             except ValidationError:
                 # It was not the format after all: the first complaint is the better one.
                 raise refusal from None
@@ -255,9 +255,13 @@ class ChatClient(ServerClient):
             return reply, reply.attempts + 1
         return reply, reply.attempts
 
-    async def _send(self, request: ChatRequest, form: _Form | None, sample: Sample) -> Reply:
+    async def _send(
+        self, request: ChatRequest, form: _Form | None, sample: Sample, waiter: Waiter | None
+    ) -> Reply:
         body = request._templates[form].fill(sample)
-        return await self._http.send("POST", "/chat/completions", content=body)
+        return await self._http.send(
+            "POST", "/chat/completions", content=body, waits=True, waiter=waiter
+        )
 
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models that the server offers.
@@ -271,7 +275,7 @@ class ChatClient(ServerClient):
             ServerError: the answer is not a list of models.
         """
         try:
-            reply = await self._http.send("GET", "/models")
+            reply = await self._http.send("GET", "/models", waits=True)
         except NotFoundError:
             if self.endpoint.is_overshoot:
                 raise
@@ -279,92 +283,20 @@ class ChatClient(ServerClient):
         return model_list(reply)
 
 
-# ---- answers -----------------------------------------------------------------------------------
-
-
-def _read_answer(
-    reply: Reply, request: ChatRequest, attempts: int, latency_ms: float
-) -> ChatAnswer:
-    fields = Fields(reply, reply.json())
-    choices = fields.objects("choices")
-    if not choices:
-        # Some gateways answer 200 with an error inside.
-        error = fields.raw("error")
-        said = f": {orjson.dumps(error).decode()[:300]}" if error else ""
-        raise reply.nonsense(f"the answer has no choices{said}")
-    message = choices[0].object_or_none("message")
-    if message is None:
-        raise reply.nonsense("the field 'choices[0].message' is missing, not an object")
-    content = _content_text(message)
-    reason = finish_reason(choices[0].raw("finish_reason"))
-    refusal = message.raw("refusal")
-    output, error_text = judge_content(
-        content, reason, refusal if isinstance(refusal, str) else None, request._reader
-    )
-    name, answer_id = fields.raw("model"), fields.raw("id")
-    return ChatAnswer(
-        id=answer_id if isinstance(answer_id, str) else "",
-        model=name if isinstance(name, str) and name else request.model,
-        content=content or "",
-        ok=error_text is None,
-        error=error_text,
-        output=output,
-        finish_reason=reason,
-        usage=usage(fields.raw("usage")),
-        latency_ms=latency_ms,
-        attempts=attempts,
-    )
-
-
-def _content_text(message: Fields) -> str | None:
-    """The text of a message: a string, null, or a list of parts."""
-    if not isinstance(message.raw("content"), list):
-        return message.text_or_none("content")
-    texts = []
-    for part in message.raw("content"):
-        text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            texts.append(text)
-    return "".join(texts)
-
-
-def judge_content(
-    content: str | None,
-    reason: FinishReason | None,
-    refusal: str | None,
-    reader: SchemaReader | None,
-) -> tuple[Any, str | None]:
-    """The parsed output, and why the answer cannot be used (None when it can)."""
-    if reason == "content_filter":
-        return None, "the server's content filter stopped the answer"
-    if not content:
-        if refusal:
-            return None, f"the model refused: {refusal[:300]}"
-        if reason == "length":
-            return None, "the answer was cut off at the token limit before its first word"
-        if content is None:
-            return None, "the answer has no content"
-    if reader is None:
-        return None, None
-    output, problem = reader.read(content or "")
-    if problem is not None and reason == "length":
-        problem = f"the answer was cut off at the token limit ({problem})"
-    return output, problem
-
-
 # ---- refusals ----------------------------------------------------------------------------------
 
 
 def _refuses_format(error: ApiError) -> bool:
-    return bool(_FORMAT_REFUSED.search(_said(error)))
+    return bool(_FORMAT_REFUSED.search(_words(error)))
 
 
 def _refuses_video(error: ApiError) -> bool:
-    if error.status_code in (415, 501):
+    # Servers that do not know videos stumble over them more often than they say so.
+    if error.status_code in (415, 500, 501):
         return True
-    return error.status_code in (400, 404, 422, 500) and bool(_VIDEO_REFUSED.search(_said(error)))
+    return error.status_code in (400, 404, 422) and bool(_VIDEO_REFUSED.search(_words(error)))
 
 
-def _said(error: ApiError) -> str:
+def _words(error: ApiError) -> str:
     details = orjson.dumps(error.details, default=str).decode() if error.details else ""
     return f"{error.message} {details}"

@@ -15,12 +15,14 @@ from httpx_aiohttp import AiohttpTransport
 __all__ = [
     "CHUNK_BYTES",
     "TRANSPORT_ERRORS",
+    "BodyRefused",
     "describe",
     "environment_proxy",
     "in_chunks",
     "is_certificate_error",
     "never_connected",
     "open_network_transport",
+    "read_body",
     "trusted_certificates",
 ]
 
@@ -92,6 +94,58 @@ async def in_chunks(content: bytes) -> AsyncIterator[bytes]:
     """A large body in pieces, so that the loop does other work between them."""
     for start in range(0, len(content), CHUNK_BYTES):
         yield content[start : start + CHUNK_BYTES]
+
+
+class BodyRefused(Exception):
+    """An answer's body is not read to its end; says why.
+
+    Attributes:
+        body: what was read of it.
+    """
+
+    def __init__(self, said: str, body: bytes = b"") -> None:
+        super().__init__(said)
+        self.body = body
+
+
+async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
+    """The body of an answer, as it came.
+
+    Args:
+        response: an answer of which only the head was read.
+        max_bytes: of its body; what comes beyond is not read.
+
+    Raises:
+        BodyRefused: it is larger, or coded, which no request of ours asks for: a few bytes could
+            become gigabytes.
+    """
+    coding = response.headers.get("content-encoding", "").strip()
+    if coding and coding.lower() != "identity":
+        raise BodyRefused(
+            f"the answer's body is coded as {coding[:40]!r}, which was not asked for, so it was "
+            "not read: let the server, or the proxy before it, send answers uncompressed"
+        )
+    if response.is_stream_consumed:  # by a transport that had it at once
+        body = await response.aread()
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes, body[:max_bytes])
+        return body
+    chunks: list[bytes] = []
+    left = max_bytes
+    async for chunk in response.aiter_raw():
+        chunks.append(chunk[:left])
+        left -= len(chunk)
+        if left < 0:
+            raise _too_large(max_bytes, b"".join(chunks))
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(max_bytes: int, body: bytes) -> BodyRefused:
+    return BodyRefused(
+        f"the answer's body is larger than {max_bytes:,} bytes (max_answer_bytes), so it was not "
+        "read to its end",
+        body,
+    )
 
 
 class _QueryTransport(httpx.AsyncBaseTransport):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +26,9 @@ from overshoot_nb.errors import (
 )
 
 from .address import ServerAddress
+from .reply import markup_title, read_json
 from .retry import Fault
+from .retry_after import retry_after_seconds, stated_wait, wait_in_body
 
 __all__ = [
     "STATUS_ERRORS",
@@ -38,10 +37,13 @@ __all__ = [
     "answer_id",
     "connection_fault",
     "error_class",
+    "is_spent",
     "make_error",
     "named_region",
     "read_error_body",
+    "read_error_object",
     "retry_after_seconds",
+    "shown_details",
 ]
 
 #: Statuses with a class of their own. Other 4xx are plain ``ApiError``, the rest ``ServerError``.
@@ -62,6 +64,21 @@ MAX_MESSAGE_CHARS = 500
 # Enough to find a proxy's title, and a bound on the work for a hostile page.
 MAX_TEXT_CHARS = 8_192
 MAX_LISTED_ISSUES = 5
+#: Of what somebody else's server said, which may itself be an envelope, and of its words.
+MAX_QUOTED_CHARS = 65_536
+MAX_UPSTREAM_CHARS = 300
+
+#: Codes of a 429 that no waiting helps.
+_SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+#: Overshoot's, OpenRouter's (also of a moderation), Azure's and LiteLLM's places for them.
+_UPSTREAM_WORDS = (
+    ("upstream", "body"),
+    ("upstream", "message"),
+    ("metadata", "raw"),
+    ("metadata", "reasons"),
+    ("innererror", "message"),
+    ("provider_specific_fields", "message"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +144,9 @@ def answer_fault(
         body: of the answer.
     """
     said = read_error_body(address.hide_bytes(body))
-    wait = retry_after_seconds(headers.get("retry-after"))
+    wait = stated_wait(headers, limited=status == 429)
+    if wait is None and status in (429, 503):
+        wait = wait_in_body(said.details, limited=status == 429)
     if 300 <= status < 400:
         # Following it could carry the key to another host.
         target = _shown_location(headers.get("location"))
@@ -140,11 +159,12 @@ def answer_fault(
         status,
         f"{call}: {address.hide(message)}",
         address.hide(said.request_id or "") or answer_id(address, headers),
-        _shown_details(address, said),
+        shown_details(address, said),
         wait,
     )
     region = named_region(said) if status == 409 else None
-    return Fault(error, status, wait, region=region)
+    passing = wait is not None or not is_spent(said)
+    return Fault(error, status, wait, transient=passing, region=region)
 
 
 def answer_id(address: ServerAddress, headers: Mapping[str, str]) -> str | None:
@@ -152,7 +172,7 @@ def answer_id(address: ServerAddress, headers: Mapping[str, str]) -> str | None:
     return address.hide((headers.get("x-request-id") or "")[:200]) or None
 
 
-def _shown_details(address: ServerAddress, said: ErrorBody) -> Any:
+def shown_details(address: ServerAddress, said: ErrorBody) -> Any:
     """The details without secrets that were escaped in the body, and nested within reason."""
     try:
         text = orjson.dumps(said.details)
@@ -165,20 +185,33 @@ def _shown_details(address: ServerAddress, said: ErrorBody) -> Any:
 # ---- bodies ------------------------------------------------------------------------------------
 
 
-def read_error_body(body: bytes) -> ErrorBody:
-    """Read an error body: the service's three envelopes, OpenAI's, FastAPI's, text or HTML."""
+def read_error_body(body: bytes, *, quoted: bool = False) -> ErrorBody:
+    """Read an error body: the service's three envelopes, OpenAI's, FastAPI's, text or HTML.
+
+    The words of whom the server asked in turn come after its own, unless it is ``quoted`` itself.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ErrorBody(message=_readable(body.decode("utf-8", "replace")))
+        try:
+            value = read_json(body)
+        except (ValueError, RecursionError):
+            return ErrorBody(message=_readable(body.decode("utf-8", "replace")))
     if isinstance(value, list) and value:
         value = value[0]  # some gateways wrap the one error in an array
     if isinstance(value, str):
         return ErrorBody(message=_readable(value))
-    return _read_object(value) if isinstance(value, dict) else ErrorBody()
+    return read_error_object(value, quoted=quoted) if isinstance(value, dict) else ErrorBody()
 
 
-def _read_object(value: dict[str, Any]) -> ErrorBody:
+def is_spent(said: ErrorBody) -> bool:
+    """Whether it says that a quota is spent, so that no waiting helps."""
+    kind = said.details.get("type") if isinstance(said.details, dict) else None
+    return bool({said.code, kind if isinstance(kind, str) else None} & _SPENT_CODES)
+
+
+def read_error_object(value: dict[str, Any], *, quoted: bool = False) -> ErrorBody:
+    """The same of an envelope that is parsed."""
     request_id = _text(value.get("request_id"))
     detail = value.get("detail")
     if isinstance(detail, list):
@@ -202,12 +235,40 @@ def _read_object(value: dict[str, Any]) -> ErrorBody:
     details = rest.pop("details", None)
     if message == code and isinstance(details, list):
         message = f"{code}: {_list_issues(details)}"
+    shown = _readable(message) if message else None
+    words = None if quoted else _upstream_words(error if isinstance(error, dict) else value)
+    if words is not None and words not in (shown or ""):
+        shown = f"{shown} [upstream: {words}]" if shown else words
     return ErrorBody(
-        message=_readable(message) if message else None,
+        message=shown,
         code=code,
         request_id=request_id or _text(value.get("request_id")),
         details=details if details is not None else (rest or None),
     )
+
+
+def _upstream_words(error: Mapping[str, Any]) -> str | None:
+    """What was said by whom the server asked in turn: the reason, where it has only a wrapping."""
+    for name, inner in _UPSTREAM_WORDS:
+        level = error.get(name)
+        said = level.get(inner) if isinstance(level, dict) else None
+        if isinstance(said, str | dict | list) and said:
+            return _words_of(said)
+    return None
+
+
+def _words_of(said: Any) -> str | None:
+    if isinstance(said, str):
+        body = said[:MAX_QUOTED_CHARS].encode("utf-8", "replace")
+    else:
+        try:
+            body = orjson.dumps(said)
+        except orjson.JSONEncodeError:
+            return None
+    read = read_error_body(body, quoted=True).message or _readable(body[:MAX_TEXT_CHARS].decode())
+    if read is None or len(read) <= MAX_UPSTREAM_CHARS:
+        return read
+    return read[: MAX_UPSTREAM_CHARS - 1] + "…"
 
 
 def _list_issues(issues: list[Any]) -> str:
@@ -236,15 +297,14 @@ def _first(value: Mapping[str, Any], *names: str) -> str | None:
 
 def _readable(text: str) -> str | None:
     """Text or HTML as one short line, or None when nothing is left."""
-    text = text[:MAX_TEXT_CHARS]
+    text = text[:MAX_TEXT_CHARS].lstrip("\ufeff")
     if re.match(r"\s*<", text):
-        title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
-        if title and title[1].strip():
-            text = title[1]
+        if title := markup_title(text):
+            text = title
         else:
             text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)", " ", text, flags=re.S | re.I)
             text = re.sub(r"<[^<>]*>", " ", text)
-        text = html.unescape(text)
+            text = html.unescape(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(text) > MAX_MESSAGE_CHARS:
         text = text[: MAX_MESSAGE_CHARS - 1] + "…"
@@ -260,23 +320,6 @@ def _reason_phrase(status: int) -> str:
 
 
 # ---- headers and codes -------------------------------------------------------------------------
-
-
-def retry_after_seconds(value: str | None) -> float | None:
-    """Seconds from a ``Retry-After`` header, in either of its forms; None when it says nothing."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _shown_location(location: str | None) -> str:

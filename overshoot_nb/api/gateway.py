@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import SecretBytes, hidden
@@ -40,6 +38,8 @@ from overshoot_nb.validation import (
 
 from .http import HttpClient, ServerClient
 from .parsing import Fields, finish_reason, model_list, usage
+from .payload import json_bytes
+from .reasoning import field_reasoning, joined_reasoning, split_reasoning
 from .reply import Reply
 from .results import ResultChannel
 from .retry import RetryPolicy
@@ -66,9 +66,14 @@ class ApiClient(ServerClient):
         transport: an httpx transport in place of the network; closed with the client.
         endpoint: a resolved endpoint, in place of ``api_key`` and ``base_url``.
         retry: when to try again.
+        max_wait: seconds that :meth:`reinfer` waits for a server's limit (429, or 503 with
+            ``Retry-After``). The other calls are of streams that go on meanwhile: they wait for
+            20 s at most, within ``timeout``.
+        max_answer_bytes: of an answer's body, and of a result; a larger one is refused. Default
+            4 MiB.
 
     Raises:
-        ValidationError: the URL, key or timeout cannot be used.
+        ValidationError: the URL, key or a number cannot be used.
     """
 
     def __init__(
@@ -80,10 +85,19 @@ class ApiClient(ServerClient):
         transport: httpx.AsyncBaseTransport | None = None,
         endpoint: config.Endpoint | None = None,
         retry: RetryPolicy | None = None,
+        max_wait: float = config.MAX_WAIT_SECONDS,
+        max_answer_bytes: int = config.MAX_ANSWER_BYTES,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
-        self._http = HttpClient(self.endpoint, timeout=timeout, transport=transport, retry=retry)
+        self._http = HttpClient(
+            self.endpoint,
+            timeout=timeout,
+            transport=transport,
+            retry=retry,
+            max_wait=max_wait,
+            max_answer_bytes=max_answer_bytes,
+        )
 
     # ---- streams -----------------------------------------------------------------------------
 
@@ -269,14 +283,17 @@ class ApiClient(ServerClient):
             body["max_tokens"] = int(max_tokens)
         if output_schema is not None:
             body["output_schema"] = check_output_schema(output_schema)
-        reply = await self._send("POST", "/chat/completions/clip", body)
+        reply = await self._send("POST", "/chat/completions/clip", body, waits=True)
         fields = Fields(reply, reply.json())
+        content, reasoning = split_reasoning(fields.text_or_none("content") or "")
+        apart = field_reasoning(fields.raw)
         return ReinferResult(
             id=fields.text("id"),
             model=fields.text_or_none("model") or model,
-            content=fields.text_or_none("content") or "",
+            content=content,
             finish_reason=finish_reason(fields.raw("finish_reason")),
             usage=usage(fields.raw("usage")),
+            reasoning=joined_reasoning(apart, reasoning),
         )
 
     async def health_check(self) -> StatusResponse:
@@ -290,10 +307,13 @@ class ApiClient(ServerClient):
         body: Mapping[str, Any] | None = None,
         *,
         idempotent: bool = True,
+        waits: bool = False,
     ) -> Reply:
         # A LiveKit room's token may be in it, and frames of ours have it as a variable.
-        content = None if body is None else SecretBytes(orjson.dumps(body))
-        return await self._http.send(method, path, content=content, idempotent=idempotent)
+        content = None if body is None else SecretBytes(json_bytes(body))
+        return await self._http.send(
+            method, path, content=content, idempotent=idempotent, waits=waits
+        )
 
 
 # ---- answers -----------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from overshoot_nb import config
-from overshoot_nb._version import __version__
 from overshoot_nb.errors import (
     NetworkError,
     OvershootError,
@@ -23,12 +22,13 @@ from overshoot_nb.errors import (
     ServerError,
 )
 from overshoot_nb.redaction import once_made
-from overshoot_nb.validation import check_timeout
+from overshoot_nb.validation import check_answer_bytes, check_max_wait, check_timeout
 
 from .address import ServerAddress
 from .faults import answer_fault, answer_id, connection_fault
+from .inner_faults import inner_fault
 from .reply import Reply
-from .retry import Fault, RetryPolicy
+from .retry import Fault, RateLimit, RetryPolicy, Waiter, repeat
 from .socket import POLICY_VIOLATION, Socket, SocketClosed
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ logger = logging.getLogger("overshoot_nb")
 
 #: Asked again and again: parsing their URL each time would cost more than building the body.
 KEPT_PATHS: Final = frozenset({"/chat/completions", "/models"})
-REGION_HEADER: Final = "X-Overshoot-Region"
 _Answer = TypeVar("_Answer", Reply, Socket)
 
 
@@ -58,9 +57,11 @@ class HttpClient:
         transport: an httpx transport to use in place of the network; closed with the client.
         max_connections: connections kept at most, per loop.
         retry: when to try again.
+        max_wait: seconds that calls which wait for a server's limit wait for it at most.
+        max_answer_bytes: of an answer's body; a larger one is refused, and no longer read.
 
     Raises:
-        ValidationError: the URL, the timeout or the key cannot be used.
+        ValidationError: the URL, the key or a number cannot be used.
         MissingDependencyError: at the first request to the embedded engine, when its packages
             are not installed.
     """
@@ -73,11 +74,15 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int = config.MAX_CONNECTIONS,
         retry: RetryPolicy | None = None,
+        max_wait: float = config.MAX_WAIT_SECONDS,
+        max_answer_bytes: int = config.MAX_ANSWER_BYTES,
     ) -> None:
         self.endpoint = endpoint
         self.address = ServerAddress(endpoint)
         self.timeout = check_timeout(timeout)
         self.retry = retry or RetryPolicy()
+        self.max_answer_bytes = check_answer_bytes(max_answer_bytes)
+        self._limit = RateLimit(check_max_wait(max_wait), self.retry)
         self._max_connections = max_connections
         self._shared_transport = transport
         self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
@@ -136,7 +141,14 @@ class HttpClient:
     # ---- requests ----------------------------------------------------------------------------
 
     async def send(
-        self, method: str, path: str, *, content: bytes | None = None, idempotent: bool = True
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        idempotent: bool = True,
+        waits: bool = False,
+        waiter: Waiter | None = None,
     ) -> Reply:
         """Send one call, with further tries where the policy says so.
 
@@ -145,24 +157,36 @@ class HttpClient:
             path: below the base URL, beginning with a slash, already quoted.
             content: a JSON body, or None.
             idempotent: False when doing it twice would make two things.
+            waits: for an inference: a server's limit is waited for, whichever call of this
+                client met with it, and a failure that stands inside a success is one.
+            waiter: whose call it is that waits.
 
         Raises:
-            RequestTimeoutError: no answer within the timeout.
+            RequestTimeoutError: no answer within the timeout, without the time of limits.
             NetworkError: no whole answer came.
             ApiError: the server's error, of the class that its status says.
+            NoLongerWanted: ``waiter`` says so after a wait.
         """
         call = f"{method} {self.address.path}{path}"
 
-        async def attempt(number: int) -> Reply | Fault:
-            return await self._try(call, method, path, content, number)
+        async def attempt(number: int, paused: float) -> Reply | Fault:
+            reply = await self._try(call, method, path, content, number)
+            if isinstance(reply, Fault):
+                return reply
+            reply.paused = paused
+            # Parsed here once: a large one in a thread.
+            fault = await reply.looked_into(inner_fault, self.address, reply)
+            return (fault if waits else None) or reply
 
-        return await self._carry_out(call, attempt, self.retry, idempotent)
+        limit = self._limit if waits else None
+        return await self._carry_out(call, attempt, self.retry, idempotent, limit, waiter)
 
     async def open_socket(self, path: str, *, retry: bool = True) -> Socket:
         """Open a WebSocket. It ends with its own ``close``, and with the client.
 
-        A peer that is silent for half a minute counts as gone, and a message of 4 MiB or more
-        ends the socket (code 1009). The key is still to be sent: it is the first message.
+        A peer that is silent for half a minute counts as gone, and a message of
+        ``max_answer_bytes`` or more ends the socket (code 1009). The key is still to be
+        sent: it is the first message.
 
         Args:
             path: below the base URL, beginning with a slash, already quoted.
@@ -176,7 +200,7 @@ class HttpClient:
         """
         call = f"WS {self.address.path}{path}"
 
-        async def attempt(_: int) -> Socket | Fault:
+        async def attempt(_: int, __: float) -> Socket | Fault:
             return await self._try_socket(call, path)
 
         policy = self.retry if retry else replace(self.retry, attempts=1)
@@ -185,15 +209,26 @@ class HttpClient:
     async def _carry_out(
         self,
         call: str,
-        attempt: Callable[[int], Awaitable[_Answer | Fault]],
+        attempt: Callable[[int, float], Awaitable[_Answer | Fault]],
         policy: RetryPolicy,
         idempotent: bool,
+        limit: RateLimit | None = None,
+        waiter: Waiter | None = None,
     ) -> _Answer:
         """Try, and try again where the policy says so, within the timeout of a call."""
         faults: list[Fault] = []
         try:
             async with asyncio.timeout(self.timeout) as scope:
-                return await self._repeat(attempt, policy, idempotent, scope, faults)
+                return await repeat(
+                    attempt,
+                    policy,
+                    idempotent=idempotent,
+                    scope=scope,
+                    faults=faults,
+                    redirect=self._redirect,
+                    limit=limit,
+                    waiter=waiter,
+                )
         except TimeoutError as error:
             if isinstance(error, OvershootError) or not scope.expired():
                 raise
@@ -203,66 +238,39 @@ class HttpClient:
             f"{call}: no answer within {self.timeout:g} s from {self.address.origin}{before}"
         )
 
-    async def _repeat(
-        self,
-        attempt: Callable[[int], Awaitable[_Answer | Fault]],
-        policy: RetryPolicy,
-        idempotent: bool,
-        scope: asyncio.Timeout,
-        faults: list[Fault],
-    ) -> _Answer:
-        loop = asyncio.get_running_loop()
-        redirected = False
-        number = 0
-        while True:
-            number += 1
-            answer = await attempt(number)
-            if not isinstance(answer, Fault):
-                return answer
-            faults.append(answer)
-            if answer.region is not None and not redirected:
-                redirected = True
-                # Kept for later calls too, which would be sent on in the same way.
-                self._region = answer.region
-                continue
-            remaining = (scope.when() or 0.0) - loop.time()
-            delay = policy.delay(answer, number, idempotent=idempotent, remaining=remaining)
-            if delay is None:
-                raise answer.error
-            logger.debug("%s; trying again in %.2f s", answer.error, delay)
-            await asyncio.sleep(delay)
+    def _redirect(self, region: str) -> None:
+        # Kept for later calls too, which would be sent on in the same way.
+        self._region = region
 
     async def _try(
         self, call: str, method: str, path: str, content: bytes | None, attempt: int
     ) -> Reply | Fault:
         """One try: a success, or the fault that it ended in."""
         client = await self._client()
-        import httpx
-
-        from .connection import TRANSPORT_ERRORS, describe
+        from .connection import TRANSPORT_ERRORS, BodyRefused, read_body
 
         try:
             request = self._request(method, path, content and bytes(content))
             response = await client.send(request, stream=True)
         except TRANSPORT_ERRORS as error:
             return connection_fault(self.address, call, error)
-        request_id = answer_id(self.address, response.headers)
+        status, headers = response.status_code, response.headers
+        request_id = answer_id(self.address, headers)
         try:
-            body = await response.aread()
-        except httpx.DecodingError as error:
-            reason = f"the answer's body cannot be decoded: {describe(error)}"
-            wrong = ServerError(
-                f"{call}: {self.address.hide(reason)}", response.status_code, request_id
-            )
-            return Fault(wrong, response.status_code)
+            body = await read_body(response, self.max_answer_bytes)
+        except BodyRefused as refused:
+            if not response.is_success:
+                return answer_fault(self.address, call, status, headers, refused.body)
+            said = self.address.hide(str(refused))
+            return Fault(ServerError(f"{call}: {said}", status, request_id), status)
         except TRANSPORT_ERRORS as error:
             return connection_fault(self.address, call, error)
         finally:
             with contextlib.suppress(*TRANSPORT_ERRORS):
                 await response.aclose()
         if response.is_success:
-            return Reply(call, response.status_code, body, request_id, attempt)
-        return answer_fault(self.address, call, response.status_code, response.headers, body)
+            return Reply(call, status, body, request_id, attempt, headers)
+        return answer_fault(self.address, call, status, headers, body)
 
     async def _try_socket(self, call: str, path: str) -> Socket | Fault:
         """One try: an open socket, or the fault that it ended in."""
@@ -281,7 +289,9 @@ class HttpClient:
         from .network_socket import HandshakeRefused, open_network_socket
 
         try:
-            socket = await open_network_socket(self.address, path, dict(self._identity()))
+            socket = await open_network_socket(
+                self.address, path, dict(self.address.identity(self._region)), self.max_answer_bytes
+            )
         except HandshakeRefused as refused:
             if refused.status >= 300:
                 return answer_fault(
@@ -319,23 +329,15 @@ class HttpClient:
 
         fields = [
             ("Accept", "application/json"),
-            # Answers are small: compressing them costs more than it saves.
+            # Answers are small: compressing them costs more than it saves, and what is inflated
+            # has no bound.
             ("Accept-Encoding", "identity"),
-            *self._identity(),
+            *self.address.identity(self._region),
         ]
         if content is not None:
             fields += [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
         # httpx masks the authorization in the repr of its headers.
         return httpx.Headers(fields)
-
-    def _identity(self) -> list[tuple[str, str]]:
-        """Header fields that say who asks, and in which region."""
-        fields = [("User-Agent", f"overshoot-nb/{__version__}")]
-        if self._region is not None:
-            fields.append((REGION_HEADER, self._region))
-        if (authorization := self.address.authorization()) is not None:
-            fields.append(("Authorization", authorization))
-        return fields
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -347,6 +349,7 @@ class HttpClient:
     async def close(self) -> None:
         """Close all connections. Calls under way fail with NetworkError. Idempotent."""
         self._closed = True
+        self._limit.close()
         here = asyncio.get_running_loop()
         for socket, loop in list(self._sockets.items()):
             await self._close_there(socket.close(), loop, here)

@@ -20,8 +20,6 @@ __all__ = ["HandshakeRefused", "NetworkSocket", "open_network_socket"]
 #: After this long without a word the peer is asked for a sign of life, and has half as long for
 #: it: a dead one is noticed within 30 s.
 HEARTBEAT_SECONDS: Final = 20.0
-#: The longest message, exclusive. Results are some hundred bytes.
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 #: How long a closing handshake may take, and how long the connection's own end after it.
 CLOSE_SECONDS: Final = 0.25
 DISCONNECT_SECONDS: Final = 0.15
@@ -50,7 +48,7 @@ class HandshakeRefused(Exception):
 
 
 async def open_network_socket(
-    address: ServerAddress, path: str, headers: Mapping[str, str]
+    address: ServerAddress, path: str, headers: Mapping[str, str], max_bytes: int
 ) -> NetworkSocket:
     """Connect and shake hands, without a time limit of its own; by way of the requests' proxy.
 
@@ -58,6 +56,7 @@ async def open_network_socket(
         address: the server.
         path: below the base URL, already quoted.
         headers: to send with the handshake.
+        max_bytes: the length of a message that ends the socket. Results are some hundred bytes.
 
     Raises:
         HandshakeRefused: the server answered otherwise; a redirect is not followed, since that
@@ -79,7 +78,7 @@ async def open_network_socket(
             headers=headers,
             proxy=_proxy(address),
             heartbeat=HEARTBEAT_SECONDS,
-            max_msg_size=MAX_MESSAGE_BYTES,
+            max_msg_size=max_bytes,
         )
     except aiohttp.WSServerHandshakeError as error:
         await session.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn, cast
@@ -12,9 +15,11 @@ import orjson
 
 from overshoot_nb.types import FinishReason, ModelInfo, Usage
 
-from .reply import Promise, Reply
+from .reply import Promise, Reply, without_surrogates
 
 __all__ = ["Fields", "SchemaReader", "finish_reason", "model_list", "usage"]
+
+logger = logging.getLogger("overshoot_nb")
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -27,8 +32,10 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 _MODEL_NAMES = ("id", "model", "name")
 _NOT_READY = frozenset({"loading", "saturated", "unavailable"})
-#: Places in a model's prose that are tried as the beginning of its JSON.
-MAX_JSON_STARTS = 64
+#: Characters that are read, in a model's prose, from places that are no beginning of its JSON.
+MAX_EFFORT = 1024 * 1024
+#: Values in it, the last ones, that are held against the schema.
+MAX_VALUES = 256
 
 
 class Fields:
@@ -109,7 +116,7 @@ class Fields:
             if value is None:
                 return None
             if isinstance(value, str):
-                when = datetime.fromisoformat(value)
+                when = datetime.fromisoformat(value.upper())  # RFC 3339 allows small t and z
                 return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
             return datetime.fromtimestamp(self.number(name), UTC)
         except (ValueError, OverflowError, OSError):
@@ -142,7 +149,7 @@ def _kind(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    shown = orjson.dumps(value).decode()
+    shown = json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= 60 else shown[:59] + "…"
 
 
@@ -220,22 +227,26 @@ class SchemaReader:
         self._validator = cls(cast(Any, schema), registry=Registry())
 
     def read(self, text: str) -> tuple[Any, str | None]:
-        """The value that fits the schema and None, or None and why there is none."""
+        """The value that fits the schema and None, or None and why there is none.
+
+        In a text that is not JSON as a whole, the last value that fits counts: what comes before
+        leads up to it.
+        """
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
+            value = _value_in(text)
+        except (ValueError, RecursionError) as error:
             not_json = f"the answer is not JSON: {error}"
         else:
             problem = self._problem(value)
             return (value, None) if problem is None else (None, problem)
         # Not plain JSON: in a fence, or with words around it.
-        first_problem: str | None = None
-        for value in _embedded_values(text):
+        last_problem: str | None = None
+        for value in reversed(_embedded_values(text)):
             problem = self._problem(value)
             if problem is None:
                 return value, None
-            first_problem = first_problem or problem
-        return None, first_problem or not_json
+            last_problem = last_problem or problem
+        return None, last_problem or not_json
 
     def _problem(self, value: Any) -> str | None:
         from jsonschema.exceptions import best_match
@@ -244,6 +255,10 @@ class SchemaReader:
             error = best_match(self._validator.iter_errors(value))
         except RecursionError:
             return "the answer is nested too deeply to be checked"
+        except Exception as stumble:
+            # Validators stumble over references that are none, and numbers without end.
+            logger.warning("an answer could not be checked", exc_info=True)
+            return f"the answer could not be checked: {stumble}"
         if error is None:
             return None
         reason = error.message if len(error.message) <= 200 else error.message[:199] + "…"
@@ -251,23 +266,70 @@ class SchemaReader:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.20} is beyond all numbers")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, strict=False)
+#: orjson makes floats of such integers.
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
+_BRACKET = re.compile(r"[\[{]")
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([\w+-]*)(.*?)(?:\1|\Z)", re.DOTALL)
+
+
+def _value_in(text: str) -> Any:
+    """The JSON value that a text is.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    text = text.lstrip("\ufeff")
+    if _LONG_NUMBER.search(text) is None:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            if not any(sign in text for sign in ("\\u", "N", "I")):
+                raise
+    # Lone surrogates are read, and integers exactly; NaN and its like are named.
+    try:
+        return without_surrogates(_DECODER.decode(text.strip()))
+    except json.JSONDecodeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _embedded_values(text: str) -> list[Any]:
-    """The JSON objects and arrays that stand in ``text``, outermost only, in order."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    values: list[Any] = []
-    position = 0
-    for _ in range(MAX_JSON_STARTS):
-        starts = [s for s in (text.find("{", position), text.find("[", position)) if s >= 0]
-        if not starts:
+    """The JSON objects and arrays that stand in ``text``, outermost only, and fenced scalars.
+
+    In the order of their ends.
+    """
+    found: list[tuple[int, Any]] = []
+    for fence in _FENCE.finditer(text):
+        inside = fence[3].strip() or fence[2]
+        if not inside.startswith(("{", "[")):
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append((fence.end(3), _value_in(inside)))
+    position, effort = 0, MAX_EFFORT
+    while effort > 0:
+        if (bracket := _BRACKET.search(text, position)) is None:
             break
-        start = min(starts)
+        start = bracket.start()
         try:
-            value, position = decoder.raw_decode(text, start)
+            value, position = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            effort -= error.pos - start + start // 256 + 64  # it counts the lines before
+            position = start + 1
         except (ValueError, RecursionError):
+            effort -= 4_096
             position = start + 1
         else:
-            values.append(value)
-    return values
+            with contextlib.suppress(RecursionError):
+                found.append((position, without_surrogates(value)))
+    found.sort(key=lambda pair: pair[0])
+    return [value for _, value in found[-MAX_VALUES:]]

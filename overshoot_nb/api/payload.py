@@ -5,6 +5,7 @@ Building the body of a 300 KB frame takes about 40 us this way, and 1.7 ms with 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,12 +14,20 @@ import pybase64
 
 from overshoot_nb.types import Sample
 
-__all__ = ["ChatTemplate", "response_format_field", "schema_prompt"]
+__all__ = ["ChatTemplate", "json_bytes", "response_format_field", "schema_prompt"]
 
 _IMAGE_HEAD = b'{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
 _VIDEO_HEAD = b'{"type":"video_url","video_url":{"url":"data:video/mp4;base64,'
 _MEDIA_TAIL = b'"}}'
 _BODY_TAIL = b"]}]}"
+
+
+def json_bytes(value: Any) -> bytes:
+    """A value as JSON; integers beyond 64 bits too, which a schema may have as bounds."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class ChatTemplate:
@@ -33,7 +42,7 @@ class ChatTemplate:
 
     def __init__(self, prompt: str, fields: Mapping[str, Any]) -> None:
         message = {"role": "user", "content": [{"type": "text", "text": prompt}]}
-        body = orjson.dumps({**fields, "messages": [message]})
+        body = json_bytes({**fields, "messages": [message]})
         # The messages come last, so that the body ends where the pictures go.
         self._head = body.removesuffix(_BODY_TAIL) + b","
 
@@ -54,7 +63,7 @@ class ChatTemplate:
 
     def without_sample(self) -> dict[str, Any]:
         """The body without pictures, for models that take none."""
-        body: dict[str, Any] = orjson.loads(self._head.removesuffix(b",") + _BODY_TAIL)
+        body: dict[str, Any] = json.loads(self._head.removesuffix(b",") + _BODY_TAIL)
         return body
 
 
@@ -72,7 +81,7 @@ def response_format_field(
 
 def schema_prompt(prompt: str, schema: Mapping[str, Any]) -> str:
     """The prompt with the schema in words, for servers that only know ``json_object``."""
-    text = orjson.dumps(schema).decode()
+    text = json_bytes(schema).decode()
     return (
         f"{prompt}\n\nAnswer with one JSON value that fits this JSON schema, and nothing else:\n"
         f"{text}"

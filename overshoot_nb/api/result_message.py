@@ -16,6 +16,8 @@ from overshoot_nb.errors import ServerError
 from overshoot_nb.types import FinishReason, Mode
 
 from .parsing import Fields, finish_reason
+from .reasoning import field_reasoning, joined_reasoning, split_reasoning
+from .reply import read_json
 
 __all__ = ["ResultMessage", "read_result"]
 
@@ -39,7 +41,7 @@ class ResultMessage:
         id: the server's; one of our own for a message without, the same for the same text.
         mode: "frame" or "clip"; None where the server does not say.
         model_name, prompt: "" where the server does not say.
-        result: the answer's text; JSON text when a schema was given.
+        result: the answer's text, without reasoning; JSON text when a schema was given.
         inference_latency_ms, total_latency_ms: the server's measures; 0.0 where it has none.
         ok: False when the inference failed, or its answer does not fit the schema.
         error: why ``ok`` is False.
@@ -47,6 +49,7 @@ class ResultMessage:
         created_at: UTC, when the server made the result, where it says so.
         received_at: UTC, when it arrived here.
         received_monotonic: the same as ``time.monotonic()``, which nobody sets.
+        reasoning: what the model thought before its answer; it is no part of ``result``.
     """
 
     id: str
@@ -63,6 +66,7 @@ class ResultMessage:
     created_at: datetime | None = None
     received_at: datetime = field(default_factory=_now)
     received_monotonic: float = field(default_factory=time.monotonic)
+    reasoning: str | None = None
 
 
 def read_result(text: str, stream_id: str, hide: Callable[[str], str] = str) -> ResultMessage:
@@ -77,14 +81,19 @@ def read_result(text: str, stream_id: str, hide: Callable[[str], str] = str) -> 
         stream_id: of the stream, for messages that do not say theirs.
         hide: takes secrets out of a message that cannot be read.
     """
+    value, problem = None, ""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return _unread(text, None, f"the message is not JSON ({error})", stream_id, hide)
+        problem = f"the message is not JSON ({error})"
+        try:
+            value = read_json(text)
+        except (ValueError, RecursionError):
+            return _unread(text, None, problem, stream_id, hide)
     try:
         return _read(Fields(_Pushed(), value), stream_id)
     except ServerError as error:
-        return _unread(text, value, error.message, stream_id, hide)
+        return _unread(text, value, problem or error.message, stream_id, hide)
 
 
 class _Pushed:
@@ -96,19 +105,22 @@ class _Pushed:
 
 def _read(fields: Fields, stream_id: str) -> ResultMessage:
     ok = fields.boolean("ok")
+    said = fields.text("result") if ok else fields.text_or_none("result") or ""
+    result, reasoning = split_reasoning(said)
     return ResultMessage(
         id=_id(fields),
         stream_id=fields.text_or_none("stream_id") or stream_id,
         mode=_MODES.get(fields.text_or_none("mode") or ""),
         model_name=fields.text_or_none("model_name") or "",
         prompt=fields.text_or_none("prompt") or "",
-        result=fields.text("result") if ok else fields.text_or_none("result") or "",
+        result=result,
         inference_latency_ms=_milliseconds(fields, "inference_latency_ms"),
         total_latency_ms=_milliseconds(fields, "total_latency_ms"),
         ok=ok,
         error=fields.text_or_none("error"),
         finish_reason=finish_reason(fields.raw("finish_reason")),
         created_at=_created_at(fields),
+        reasoning=joined_reasoning(field_reasoning(fields.raw), reasoning),
     )
 
 

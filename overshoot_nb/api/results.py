@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import orjson
 
+from overshoot_nb import config
 from overshoot_nb.errors import (
     ApiError,
     NetworkError,
@@ -44,8 +45,6 @@ _T = TypeVar("_T")
 BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 10.0)
 #: Each wait is taken times a random number within 1 +- this, so that clients do not come at once.
 JITTER: Final = 0.2
-#: The most that a server's ``Retry-After`` can lengthen a wait to.
-MAX_RETRY_AFTER_SECONDS: Final = 60.0
 #: A connection that lived this long was a good one, even if it had nothing to deliver.
 STEADY_SECONDS: Final = 10.0
 #: Results that are known again when they are sent again.
@@ -260,7 +259,7 @@ class ResultChannel:
     def _delay(self) -> float:
         base = self._backoff[min(self._failures, len(self._backoff) - 1)]
         self._failures += 1
-        wait, self._retry_after = min(self._retry_after, MAX_RETRY_AFTER_SECONDS), 0.0
+        wait, self._retry_after = min(self._retry_after, config.MAX_WAIT_SECONDS), 0.0
         return max(wait, base * random.uniform(1 - JITTER, 1 + JITTER))
 
     def _say(self, status: str) -> None:

@@ -12,12 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from overshoot_nb.types import ResponseFormat, Sample
 
 from .chat import ChatAnswer, ChatClient
-from .payload import ChatTemplate
+from .payload import ChatTemplate, json_bytes
 
 __all__ = ["TextTemplate", "ask_text"]
 
@@ -38,7 +36,7 @@ class TextTemplate(ChatTemplate):
         body = template.without_sample()
         [message] = body["messages"]
         message["content"] = "".join(part["text"] for part in message["content"])
-        self._body = orjson.dumps(body)
+        self._body = json_bytes(body)
 
     def fill(self, sample: Sample) -> bytes:
         """The whole body, whatever the sample."""

@@ -60,7 +60,9 @@ class Row:
         """Bytes of its pictures and, about, of its texts."""
         pictures = self.sample.nbytes if self.sample is not None and self.pictures else 0
         # A structured answer is there as text and parsed.
-        return pictures + (2 * len(self.result.result) if self.result is not None else 0)
+        if self.result is None:
+            return pictures
+        return pictures + 2 * len(self.result.result) + len(self.result.reasoning or "")
 
 
 def in_groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -118,6 +120,7 @@ class RowWriter:
             "result": texts("result", of_result(lambda r: r.result)),
             **self._output_columns(outputs),
             "error": texts("error", of_result(lambda r: r.error and said(r.error))),
+            "reasoning": texts("reasoning", of_result(lambda r: r.reasoning)),
             "mode": texts("mode", [_mode(row) for row in rows]),
             "model": texts("model", of_result(lambda r: r.model_name)),
             "prompt": texts("prompt", of_result(lambda r: r.prompt)),

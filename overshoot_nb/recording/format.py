@@ -16,6 +16,8 @@ ok                      bool                        False where the inference fa
 result                  string                      the answer's text
 out.*                   by the schema, see below    the structured answer
 error                   string                      what went wrong
+reasoning               string                      what the model thought before its answer; not
+                                                    in files of 0.5.0
 mode                    string                      frame or clip
 model                   string                      the model that answered
 prompt                  string                      what was asked

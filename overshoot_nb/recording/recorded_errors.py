@@ -18,7 +18,8 @@ _STATUS = re.compile(
 
 def is_failed_request(result: StreamInferenceResult) -> bool:
     """Whether no answer came. One that cannot be used is an answer."""
-    return not (result.ok or result.result or result.usage or result.finish_reason)
+    came = result.ok or result.result or result.reasoning or result.usage or result.finish_reason
+    return not came
 
 
 def recorded_error(text: str | None) -> OvershootError:

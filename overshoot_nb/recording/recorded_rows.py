@@ -44,6 +44,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "ok": pa.bool_(),
     "result": _TEXT,
     "error": _TEXT,
+    "reasoning": _TEXT,
     "mode": _TEXT,
     "model": _TEXT,
     "prompt": _TEXT,
@@ -65,8 +66,8 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 #: What tells how much there is.
 COUNTED = ("kind", "sample", "prompt_version")
-#: Those that came later: older files lack them.
-_NEWER = frozenset(("copied_from",))
+#: Those that files of earlier releases lack.
+NEWER_COLUMNS = frozenset({"copied_from", "reasoning"})
 #: Texts that repeat from row to row: each is one string, however many rows have it.
 _REPEATED = ("kind", "mode", "model", "prompt", "finish_reason", "stream_id", "reason")
 #: Beyond so many samples without a row for each row, the numbers cannot be samples'.
@@ -140,7 +141,12 @@ def rows_of(table: pa.Table) -> RecordedRows:
     Raises:
         ValidationError: the rows are no recording's.
     """
-    columns = {name: column_values(table, name) for name in COLUMNS}
+    columns: dict[str, list[Any]] = {
+        name: column_values(table, name)
+        if name in table.column_names or name not in NEWER_COLUMNS
+        else [None] * table.num_rows
+        for name in COLUMNS
+    }
     _make_exact(columns)
     columns["output"] = _outputs(columns["output"], table.column("output"))
     _check_numbers(columns["sample"])
@@ -230,6 +236,7 @@ _ANSWER = (
     "cost_cents",
     "copied_from",
     "output",
+    "reasoning",
 )
 
 
@@ -257,6 +264,7 @@ def _result(
     cost_cents: float | None,
     copied_from: int | None,
     output: Any,
+    reasoning: str | None,
 ) -> StreamInferenceResult:
     usage = None
     if total_tokens is not None:
@@ -282,6 +290,7 @@ def _result(
         usage,
         output,
         copied_from,
+        reasoning,
     )
 
 
@@ -336,7 +345,7 @@ def column_values(table: pa.Table, name: str) -> list[Any]:
         ValidationError: there is no such column, or it holds something else.
     """
     if name not in table.column_names:
-        if name in _NEWER:
+        if name in NEWER_COLUMNS:
             return [None] * len(table)
         raise ValidationError(f"there is no column {name}: every recording has one")
     if table.column_names.count(name) > 1:

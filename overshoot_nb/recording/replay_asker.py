@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from overshoot_nb.api.chat import ChatAnswer
+from overshoot_nb.api.answer import ChatAnswer
 from overshoot_nb.errors import ApiError
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.tuning.asking import Asked, Question, asked_as_text
@@ -130,6 +130,7 @@ class ReplayAsker:
             usage=found.usage,
             latency_ms=found.inference_latency_ms,
             attempts=1,
+            reasoning=found.reasoning,
         )
         return Asked(answer, cached=False)  # it counts as it did then
 

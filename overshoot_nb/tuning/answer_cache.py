@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from overshoot_nb import config
-from overshoot_nb.api.chat import ChatAnswer
+from overshoot_nb.api.answer import ChatAnswer
 from overshoot_nb.types import Usage
 
 __all__ = ["AnswerCache", "answer_cache"]
@@ -259,7 +259,7 @@ _TYPES: dict[type, dict[str, Any]] = {
     ChatAnswer: {
         **dict.fromkeys(("id", "model", "content"), str),
         "ok": bool,
-        **dict.fromkeys(("error", "finish_reason"), (str, NoneType)),
+        **dict.fromkeys(("error", "finish_reason", "reasoning"), (str, NoneType)),
         "latency_ms": (int, float),
         "attempts": int,
     },

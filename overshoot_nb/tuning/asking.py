@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from overshoot_nb._version import __version__
-from overshoot_nb.api.chat import ChatAnswer, ChatClient, ChatRequest, judge_content
+from overshoot_nb.api.answer import ChatAnswer, judge_content
+from overshoot_nb.api.chat import ChatClient, ChatRequest
 from overshoot_nb.api.gateway import ApiClient
 from overshoot_nb.api.parsing import SchemaReader
 from overshoot_nb.api.results import reinfer_when_stored
@@ -48,6 +49,8 @@ Turn = Callable[[], Awaitable[object]]
 #: A v0.2 server stores the pictures of a result 1 to 2 s after it, which is waited for. So long
 #: after a sample they are there, or gone for good.
 STORED_SECONDS = 30.0
+#: What is kept of an answer, in the keys of the cache. Before, it may have been the reasoning.
+READ_AS = "without reasoning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,9 @@ class ReinferAsker:
             await self._turn()
         started = time.perf_counter()
         found = await self._reinfer(question.version, sample, result_id)
-        output, error = judge_content(found.content, found.finish_reason, None, question.reader)
+        output, error = judge_content(
+            found.content, found.finish_reason, None, question.reader, reasoning=found.reasoning
+        )
         answer = ChatAnswer(
             id=found.id,
             model=found.model or question.version.model,
@@ -221,6 +226,7 @@ class ReinferAsker:
             usage=found.usage,
             latency_ms=(time.perf_counter() - started) * 1e3,
             attempts=1,
+            reasoning=found.reasoning,
         )
         if cache is not None:
             await _keep(cache, key, answer)
@@ -263,7 +269,7 @@ def asked_as_text(version: PromptVersion) -> str:
 
 def _who(endpoint: Endpoint) -> str:
     # Another release of the embedded engine may read better.
-    return f"{endpoint.base_url} {__version__ if endpoint.is_local else ''}"
+    return f"{endpoint.base_url} {__version__ if endpoint.is_local else ''} {READ_AS}"
 
 
 async def _keep(cache: AnswerCache, key: str, answer: ChatAnswer) -> None:
@@ -337,4 +343,5 @@ def result_of(
         prompt_version=version.version,
         usage=answer.usage if answer is not None else None,
         output=answer.output if answer is not None else None,
+        reasoning=answer.reasoning if answer is not None else None,
     )

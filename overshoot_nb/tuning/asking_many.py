@@ -7,7 +7,6 @@ caller's affair.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -21,7 +20,7 @@ Job = TypeVar("Job")
 
 async def ask_many(
     jobs: Iterable[Job],
-    ask: Callable[[Job], Awaitable[float | None]],
+    ask: Callable[[Job], Awaitable[Job | None]],
     account: Account,
     max_in_flight: int,
 ) -> str:
@@ -31,30 +30,23 @@ async def ask_many(
 
     Args:
         jobs: what there is to ask.
-        ask: asks one, and tells the account what it took. It returns None, or the seconds after
-            which that one is to be asked again: until then nothing is asked.
+        ask: asks one, and tells the account what it took. Returns what of it is to be asked next,
+            or None.
         account: what may be spent.
         max_in_flight: jobs under way at once.
     """
     waiting = deque(jobs)
     under_way: set[asyncio.Task[None]] = set()
-    hold_until = 0.0  # monotonic
 
     async def carry_out(job: Job) -> None:
-        nonlocal hold_until
-        pause = await ask(job)
-        if pause is not None:
-            hold_until = time.monotonic() + pause
-            waiting.appendleft(job)
+        if (left := await ask(job)) is not None:
+            waiting.appendleft(left)
 
     try:
         while waiting or under_way:
             refusal = account.refusal(len(under_way)) if waiting else "all are asked about"
             if refusal is None and len(under_way) < max_in_flight:
-                if (pause := hold_until - time.monotonic()) > 0:
-                    await asyncio.sleep(pause)
-                else:
-                    under_way.add(asyncio.create_task(carry_out(waiting.popleft())))
+                under_way.add(asyncio.create_task(carry_out(waiting.popleft())))
             elif under_way:
                 finished, under_way = await asyncio.wait(
                     under_way, return_when=asyncio.FIRST_COMPLETED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -35,9 +34,6 @@ __all__ = ["BackfillWork", "let_go_of_locals", "work_for"]
 
 #: A server that answered before is given up after so many failures in a row.
 LOST_AFTER = 10
-#: How long nothing is asked after a 429 that does not say it; doubles with each in a row.
-HOLD_SECONDS = 1.0
-MAX_HOLD_SECONDS = 60.0
 
 
 class BackfillWork:
@@ -74,7 +70,6 @@ class BackfillWork:
         self._gaps = gaps
         self._answers = 0
         self._failures = 0  # in a row
-        self._paused_until = 0.0  # monotonic
 
     async def carry_out(self, account: Account) -> str:
         """Ask about all; returns why it stopped before that, or "".
@@ -92,14 +87,12 @@ class BackfillWork:
         # With many samples it takes a while, which the streams of this loop need not wait for.
         waiting = await asyncio.to_thread(self._unanswered)
 
-        async def ask(alike: list[int]) -> float | None:
-            pause = await self._ask(question, alike[0], account)
-            if pause is not None or len(alike) == 1:
-                return pause
+        async def ask(alike: list[int]) -> list[int] | None:
             first = alike.pop(0)
+            await self._ask(question, first, account)
             said = self._journal.answer(first, self._version.version)
             if said is None or not said.ok:
-                return 0.0  # another of them is asked about
+                return alike or None  # another of them is asked about
             for index in alike:
                 self._copy(index, said)
             return None
@@ -123,9 +116,8 @@ class BackfillWork:
                 self._copy(index, known)
                 continue
             if not self._asker.by_result and index in self._journal.frames:
-                waiting.setdefault(picture, []).append(
-                    index
-                )  # without reading it, which may be from the disk
+                # Without reading it, which may be from the disk.
+                waiting.setdefault(picture, []).append(index)
                 continue
             try:
                 self._sample(index, self._row(index))
@@ -135,15 +127,15 @@ class BackfillWork:
                 waiting.setdefault(picture, []).append(index)
         return list(waiting.values())
 
-    async def _ask(self, question: Question, index: int, account: Account) -> float | None:
-        """Ask about one; returns seconds after which to ask about it again, or None."""
+    async def _ask(self, question: Question, index: int, account: Account) -> None:
+        """Ask about one."""
         row = self._row(index)
         try:
             # It may be read from the disk, which the streams of this loop need not wait for.
             sample = await asyncio.to_thread(self._sample, index, row)
         except SampleNotKeptError as error:
             self._miss(index, self._why_gone(index, error))
-            return None
+            return
         outcome: Asked | Exception
         try:
             outcome = await self._asker.ask(question, sample, result_id=row.id if row else "")
@@ -155,9 +147,11 @@ class BackfillWork:
             account.failed()
             if self._asker.by_result and isinstance(error, NotFoundError):
                 self._miss(index, str(error))
-                return None
+                return
             if isinstance(error, RateLimitError):
-                return self._pause(error)
+                # A limit that passes soon was waited for. No other sample would fare better, and
+                # nothing is known of this one.
+                raise
             outcome = error
         else:
             self._answered(outcome, account)
@@ -168,7 +162,6 @@ class BackfillWork:
         self._keep(index, result, known=isinstance(outcome, Asked) and outcome.cached)
         if isinstance(outcome, Exception):
             self._judge(outcome)
-        return None
 
     def _answered(self, asked: Asked, account: Account) -> None:
         if asked.cached:
@@ -178,15 +171,6 @@ class BackfillWork:
         account.answered(asked.answer.usage)
         self._answers += 1
         self._failures = 0
-
-    def _pause(self, error: RateLimitError) -> float:
-        """Seconds for which nothing is asked: the limit is that of the live stream too."""
-        now = time.monotonic()
-        if now >= self._paused_until:  # else those under way were refused along with it
-            self._judge(error)
-            pause = error.retry_after or HOLD_SECONDS * 2.0 ** (self._failures - 1)
-            self._paused_until = now + min(pause, MAX_HOLD_SECONDS)
-        return self._paused_until - now
 
     def _judge(self, error: Exception) -> None:
         """Raise ``error`` where no other sample would fare better."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .asking import Asked, Asker, Question, result_of
 from .asking_many import ask_many
-from .backfill_work import HOLD_SECONDS, LOST_AFTER, MAX_HOLD_SECONDS
+from .backfill_work import LOST_AFTER
 from .budget import Account
 from .fields import is_answer
 from .gaps import Gaps
@@ -77,7 +76,8 @@ class _Standing:
         self.failures += 1
         self.last = error
         limit = LOST_AFTER if self.answers else HOPELESS_AFTER
-        if isinstance(error, FATAL) or self.failures >= limit:
+        # A limit that passes soon was waited for.
+        if isinstance(error, (*FATAL, RateLimitError)) or self.failures >= limit:
             self.error = error
 
 
@@ -110,10 +110,7 @@ class ComparisonWork:
     #: Of the samples of one content: that which is asked about, and others that came meanwhile.
     _first: dict[_Asking, int] = field(default_factory=dict)
     _alike: dict[_Asking, list[tuple[_Job, Sample]]] = field(default_factory=dict)
-    #: To be asked again, by their place in ``answers``.
-    _paused: dict[tuple[int, int, int], _Pictured] = field(default_factory=dict)
     _recent: OrderedDict[int, _Pictured] = field(default_factory=OrderedDict)
-    _paused_until: float = 0.0  # monotonic
 
     def __post_init__(self) -> None:
         self.missing.update(self.subject.missing)
@@ -180,19 +177,16 @@ class ComparisonWork:
             if (version.version, sample, repeat) not in self.answers
         ]
 
-    async def _ask(
-        self, job: _Job, questions: Mapping[int, Question], account: Account
-    ) -> float | None:
-        """Ask; returns the seconds to wait where the server wants to be left alone for a while."""
+    async def _ask(self, job: _Job, questions: Mapping[int, Question], account: Account) -> None:
+        """Ask."""
         standing = self._standing[job.version.version]
         if standing.error is not None:
-            return None
-        place = job.version.version, job.sample, job.repeat
+            return
         try:
-            pictured = self._paused.pop(place, None) or await self._pictured(job.sample)
+            pictured = await self._pictured(job.sample)
         except SampleNotKeptError as error:
             self.missing.setdefault(job.sample, str(error))
-            return None
+            return
         sample = pictured.sample
         asking = job.version.version, job.repeat, pictured.content
         first = self._first.setdefault(asking, job.sample)
@@ -202,7 +196,7 @@ class ComparisonWork:
                 self._keep_alike(job, known.result, sample)
             else:
                 self._alike.setdefault(asking, []).append((job, _without_pictures(sample)))
-            return None
+            return
         outcome: Asked | Exception
         try:
             outcome = await self.asker.ask(
@@ -219,14 +213,8 @@ class ComparisonWork:
             account.failed()
             if self.asker.by_result and isinstance(error, NotFoundError):
                 self.missing[job.sample] = str(error)
-                return None
-            if isinstance(error, RateLimitError):
-                pause = self._pause(standing, error)
-                if standing.error is None:
-                    self._paused[place] = pictured
-                    return pause
-            else:
-                standing.failed(error)
+                return
+            standing.failed(error)
             outcome = error
         else:
             standing.failures = 0
@@ -239,7 +227,6 @@ class ComparisonWork:
         self._keep(job, Given(result, isinstance(outcome, Asked) and outcome.cached))
         for other, outline in self._alike.pop(asking, ()):
             self._keep_alike(other, result, outline)
-        return None
 
     async def _pictured(self, index: int) -> _Pictured:
         """A sample, of which the last few are held: one version asks about it after the other.
@@ -274,15 +261,6 @@ class ComparisonWork:
             captured_at=sample.captured_at,
         )
         self._keep(job, Given(result, is_answer(result)))
-
-    def _pause(self, standing: _Standing, error: RateLimitError) -> float:
-        """Seconds for which nothing is asked: the limit is that of a live stream, too."""
-        now = time.monotonic()
-        if now >= self._paused_until:  # else those under way were refused along with it
-            standing.failed(error)
-            pause = error.retry_after or HOLD_SECONDS * 2.0 ** (standing.failures - 1)
-            self._paused_until = now + min(pause, MAX_HOLD_SECONDS)
-        return self._paused_until - now
 
     @property
     def _stream_id(self) -> str:

@@ -60,6 +60,7 @@ def tidy_frame(rows: Sequence[TidyRow], schemas: Sequence[Mapping[str, Any]]) ->
         **{out.name: (out.column, [out.pick(r.output) for r in results]) for out in outputs},
         "ok": (NumberColumn(np.bool_, bool, missing=False), [result.ok for result in results]),
         "error": (TextColumn(), [result.error for result in results]),
+        **_reasoning(results),
         "latency_ms": (_floats(), [result.inference_latency_ms for result in results]),
         "tokens": (NullableColumn(np.int64), [usage and usage.total_tokens for usage in usages]),
         "cost_cents": (_floats(), [usage and usage.cost_cents for usage in usages]),
@@ -71,6 +72,14 @@ def tidy_frame(rows: Sequence[TidyRow], schemas: Sequence[Mapping[str, Any]]) ->
     arena = Arena(sum(column.nbytes for column, _ in columns.values()))
     arrays = {name: column.array(arena) for name, (column, _) in columns.items()}
     return pd.DataFrame(arrays, copy=False)
+
+
+def _reasoning(
+    results: Sequence[StreamInferenceResult],
+) -> dict[str, tuple[Column, list[Any]]]:
+    """The column ``reasoning``, where a model showed any."""
+    thought = [result.reasoning for result in results]
+    return {"reasoning": (TextColumn(), thought)} if any(thought) else {}
 
 
 def _integers() -> Column:

@@ -107,6 +107,8 @@ class Comparison:
         out.*                   from the schemas      the structured answer, as in ``stream.df``
         ok                      bool                  False where there is none that can be used
         error                   str                   why, else missing
+        reasoning               str                   what the model thought before; only where
+                                                      an answer has any
         latency_ms              float64               milliseconds from request to answer
         tokens                  Int64                 of prompt and answer, where reported
         cost_cents              float64               US cents, where reported

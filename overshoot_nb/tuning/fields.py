@@ -52,7 +52,7 @@ def field_names(fields: Iterable[str | None]) -> dict[str | None, str]:
 
 def is_answer(result: StreamInferenceResult) -> bool:
     """Whether the model said something, usable or not; False where the request failed."""
-    return result.ok or bool(result.result) or result.finish_reason is not None
+    return result.ok or bool(result.result or result.finish_reason or result.reasoning)
 
 
 def answer_fields(result: StreamInferenceResult) -> dict[str | None, Any]:

@@ -43,6 +43,9 @@ class _Side:
         ok.extend([result.ok for result in results])
         error.extend([result.error for result in results])
         columns: dict[str, Column] = {column: text, f"{column}.ok": ok, f"{column}.error": error}
+        if any(result.reasoning for result in results):
+            reasoning = columns[f"{column}.reasoning"] = TextColumn()
+            reasoning.extend([result.reasoning for result in results])
         if version.output_schema is not None:
             outputs = [result.output for result in results]
             for out in output_columns(version.output_schema):

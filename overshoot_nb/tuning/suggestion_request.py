@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from overshoot_nb.api.chat import ChatAnswer
+from overshoot_nb.api.answer import ChatAnswer
 from overshoot_nb.errors import ServerError, ValidationError
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.types import Mode

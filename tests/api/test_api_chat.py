@@ -355,7 +355,7 @@ def test_contents_without_a_schema(server: FaultServer) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "x"}, "b", 5]
     assert ask(server, Answer.of(completion(parts))).content == "ab"
     empty = ask(server, Answer.of(completion("")))
-    assert (empty.ok, empty.content) == (True, "")
+    assert (empty.ok, empty.content, empty.error) == (False, "", "the answer is empty")
     missing = ask(server, Answer.of(completion(None)))
     assert (missing.ok, missing.error) == (False, "the answer has no content")
     refusal = completion(None)

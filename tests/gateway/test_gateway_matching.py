@@ -290,3 +290,26 @@ def test_when_the_end_was_answered() -> None:
     assert not one.seen_until_end()
     one.row(message(20.2))  # taken at 19.82: the next one would be after the end
     assert one.seen_until_end()
+
+
+@pytest.mark.parametrize(
+    ("fields", "ok", "said", "output"),
+    [
+        ({"result": '{"people": 3}', "reasoning": "hm"}, True, None, {"people": 3}),
+        ({"result": "", "reasoning": "hm"}, False, "all reasoning", None),
+        ({"result": " "}, False, "is empty", None),
+        ({"result": "", "ok": False, "error": "busy"}, False, "busy", None),
+    ],
+)
+def test_reasoning_is_no_part_of_a_pushed_answer(fields, ok, said, output) -> None:
+    schema = {"type": "object", "properties": {"people": {"type": "integer"}}}
+    _, result = matching(output_schema=schema).row(message(5.0, **fields))
+    assert (result.ok, result.output) == (ok, output)
+    assert (result.error is None) if said is None else (said in (result.error or ""))
+    assert result.reasoning == fields.get("reasoning")
+
+
+def test_a_pushed_answer_can_be_judged_beforehand() -> None:
+    told = matching()
+    pushed = message(5.0, result="text")
+    assert told.row(pushed, told.judged(pushed))[1].ok

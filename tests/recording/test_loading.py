@@ -418,3 +418,15 @@ def test_a_wrong_amount_of_memory_is_not_the_files_fault(recorded, monkeypatch):
     monkeypatch.setenv("OVERSHOOT_MEMORY", "lots")
     with pytest.raises(ValidationError, match=r"^OVERSHOOT_MEMORY='lots' is not an amount"):
         load(recorded)
+
+
+def test_reasoning_is_recorded_and_files_without_it_load(tmp_path):
+    run = made(rows=2)
+    thought = run.sampled(b"picture")
+    run.answered(thought, "answer 2", reasoning="hm")
+    path = run.record(tmp_path / "run.parquet")
+    assert [r.reasoning for r in load(path)._life.journal.table] == [None, None, "hm"]
+    # As releases before this column wrote them.
+    older = rewritten(path, pq.read_table(path).drop_columns("reasoning"), to=tmp_path / "old")
+    assert [r.reasoning for r in load(older)._life.journal.table] == [None, None, None]
+    assert load(older).df["reasoning"].isna().all()

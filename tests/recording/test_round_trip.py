@@ -117,6 +117,7 @@ def answer(draw: st.DrawFn, run: MadeRun, sample: Sample) -> None:
         output=draw(st.none() | fields | values),
         usage=draw(usages),
         finish_reason=draw(st.sampled_from([None, "stop", "length"])),
+        reasoning=draw(st.none() | texts),
         inference_latency_ms=draw(st.floats(0)),
         prompt=draw(texts),
         prompt_version=run.prompts.current.version,

@@ -144,10 +144,7 @@ def test_what_asks_the_same_is_asked_once():
 
 @pytest.mark.parametrize("max_in_flight", [1, 4])
 @pytest.mark.parametrize("refusals", [0, 1])
-def test_pictures_that_are_the_same_are_asked_about_once_in_whatever_order(
-    max_in_flight, refusals, monkeypatch
-):
-    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.05)
+def test_pictures_that_are_the_same_are_asked_about_once_in_whatever_order(max_in_flight, refusals):
     refused = itertools.count()
 
     def said(request):
@@ -416,13 +413,10 @@ def test_nothing_at_all_answered_is_an_error():
             run(pictures, "?", answer=lambda request: broken)
 
 
-def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost(monkeypatch):
-    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.3)
-
+def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost():
     def busy(request):
         if len(server.requests) in (3, 5):
-            # So long that the client itself does not wait for it.
-            return Reply('{"error": "slow down"}', 429, headers={"retry-after": "40"})
+            return Reply('{"error": "slow down"}', 429, headers={"retry-after": "0.3"})
         return answers(request)
 
     async def ask() -> Comparison:
@@ -439,12 +433,10 @@ def test_after_a_429_nothing_is_asked_for_a_while_and_nothing_is_lost(monkeypatc
     assert sum(later - sooner > 0.29 for sooner, later in itertools.pairwise(times)) == 2
 
 
-def test_requests_that_are_refused_together_are_one_refusal(monkeypatch):
-    monkeypatch.setattr("overshoot_nb.tuning.comparison_asking.MAX_HOLD_SECONDS", 0.1)
-
+def test_requests_that_are_refused_together_are_one_refusal():
     def busy(request):
         if len(server.requests) <= 4:
-            return Reply('{"error": "no"}', 429, headers={"retry-after": "40"}, delay=0.05)
+            return Reply('{"error": "no"}', 429, headers={"retry-after": "0.1"}, delay=0.05)
         return answers(request)
 
     async def ask() -> Comparison:
@@ -454,7 +446,7 @@ def test_requests_that_are_refused_together_are_one_refusal(monkeypatch):
         comparison = asyncio.run(ask())
         assert list(comparison.df["answer"]) == [str(n) for n in range(6)]
         assert len(server.requests) == 10
-    never = Reply('{"error": "no"}', 429, headers={"retry-after": "40"})
+    never = Reply('{"error": "no"}', 429, headers={"retry-after": "4000"})
     with pytest.raises(RateLimitError):
         run(PICTURES, ["?", "??"], answer=lambda request: never)
 
