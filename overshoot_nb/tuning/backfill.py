@@ -392,7 +392,11 @@ def start_backfill(
     tally = Tally(meant)
     work = work_for(run, version, tally, service, max_in_flight=max_in_flight, cache=answers)
     job = Backfill(run, version, column, tally, service, work, budget=budget, progress=progress)
-    run.journal.later.show(column, version)
-    run.journal.backfills.append(job)
-    run.journal.touch()
+    try:
+        run.journal.later.show(column, version)
+        run.journal.backfills.append(job)
+        run.journal.touch()
+    except BaseException:  # an interrupt: nobody will have it
+        job.cancel("interrupted")
+        raise
     return job

@@ -554,3 +554,25 @@ def test_cancelling_a_create_leaves_no_stream_on_the_server(gateway, video, capl
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
     assert caplog.records == []
+
+
+# ---- cancelled as it begins ----------------------------------------------------------------------
+
+
+def test_a_create_that_is_cancelled_at_any_moment_leaves_no_stream_of_the_server(gateway, video):
+    """Whatever the server had begun by then is deleted."""
+
+    async def main():
+        client = client_of(gateway)
+        source = FileSource(video, loop=True)
+        for milliseconds in (0, 2, 5, 10, 20, 40, 60, 80, 110, 150, 200):
+            task = asyncio.create_task(client.streams.create(source, "Read the text", MODEL))
+            await asyncio.sleep(milliseconds / 1000)
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                await task.result().close()
+        await until(lambda: not client.streams.active and not streams_of(gateway), 60)
+        await client.close()
+
+    asyncio.run(main())
