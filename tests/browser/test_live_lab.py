@@ -41,7 +41,7 @@ def test_outputs_change_in_their_own_cells_while_another_one_runs(lab):
     assert seen == sorted(seen)
 
     table = notebook.cell(2).locator("table")
-    assert table.locator("th", has_text="start").count() == 1
+    assert table.get_by_role("columnheader", name="start", exact=True).count() == 1
     assert table.locator("tbody tr").count() == 1
     # The bell's note is in the cell that set it, as text, and its sound has gone.
     note = notebook.cell(3).locator('[role="alert"]')
