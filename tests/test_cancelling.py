@@ -361,7 +361,7 @@ def _frames() -> ArraySource:
 # ---- a forked child ------------------------------------------------------------------------------
 
 FORK = """
-import asyncio, os, sys
+import asyncio, itertools, os, sys, traceback
 import numpy as np
 from overshoot_nb import ArraySource, Overshoot
 from overshoot_nb.runtime import get_runtime
@@ -372,8 +372,8 @@ with ChatServer(lambda request: "ok") as server:
     client = Overshoot("key", base_url=server.url)
 
     async def begin():
-        frames = ArraySource(np.zeros((600, 48, 64, 3), np.uint8), fps=10)
-        stream = await client.streams.create(frames, "p", "m", lambda r: None)
+        endless = ArraySource((np.zeros((48, 64, 3), np.uint8) for _ in itertools.count()), fps=10)
+        stream = await client.streams.create(endless, "p", "m", lambda r: None, same_frame="ask")
         stream.when("media_time >= 0", lambda r: None)
         async for _ in stream:
             break
@@ -382,14 +382,18 @@ with ChatServer(lambda request: "ok") as server:
     stream = asyncio.run(begin())
     child = os.fork()
     if not child:
-        assert not stream.is_active and stream.state == "closed", stream.status
-        assert client.streams.active == []
-        asyncio.run(stream.close())
-        assert "forked" in asyncio.run(stream.wait()), stream.status
-        assert len(stream.df) >= 1
-        asyncio.run(client.close())
-        print("over", flush=True)
-        os._exit(0)
+        try:
+            assert not stream.is_active and stream.state == "closed", stream.status
+            assert client.streams.active == []
+            asyncio.run(stream.close())
+            assert "forked" in asyncio.run(stream.wait()), stream.status
+            assert len(stream.df) >= 1
+            asyncio.run(client.close())
+            print("over", flush=True)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
 
     async def goes_on():

@@ -300,7 +300,7 @@ def test_a_frame_is_encoded_once_for_those_that_have_room(video: Path, monkeypat
     monkeypatch.setattr(
         FrameEncoder,
         "encode",
-        lambda self, picture, at: encoded.append(at) or real(self, picture, at),
+        lambda self, picture, at, *more: encoded.append(at) or real(self, picture, at, *more),
     )
     preview = Preview()
     eager, also, full = Screen(), Screen(), Screen(lambda: False)
