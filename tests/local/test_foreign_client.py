@@ -96,7 +96,7 @@ async def publish(http, pc, processing, **inference):
 
 async def close_of(socket):
     """How the server closed a WebSocket, after whatever results come before."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await socket.recv()
@@ -150,7 +150,7 @@ def test_the_sequence_of_the_reference(server, video, loopback):
 
                 changed = await http.patch(f"{path}/config/prompt", json={"prompt": "How bright?"})
                 assert changed.json()["prompt"] == "How bright?"
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while result["prompt"] != "How bright?":
                         result = json.loads(await socket.recv())
                 assert result["result"].startswith("Brightness")
