@@ -49,9 +49,9 @@ def exact(number: float) -> Fraction:
     """
     if isinstance(number, Rational):
         return Fraction(int(number.numerator), int(number.denominator))  # numpy's overflow
-    # Beyond 1, no two floats are as close as that.
     value = float(number)
-    most, within = 10**6, max(1e-12 * min(1.0, value), 4 * math.ulp(value))
+    # No two floats beyond 16,384 are as close as that; a tiny number is not nothing.
+    most, within = 10**6, max(1e-12 * min(1.0, 1e6 * value), 4 * math.ulp(value))
     if not isinstance(number, float):  # one of numpy's, of 32 bits
         most, within = 1000, 2**-24 * value
     meant = Fraction(value).limit_denominator(most)

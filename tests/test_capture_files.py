@@ -430,6 +430,34 @@ def test_hours_without_a_frame_are_said_and_passed_over(folder: Path, suffix, la
         assert [numbers([clip]) for clip in reader] == [[0], [3]]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "nut"])
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_hours_without_a_frame_between_two_keyframes(folder: Path, suffix, b_frames) -> None:
+    unit = Fraction(1, 90_000 if suffix == "ts" else 1000)
+    path = make_video(
+        folder / f"within{b_frames}.{suffix}",
+        60,
+        pts=lambda i: round((Fraction(i, 30) + (4000 if i >= 40 else 0)) / unit),
+        time_base=unit,
+        gop=60,
+        b_frames=b_frames,
+        options={"x264-params": "scenecut=0"},
+    )
+    lost: list[float] = []
+    source = FileSource(path)
+    with SampleReader(
+        source, FrameProcessingConfig(0.2), on_drop=lambda _, at, why: lost.append(at)
+    ) as reader:
+        taken = [sample for _, sample in zip(range(99), reader, strict=False)]
+    within = [
+        sample for sample in taken if sample.media_time < 1.9
+    ]  # the last one's end is rounded
+    assert [round(sample.media_time, 1) for sample in within] == [k / 5 for k in range(10)]
+    assert numbers(within) == [6 * k for k in range(10)]
+    assert lost == []
+    assert reader.ending.startswith("end of file at 2.0 s; 1.1 hours")
+
+
 def test_a_last_frame_that_would_stay_for_years(folder: Path) -> None:
     path = folder / "stays.mkv"
     make_video(path, 3, fps=10, b_frames=0)

@@ -206,7 +206,7 @@ class _Work:
                 if at >= end:
                     continue
             untimed = packet.stream.index == self._video.index and packet.pts is None
-            if untimed or clocks.base(packet) is None or clocks.recordings > 1:
+            if untimed or clocks.base(packet) is None or clocks.recordings > 1 or clocks.beyond:
                 raise _NotCopied
             if base is None:
                 if packet.stream.index != self._video.index:

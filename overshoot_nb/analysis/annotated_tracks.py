@@ -87,6 +87,9 @@ class Clocks:
         self._places: list[int] = [0]  # where each begins in the file
         self._newest: dict[int, tuple[int, Fraction]] = {}  # of each track
         self._end = Fraction(0)
+        #: Time of the first frame of the next recording, where it is decoded before the last ones
+        #: of this; else None.
+        self.beyond: Fraction | None = None
 
     @property
     def recordings(self) -> int:
@@ -109,6 +112,8 @@ class Clocks:
         )
         if is_video and stepped:
             shown = (packet.pts if packet.pts is not None else number) * packet.time_base
+            if self.beyond is not None:
+                shown, self.beyond = min(shown, self.beyond), None
             self._bases.append(shown - self._end)
             self._places.append(packet.pos or 0)
             recording += 1
@@ -123,7 +128,10 @@ class Clocks:
             if length > MAX_GAP:
                 length = self._usual
             shown = packet.pts * packet.time_base
-            self._end = max(self._end, shown + length - self._bases[recording])
+            if shown - at > MAX_GAP:
+                self.beyond = min(shown, self.beyond or shown)
+            else:
+                self._end = max(self._end, shown + length - self._bases[recording])
         return self._bases[recording], recording
 
 

@@ -15,11 +15,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av.error
 
-from .plan import MAX_GAP
+from .plan import AHEAD, MAX_GAP
 from .web import body_of
 
 __all__ = ["PacketReader"]
@@ -183,8 +184,11 @@ class PacketReader:
         last: int | None = None
         last_decode: int | None = None
         ahead, back, reordered_back = self._ahead, self._back, self._reordered_back
-        live, unit = self.live, float(self.unit)
-        for packet in self._all_packets():
+        live, unit, longest = self.live, float(self.unit), self._longest
+        # An average knows the gaps, too: what a frame takes is what the one before it took.
+        usual = min(self._duration, longest)
+        packets = self._all_packets()
+        while (packet := next(packets, None)) is not None:
             pts, dts = packet.pts, packet.dts
             if dts is not None:
                 step, limit = 0 if last_decode is None else dts - last_decode, back
@@ -193,8 +197,10 @@ class PacketReader:
                 step = pts - last if pts is not None and last is not None else 0
                 limit = reordered_back
             if step < -limit or (step > ahead and not self._gap(packet, step, first)):
-                if step > self._longest and not live:
+                duration = self._duration
+                if step > longest and not live:
                     self.passed_over += float(step * self.unit)
+                    duration = min(duration, usual)
                 else:
                     self.set_anew = True
                 if packet.is_keyframe:
@@ -202,17 +208,24 @@ class PacketReader:
                         self._before += self.top - first
                     self._carried = packet
                     return
-                pts, dts = self._set_right(packet, step)
+                pts, dts = self._set_right(packet, step, duration)
                 if dts is not None:
                     last_decode = dts
+            elif step > 0:
+                usual = step
             if pts is not None:
                 if live and self.read_at - pts * unit < self.epoch:
                     self.epoch = self.read_at - pts * unit
                 if last is None or pts > last:
+                    if last is not None and pts - last > longest and not live and dts is not None:
+                        packets = self._without_hours(packet, packets, last, usual)
+                        continue
                     first = pts if first is None else first
                     last = pts
                     duration = packet.duration or self._duration
-                    self.top = pts + (duration if duration <= self._longest else self._duration)
+                    if duration > longest:
+                        packet.duration = duration = min(self._duration, usual)
+                    self.top = pts + duration
             yield packet
 
     def _gap(self, packet: Any, step: int, first: int | None) -> bool:
@@ -228,13 +241,40 @@ class PacketReader:
             return True
         return bool(self._before + pts - first <= self._length)
 
-    def _set_right(self, packet: Any, step: int) -> tuple[int | None, int | None]:
+    def _without_hours(
+        self, packet: Any, packets: Iterator[Any], last: int, usual: int
+    ) -> Iterator[Any]:
+        """The packets from one on that is decoded before the last frames ahead of a long gap.
+
+        Decoding times come to the gap only some packets later.
+        """
+        edge = last + self._longest
+        near = [packet]
+        while len(near) <= AHEAD and (near[-1].dts is None or near[-1].dts <= edge):
+            if (following := next(packets, None)) is None:
+                break
+            near.append(following)
+        times = [p.pts for p in near if p.pts is not None]
+        before = max((last, *(t for t in times if t <= edge)))
+        after = min(t for t in times if t > edge)
+        added = before + min(self._duration, usual) - after
+        self.passed_over += float((after - before) * self.unit)
+        if near[-1].dts is not None and near[-1].dts > edge:  # else it is that one time
+            self._added += added
+        for moved in near:
+            if moved.pts is not None and moved.pts > edge:
+                moved.pts += added
+            if moved.dts is not None and moved.dts > edge:
+                moved.dts += added
+        return chain(near, packets)
+
+    def _set_right(self, packet: Any, step: int, duration: int) -> tuple[int | None, int | None]:
         """Gives a packet, and those after it, times that follow those before it."""
         if self.punctual and packet.pts is not None and math.isfinite(self.epoch):
             come = round((self.read_at - self.epoch) / float(self.unit))
-            added = max(come - packet.pts, self._duration - step)
+            added = max(come - packet.pts, duration - step)
         else:
-            added = self._duration - step
+            added = duration - step
         self._added += added
         _move(packet, added)
         return packet.pts, packet.dts

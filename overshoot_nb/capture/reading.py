@@ -22,10 +22,11 @@ from overshoot_nb.sources import CameraSource, FileSource, HLSSource
 from .decoding import Decoding, Near, Shown
 from .opening import ContainerSource, VideoInfo, close_input, describe, open_source, reason
 
-__all__ = ["CUT_OFF", "PASSED_OVER", "ContainerCapture", "reconnect_delay"]
+__all__ = ["CUT_OFF", "PASSED_OVER", "WITHOUT_FRAMES", "ContainerCapture", "reconnect_delay"]
 
 #: Words of an ``ending`` that tell of what was lost.
 CUT_OFF, PASSED_OVER = "cut off", "passed over"
+WITHOUT_FRAMES = f"without a frame were {PASSED_OVER}"
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -229,7 +230,7 @@ class ContainerCapture:
         """Says that nothing was to be seen for so long; media time goes on without it."""
         seconds, decoding.passed_over = decoding.passed_over, 0.0
         self._passed_over += seconds
-        words = f"{seconds / 3600:.1f} hours without a frame were passed over"
+        words = f"{seconds / 3600:.1f} hours {WITHOUT_FRAMES}"
         self._on_status(f"at {float(self._end):.1f} s {words}")
         logger.warning("%s: at %.1f s %s", self._source.label, float(self._end), words)
 
@@ -312,7 +313,7 @@ class ContainerCapture:
         if problem:
             words = f"{CUT_OFF} at {at}: {problem}"
         if self._passed_over:
-            words += f"; {self._passed_over / 3600:.1f} hours without a frame were passed over"
+            words += f"; {self._passed_over / 3600:.1f} hours {WITHOUT_FRAMES}"
         if self._damaged:
             packets = "packet was" if self._damaged == 1 else "packets were"
             words += f"; {self._damaged} damaged {packets} {PASSED_OVER}"

@@ -24,7 +24,8 @@ from overshoot_nb.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
-from .reading import CUT_OFF
+from .plan import MAX_GAP
+from .reading import CUT_OFF, WITHOUT_FRAMES
 
 if TYPE_CHECKING:
     from overshoot_nb.frames import StoredSample
@@ -34,10 +35,14 @@ __all__ = ["RecordedCapture"]
 
 #: Recorded times are floats. Rounded down, none is later than the moment that it was asked for.
 _UNIT = Fraction(1, 10**9)
+_LONGEST = round(MAX_GAP / _UNIT)
 
 
 class RecordedCapture:
-    """The pictures of a recorded run. Those of a restarted run follow those of the run before."""
+    """The pictures of a recorded run. Those of a restarted run follow those of the run before.
+
+    More than an hour without a picture is passed over, as in a file.
+    """
 
     def __init__(self, source: Replay) -> None:
         self.source = source
@@ -46,6 +51,7 @@ class RecordedCapture:
         self._parts: list[tuple[Part, Fraction]] = []  # and the media time of its zero
         self._info = VideoInfo(0, 0, "mjpeg")
         self._end = 0  # of the last picture, in units
+        self._passed_over = 0  # units of gaps, media time has none of them
         self.ending = ""
         self.reconnections = 0
         self.lost_before = 0
@@ -93,7 +99,8 @@ class RecordedCapture:
         following = self._pictures()
         start, encoded = next(following, (0, None))
         while encoded is not None and not self._stop.is_set():
-            after, next_encoded = next(following, (max(self._end, start + 1), None))
+            last = max(self._end - self._passed_over, start + 1), None
+            after, next_encoded = next(following, last)
             if near is not None:
                 near(float(start * _UNIT))
             if sampler.wants(start, after):
@@ -107,6 +114,8 @@ class RecordedCapture:
                 )
             start, encoded = after, next_encoded
         at = f"{float(start * _UNIT):.1f} s"
+        if self._passed_over:
+            at += f"; {float(self._passed_over * _UNIT) / 3600:.1f} hours {WITHOUT_FRAMES}"
         self.ending = f"stopped at {at}" if encoded is not None else f"end of the recording at {at}"
         if encoded is None and self._run is not None and not self._run.whole:
             self.ending = f"{CUT_OFF} at {at}: the recording was not finished"
@@ -116,7 +125,7 @@ class RecordedCapture:
         if (run := self._run) is None:
             return
         stored = run.journal.frames
-        newest = -1
+        newest, step, passed_over = -1, _units(config.INTERVAL_SECONDS), 0
         for part, zero in self._parts:
             # Clips may overlap: a picture waits until no later sample can have an earlier one.
             waiting: list[tuple[int, int, EncodedFrame]] = []
@@ -134,11 +143,17 @@ class RecordedCapture:
                 begins = _units(frames[0].media_time) if frames else math.inf
                 while waiting and waiting[0][0] < begins:
                     at, _, encoded = heapq.heappop(waiting)
-                    start = at + math.ceil(zero / _UNIT)
+                    start = at + math.ceil(zero / _UNIT) - passed_over
+                    if newest >= 0 and start - newest > _LONGEST:
+                        passed_over += start - newest - step
+                        self._passed_over = passed_over
+                        start = newest + step
                     if start > newest:
+                        if newest >= 0:
+                            step = start - newest
                         newest = start
                         moved = replace(encoded, media_time=float(start * _UNIT))
-                        yield start, moved if zero else encoded
+                        yield start, moved if zero or passed_over else encoded
                 for frame in frames:
                     heapq.heappush(waiting, (_units(frame.media_time), next(order), frame))
 

@@ -359,6 +359,22 @@ def test_hours_without_a_frame_are_passed_over(tmp_path, caplog):
     assert "passed over" in caplog.text
 
 
+def test_hours_without_a_frame_among_reordered_ones_are_passed_over(tmp_path):
+    hours = 45_000 * 90_000
+    source = make_video(
+        tmp_path / "late.ts",
+        60,
+        pts=lambda i: i * 3000 + (hours if i >= 30 else 0),
+        time_base=Fraction(1, 90_000),
+        gop=30,
+        b_frames=3,
+        options={"x264-params": "scenecut=0"},
+    )
+    for said in (("x",), ("",)):
+        found = numbered(annotated(source, "out.mp4", said, overwrite=True, font_size=8))
+        assert found == [(pytest.approx(i / 30, abs=2e-3), i) for i in range(60)]
+
+
 def test_a_recording_that_changes_its_shape_is_framed(tmp_path):
     def wide(stream):
         stream.codec_context.sample_aspect_ratio = Fraction(2)

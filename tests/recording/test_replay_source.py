@@ -15,6 +15,7 @@ from replays import FIRST, MODEL
 import overshoot_nb
 from overshoot_nb import (
     FileSource,
+    FrameSource,
     Overshoot,
     Replay,
     SourceError,
@@ -28,7 +29,7 @@ from overshoot_nb.preview import PreviewFrame
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from chatserver import ChatServer
-from videos import make_video, number_in
+from videos import HEIGHT, WIDTH, barcode, make_video, number_in
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
@@ -105,6 +106,29 @@ def test_the_very_pictures_are_asked_about_again(recorded, folder, name):
         == first.df["media_time"].iloc[-1].total_seconds()
     )
     assert again.status.startswith("ended: end of the recording at ")
+
+
+def test_hours_without_a_picture_are_passed_over(folder):
+    source = FrameSource(WIDTH, HEIGHT)
+
+    async def main():
+        async with Overshoot(base_url=server.url) as client:
+            stream = await client.streams.create(source, FIRST, MODEL, interval_seconds=0.1)
+            rows = aiter(stream)
+            for number, at in enumerate((0, 0.1, 0.2, 1e7, 1e7 + 0.1)):
+                source.push_frame(barcode(number), media_time=at)
+                await asyncio.wait_for(anext(rows), 60)
+            source.close()
+            await stream.wait(60)
+            stream.record(folder / "hours.parquet", progress=False)
+
+    with ChatServer(lambda request: "") as server:
+        asyncio.run(main())
+    with SampleReader(Replay(folder / "hours.parquet"), FrameProcessingConfig(0.1)) as reader:
+        taken = [sample for _, sample in zip(range(9), reader, strict=False)]
+    assert [number_in(sample.frames[0].data) for sample in taken] == [0, 1, 2, 3, 4]
+    assert [round(sample.media_time, 6) for sample in taken] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert reader.ending.endswith("2777.8 hours without a frame were passed over")
 
 
 @pytest.mark.parametrize("name", ["frames", "clips", "overlapping"])
