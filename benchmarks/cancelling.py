@@ -196,12 +196,15 @@ def kernel(clip: Path, rounds: int) -> None:
         def run(code: str, stop_after: float | None = None) -> str:
             timer = None
             if stop_after is not None:
+                # What comes before the cell begins is lost, and one that waits for it goes on.
+                code = "print('begun')\n" + code
                 timer = threading.Timer(stop_after, manager.interrupt_kernel)
-                timer.start()
             said: list[str] = []
 
             def hear(message: dict[str, Any]) -> None:
                 said.append(message["content"].get("text", ""))
+                if timer is not None and timer.ident is None and "begun" in said[-1]:
+                    timer.start()
 
             client.execute_interactive(code, timeout=KILL_SECONDS, output_hook=hear)
             if timer is not None:
@@ -212,8 +215,7 @@ def kernel(clip: Path, rounds: int) -> None:
         for cell in _CELLS:
             for moment in MOMENTS:
                 for _ in range(max(1, rounds // 10)):
-                    # The kernel needs some milliseconds to begin a cell.
-                    run(cell, 0.02 + 3 * moment)
+                    run(cell, 3 * moment)
         # A stream that a cell had before it was stopped is the user's, as s.
         run("if 's' in globals(): await s.close()")
         said = run("print('left', cancelling.left())")

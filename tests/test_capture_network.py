@@ -205,6 +205,16 @@ def test_a_body_that_breaks_off_is_told(bodies: BodyServer, path: str) -> None:
     assert ending.startswith("cut off at ")
 
 
+def test_a_proxy_that_cannot_be_used_is_no_end_of_it(
+    bodies: BodyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg reads what it can without; it passes over proxies of this kind."""
+    monkeypatch.setenv("ALL_PROXY", "odd://127.0.0.1:9")
+    taken, ending = read(FileSource(f"http://{bodies.address}/eof", realtime=False), 0.25)
+    assert numbers(taken) == [k * 30 // 4 for k in range(16)]
+    assert ending == "end of file at 4.0 s"
+
+
 def test_rtsp_reconnects_and_keeps_the_password(caplog, capfd) -> None:
     said: list[str] = []
     server = RTSPServer(f"admin:{PASSWORD}", breaks=[45])

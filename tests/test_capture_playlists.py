@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,48 @@ https://u:p@other.example/x.m3u8
     for local in ("http://h/a.m3u8", "data:x", "concat:a|b"):
         text = f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{local}\n"
         assert variants_in(text, "/videos/master.m3u8") == []
+
+
+def test_a_variant_that_cannot_be_opened_shows_no_secret(tmp_path: Path) -> None:
+    """Not even in a traceback that shows variables."""
+    lines = ("#EXTM3U", "#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=160x96", "v.m3u8?sig=t0ken77")
+    (tmp_path / "master.m3u8").write_text("\n".join(lines))
+    (tmp_path / "v.m3u8").write_text("no playlist")
+    server = MediaHTTPServer(tmp_path, user=f"{USER}:{PASSWORD}")
+    with running(server):
+        url = f"http://{USER}:{PASSWORD}@{server.address}/master.m3u8?token=s3cr3t"
+        with pytest.raises(SourceError) as caught:
+            size_and_numbers(HLSSource(url), (160, 96))
+    assert "/v.m3u8?sig=t0ken77" in server.requests
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [f for f in shown.stack if "overshoot_nb" in f.filename]
+    text = f"{caught.value} {[(f.name, f.locals) for f in ours]}"
+    assert "_open_at" in text
+    for secret in (PASSWORD, "t0ken77", "s3cr3t"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("source", [HLSSource, FileSource])
+def test_a_playlist_may_be_called_anything(folder: Path, tmp_path: Path, source) -> None:
+    """Also one whose server does not say what it is, and again as what it turned out to be."""
+    text = (folder / "master.m3u8").read_text()
+    for width, _ in SIZES:
+        (tmp_path / str(width)).mkdir()
+        for path in (folder / str(width)).iterdir():
+            (tmp_path / str(width) / path.name.replace(".m3u8", "")).symlink_to(path)
+    (tmp_path / "live").write_text(text.replace("index.m3u8?k=v", "index?k=v"))
+    server = MediaHTTPServer(tmp_path)
+    with running(server):
+        with SampleReader(
+            source(f"http://{server.address}/live?id=3", realtime=False),
+            FrameProcessingConfig(0.5),
+            max_size=(200, 200),
+        ) as reader:
+            size, found = (reader.info.width, reader.info.height), reader.source
+        assert size == (320, 192)
+        assert size_and_numbers(found, (200, 200)) == ((320, 192), [0, 15])
+    others = {path for path in server.requests if not path.startswith(("/live?", "/320/"))}
+    assert others == set()
 
 
 # ---- segments ------------------------------------------------------------------------------------

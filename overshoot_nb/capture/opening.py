@@ -20,8 +20,8 @@ from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
-from .playlists import by_preference, is_playlist_name, variants_in
-from .web import MAX_TEXT_BYTES, WebBody, body_of, read_text
+from .playlists import is_playlist_name, playlists_of
+from .web import WebBody, body_of
 
 __all__ = [
     "ContainerSource",
@@ -70,11 +70,9 @@ _DEFAULT = 0x0001  # AV_DISPOSITION_DEFAULT
 #: FFmpeg takes segments of known extensions alone, where it has such a list; whoever serves them
 #: may call them anything. Which protocols a playlist may name is another list, and stays. These
 #: are the HLS reader's own options: no other takes them, nor does an older one.
-_ANY_SEGMENT = {
-    "allowed_extensions": "ALL",
-    "allowed_segment_extensions": "ALL",
-    "extension_picky": "0",
-}
+_ANY_SEGMENT = {"allowed_segment_extensions": "ALL", "extension_picky": "0"}
+#: The same for segments that are files. That of DASH has an option of this name, too.
+_ANY_FILE = {"allowed_extensions": "ALL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +223,25 @@ def _open_url(
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     if isinstance(source, FileSource) and "://" not in source.url:
         _check_file(Path(source.url))
-    looked = False
     places: list[str] = []
-    if isinstance(source, HLSSource) or (
-        isinstance(source, FileSource) and is_playlist_name(source.url)
-    ):
-        looked, places = True, _variants(source, max_size)
-    container = _open_first(source, places or [source.url])
+    looks = isinstance(source, HLSSource) or is_playlist_name(source.url)
+    if looks and isinstance(source, FileSource | HLSSource):
+        places = playlists_of(source, max_size)
+    try:
+        container = _open_first(source, places)
+    except SourceError as error:
+        refused = isinstance(error.__context__, av.error.InvalidDataError)
+        if looks or not refused or not isinstance(source, FileSource) or not source.remote:
+            raise
+        # FFmpeg takes for a playlist only what is called one, or what its server calls one.
+        places = playlists_of(source, max_size)
+        if not places:
+            raise
+        container = _open_first(source, places)
     if isinstance(source, FileSource) and source.remote:
-        if not looked and container.format.name == "hls" and len(container.streams.video) > 1:
+        if not places and container.format.name == "hls" and len(container.streams.video) > 1:
             # Only now it shows that this was a playlist of playlists.
-            places = _variants(source, max_size)
+            places = playlists_of(source, max_size)
             if places:
                 close_input(container)
                 container = _open_first(source, places)
@@ -245,18 +251,26 @@ def _open_url(
 
 
 def _open_first(source: FileSource | HLSSource | RTSPSource | RTMPSource, places: list[str]) -> Any:
-    """The first that opens; the error of the first where none does."""
+    """The first playlist that opens, or what else the source is where there is none.
+
+    Raises:
+        SourceError: that of the first where none does.
+    """
+    if not places:
+        return _open_at(source, source.url)
     failed: SourceError | None = None
     for place in places:
         try:
-            return _open_at(source, place)
+            return _open_at(source, place, "hls")
         except SourceError as error:
             failed = failed or error
     assert failed is not None
     raise failed
 
 
-def _open_at(source: FileSource | HLSSource | RTSPSource | RTMPSource, place: str) -> Any:
+def _open_at(
+    source: FileSource | HLSSource | RTSPSource | RTMPSource, place: str, form: str | None = None
+) -> Any:
     # Given as ``options`` they reach the streams too, and older versions of PyAV then crash where
     # FFmpeg finds a stream only after it opened the container.
     options: dict[str, str] = {}
@@ -266,31 +280,18 @@ def _open_at(source: FileSource | HLSSource | RTSPSource | RTMPSource, place: st
     elif isinstance(source, RTMPSource):
         # FFmpeg looks for more streams in FLV for up to 90 s of it; the first frames wait.
         options = {"analyzeduration": str(round(LOOK_SECONDS * 1e6))}
-    elif isinstance(source, HLSSource) or source.remote or is_playlist_name(source.url):
+    elif form == "hls":
+        options = _ANY_SEGMENT | _ANY_FILE
+    elif isinstance(source, HLSSource) or source.remote:
         options = dict(_ANY_SEGMENT)
     if isinstance(source, FileSource) and not source.remote:
         timeout = None
-    how: dict[str, Any] = {"container_options": options}
+    how: dict[str, Any] = {"format": form, "container_options": options}
     try:
         return av.open(place, timeout=timeout, **how)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = redact(_reason_of_refusal(error, place, how), source.url)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
-
-
-def _variants(source: FileSource | HLSSource, max_size: tuple[int, int] | None) -> list[str]:
-    """Where the variants of a master playlist are, the one to watch first; [] for others."""
-    try:
-        if isinstance(source, HLSSource) or source.remote:
-            text, base = read_text(source.url, source.timeout)
-        elif Path(source.url).stat().st_size <= MAX_TEXT_BYTES:
-            base = source.url
-            text = Path(base).read_text("utf-8-sig", "replace")
-        else:
-            return []
-    except (OSError, ValueError):
-        return []  # FFmpeg says why it cannot be opened
-    return [variant.url for variant in by_preference(variants_in(text, base), max_size)]
 
 
 def _to_its_end(source: FileSource, container: Any) -> Any:

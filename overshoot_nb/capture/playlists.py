@@ -1,4 +1,4 @@
-"""HLS master playlists: the variants of one video, and which of them is worth its bytes."""
+"""HLS playlists: the variants of one video, and which of them is worth its bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-__all__ = ["Variant", "by_preference", "is_playlist_name", "variants_in"]
+from overshoot_nb.redaction import hidden
+from overshoot_nb.sources import FileSource, HLSSource
+
+from .web import MAX_TEXT_BYTES, read_text
+
+__all__ = ["Variant", "by_preference", "is_playlist_name", "playlists_of", "variants_in"]
 
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 #: The beginnings of what CODECS calls audio and subtitles; anything else may be video.
@@ -46,6 +51,30 @@ def is_playlist_name(url: str) -> bool:
     """Whether a path or URL is called as playlists are."""
     path = urlsplit(url).path if "://" in url else url
     return path.lower().endswith((".m3u8", ".m3u"))
+
+
+def playlists_of(source: FileSource | HLSSource, max_size: tuple[int, int] | None) -> list[str]:
+    """Where the playlist to watch is: the variants of a master in turn, or itself.
+
+    Args:
+        source: of any kind; where it is no HLS playlist, or cannot be had, there is none: [].
+        max_size: as in :func:`by_preference`.
+    """
+    try:
+        if isinstance(source, HLSSource) or source.remote:
+            text, base = read_text(source.url, source.timeout)
+        elif Path(source.url).stat().st_size <= MAX_TEXT_BYTES:
+            base = source.url
+            text = Path(base).read_text("utf-8-sig", "replace")
+        else:
+            return []
+    except (OSError, ValueError):
+        return []  # FFmpeg says why it cannot be opened
+    if not _is_playlist(text):
+        return []
+    variants = by_preference(variants_in(text, base), max_size)
+    # Hidden: they may have secrets, and a traceback shows them.
+    return [hidden(variant.url) for variant in variants] or [source.url]
 
 
 def variants_in(text: str, base: str) -> list[Variant]:
@@ -90,6 +119,12 @@ def by_preference(variants: list[Variant], max_size: tuple[int, int] | None) -> 
     smaller = [v for v in ordered if v not in filling]
     filling.sort(key=lambda v: (v.width * v.height, -v.bandwidth))
     return filling + smaller
+
+
+def _is_playlist(text: str) -> bool:
+    """Whether a text is an HLS playlist, and not only a list of what to play."""
+    tags = ("#EXT-X-STREAM-INF:", "#EXT-X-TARGETDURATION:", "#EXT-X-MEDIA-SEQUENCE:")
+    return text.lstrip("\ufeff \r\n").startswith("#EXTM3U") and any(tag in text for tag in tags)
 
 
 def _variant(url: str, attributes: dict[str, str]) -> Variant:

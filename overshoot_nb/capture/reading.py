@@ -153,10 +153,10 @@ class ContainerCapture:
         container, stream = open_source(self._source, self._max_size)
         try:
             self.source = _as_found(self._source, container)
-        except ValidationError:
+            return Decoding(container, stream, live=self.source.live, stop=self._stop)
+        except BaseException:
             close_input(container)
             raise
-        return Decoding(container, stream, live=self.source.live, stop=self._stop)
 
     def _pass(
         self,

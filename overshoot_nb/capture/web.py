@@ -52,9 +52,12 @@ class WebBody:
         bare = urlunsplit(parts._replace(netloc=place, fragment=""))
         limits = httpx.Timeout(timeout, connect=CONNECT_SECONDS)
         self._errors: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL)
-        self._client = httpx.Client(
-            verify=False, timeout=limits, follow_redirects=True, trust_env=True
-        )
+        try:
+            self._client = httpx.Client(
+                verify=False, timeout=limits, follow_redirects=True, trust_env=True
+            )
+        except (ImportError, ValueError) as error:  # the environment names a proxy it cannot use
+            raise OSError(_words(error)) from None
         try:
             headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
             request = self._client.build_request("GET", bare, headers=headers)
