@@ -69,7 +69,8 @@ export const strip: Part = ({ session, signal }) => {
     const { latency_p50_ms: middle, latency_p95_ms: high } = figures;
     setText(p50.value, middle === null ? "–" : latency(middle));
     setText(p95.value, high === null ? "–" : latency(high));
-    const latencies = status?.latencies ?? session.model.get("recent").map((row) => row.latency_ms);
+    const recent = session.model.get("recent").map((row) => row.latency_ms);
+    const latencies = status?.latencies ?? recent.filter((ms) => ms !== null);
     spark.show(latencies, middle, high);
     setText(tokens.value, short(figures.total_tokens));
     const all = count(figures.total_tokens);
