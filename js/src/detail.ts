@@ -167,7 +167,7 @@ function factsOf({ session }: View, sample: number, detail: SampleDetail | undef
   const answer = told?.text || row?.text || "";
   const facts: Record<string, string> = {};
   if (row !== null) {
-    if (row.latency_ms !== null) facts.Latency = latency(row.latency_ms);
+    facts.Latency = latency(row.latency_ms);
     if (row.tokens !== null) facts.Tokens = count(row.tokens);
   }
   const asked = told?.model || version?.model;

@@ -38,7 +38,7 @@ export function cellsOf(row: Row): Cells {
     time: clock(row.media_time),
     answer: answer + (row.cut && answer.length <= MAX_TEXT ? "…" : ""),
     chips: row.ok && row.chips !== null && row.chips.length > 0 ? row.chips : null,
-    latency: row.latency_ms === null ? "" : latency(row.latency_ms),
+    latency: latency(row.latency_ms),
     tokens: row.tokens === null ? "" : `${count(row.tokens)} tok`,
     version: `v${row.version}`,
   };

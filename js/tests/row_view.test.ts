@@ -37,8 +37,8 @@ describe("the texts of a row", () => {
     expect(cellsOf(row(0, { tokens: null })).tokens).toBe("");
   });
 
-  it("leave out the latency of an answer that is a copy", () => {
-    expect(cellsOf(row(0, { latency_ms: null })).latency).toBe("");
+  it("have no latency of an answer that is a copy", () => {
+    expect(cellsOf(row(0, { latency_ms: null })).latency).toBe("–");
   });
 });
 
