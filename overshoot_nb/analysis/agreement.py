@@ -113,8 +113,10 @@ def _one_a_picture(rows: pd.DataFrame, at: npt.NDArray[np.intp]) -> npt.NDArray[
         return at[rows["copied_from"].isna().to_numpy(bool)]
     # The row that was asked about need not be among these: others were left out, or not answered.
     picture = rows["copied_from"].where(rows["copied_from"].notna(), rows["sample"])
-    run = rows["stream_id"] if "stream_id" in rows else ""
-    return at[~pd.DataFrame({"picture": picture, "run": run}).duplicated().to_numpy(bool)]
+    run = rows.get("stream_id", "")
+    again = pd.DataFrame({"picture": picture, "run": run}).duplicated().to_numpy(bool)
+    first: npt.NDArray[np.intp] = at[~again]
+    return first
 
 
 # ---- values --------------------------------------------------------------------------------------
