@@ -22,8 +22,9 @@ export function short(n: number): string {
   return n < 1e9 ? `${trim(n / 1e6)}M` : `${trim(n / 1e9)}B`;
 }
 
-/** 310 ms, 1.25 s. */
-export function latency(ms: number): string {
+/** 310 ms, 1.25 s; of what was not asked there is none. */
+export function latency(ms: number | null): string {
+  if (ms === null) return "–";
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
 }
 

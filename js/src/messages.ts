@@ -50,7 +50,7 @@ export interface Row {
   cut: boolean;
   chips: [string, string][] | null;
   error: string | null;
-  latency_ms: number;
+  latency_ms: number | null;
   tokens: number | null;
   version: number;
 }

@@ -67,9 +67,10 @@ export const strip: Part = ({ session, signal }) => {
     setText(inFlight.value, count(figures.in_flight));
     setText(waiting.value, count(figures.waiting));
     const { latency_p50_ms: middle, latency_p95_ms: high } = figures;
-    setText(p50.value, middle === null ? "–" : latency(middle));
-    setText(p95.value, high === null ? "–" : latency(high));
-    const latencies = status?.latencies ?? session.model.get("recent").map((row) => row.latency_ms);
+    setText(p50.value, latency(middle));
+    setText(p95.value, latency(high));
+    const recent = session.model.get("recent").flatMap((row) => row.latency_ms ?? []);
+    const latencies = status?.latencies ?? recent;
     spark.show(latencies, middle, high);
     setText(tokens.value, short(figures.total_tokens));
     const all = count(figures.total_tokens);

@@ -36,6 +36,10 @@ describe("the texts of a row", () => {
   it("leave out tokens that are not known", () => {
     expect(cellsOf(row(0, { tokens: null })).tokens).toBe("");
   });
+
+  it("have no latency of an answer that is a copy", () => {
+    expect(cellsOf(row(0, { latency_ms: null })).latency).toBe("–");
+  });
 });
 
 describe("the element", () => {

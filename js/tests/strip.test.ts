@@ -103,7 +103,8 @@ describe("the strip", () => {
 
   it("shows what the notebook holds while no kernel answers, and nothing under way", () => {
     ov.end();
-    open({ figures: FIGURES, recent: [row(0, { latency_ms: 250 })] });
+    const copies = [row(1, { latency_ms: null }), row(2, { latency_ms: null })];
+    open({ figures: FIGURES, recent: [row(0, { latency_ms: 250 }), ...copies] });
     expect(texts()).toContain("Results 1,204");
     expect(texts().join()).not.toMatch(/In flight|Waiting/);
     expect(el.querySelector("svg")?.getAttribute("aria-label")).toContain("250 ms");

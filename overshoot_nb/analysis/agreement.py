@@ -14,7 +14,7 @@ from overshoot_nb.tuning.fields import comparable
 from overshoot_nb.tuning.statistics import check_confidence, wilson_interval
 
 from .pairing import Pair, Paired, paired_columns, paired_rows
-from .runs import answered, asked, plain, result_rows
+from .runs import answered, plain, result_rows
 
 __all__ = ["agreement", "cohens_kappa"]
 
@@ -36,7 +36,7 @@ def agreement(
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not 0 <= value < float("inf"):
             raise ValidationError(f"{name}={value!r} is not valid: it must be a number, x >= 0")
-    rows = asked(result_rows(rows))
+    rows = result_rows(rows)
     if isinstance(other, str):
         paired = paired_columns(rows, other, column)
     elif isinstance(other, pd.DataFrame):
@@ -74,7 +74,7 @@ def _field(paired: Paired, pair: Pair, within: float, confidence: float) -> _Fie
     known = answered(paired.ours) & _said(paired, pair)
     if not pair.null_is_answer:
         known = known & ours.notna().to_numpy(bool) & theirs.notna().to_numpy(bool)
-    at = np.flatnonzero(known)
+    at = _one_a_picture(paired.ours, np.flatnonzero(known))
     ours, theirs = ours.iloc[at], theirs.iloc[at]
     one, two = _codes(ours, theirs)
     same = one == two
@@ -102,6 +102,21 @@ def _said(paired: Paired, pair: Pair) -> npt.NDArray[np.bool_]:
     if pair.ok is None:
         return np.ones(len(paired.theirs), bool)
     return answered(pd.DataFrame({"ok": paired.theirs[pair.ok]}))
+
+
+def _one_a_picture(rows: pd.DataFrame, at: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Of the rows at these places that show one picture, the first: a copy is no other trial."""
+    if "copied_from" not in rows or rows["copied_from"].isna().all():
+        return at
+    rows = rows.iloc[at]
+    if "sample" not in rows:
+        return at[rows["copied_from"].isna().to_numpy(bool)]
+    # The row that was asked about need not be among these: others were left out, or not answered.
+    picture = rows["copied_from"].where(rows["copied_from"].notna(), rows["sample"])
+    run = rows.get("stream_id", "")
+    again = pd.DataFrame({"picture": picture, "run": run}).duplicated().to_numpy(bool)
+    first: npt.NDArray[np.intp] = at[~again]
+    return first
 
 
 # ---- values --------------------------------------------------------------------------------------

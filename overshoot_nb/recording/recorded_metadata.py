@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from itertools import count
 from typing import Any, get_args
 
 from overshoot_nb import sources
@@ -23,6 +24,7 @@ from overshoot_nb.tuning.backfill_plan import check_column
 from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, StreamState
 
+from .recorded_rows import NEWER_COLUMNS
 from .recorded_source import RecordedSource
 
 __all__ = ["RecordedRun", "metadata_from_json"]
@@ -115,6 +117,9 @@ class RecordedRun:
             ValidationError: a column is called as one of the rows themselves.
         """
         for column, version in self.columns.items():
+            if column in NEWER_COLUMNS:  # a name that was free when the file was written
+                names = (f"{column} ({number})" for number in count(2))
+                column = next(name for name in names if name not in self.columns)
             check_column(journal.later, column)
             journal.later.show(column, self.prompts[version - 1])
         journal.labels.update(self.labels)
@@ -125,8 +130,8 @@ class RecordedRun:
         if by_cause is None:  # before 0.6.0
             by_cause = {"result channel": said("reconnections") or 0}
         for cause in get_args(Reconnected):
-            if count := max(by_cause.get(cause, 0), 0):
-                journal.counters.reconnected(cause, count)
+            if times := max(by_cause.get(cause, 0), 0):
+                journal.counters.reconnected(cause, times)
 
 
 def metadata_from_json(said: Mapping[str, Any]) -> RecordedRun:

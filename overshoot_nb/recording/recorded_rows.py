@@ -23,6 +23,7 @@ from overshoot_nb.types import StreamInferenceResult, Usage
 __all__ = [
     "COLUMNS",
     "COUNTED",
+    "NEWER_COLUMNS",
     "RecordedRows",
     "RecordedSample",
     "column_values",

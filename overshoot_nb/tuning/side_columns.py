@@ -75,9 +75,10 @@ def add_side_columns(frame: pd.DataFrame, later: LaterAnswers) -> None:
     """Add what later answers say to the rows of a DataFrame, in place.
 
     For each column of :attr:`LaterAnswers.columns`, in that order: ``<column>`` (str, the answer's
-    text), ``<column>.ok`` (boolean), ``<column>.error`` (str) and, with a schema,
-    ``<column>.out.<name>`` with the dtypes that :class:`~overshoot_nb.table.ResultTable` gives
-    them. Missing where the sample was not asked about, and the text where no answer came.
+    text), ``<column>.ok`` (boolean), ``<column>.error`` (str), ``<column>.reasoning`` (str) where a
+    model showed any and, with a schema, ``<column>.out.<name>`` with the dtypes that
+    :class:`~overshoot_nb.table.ResultTable` gives them. Missing where the sample was not asked
+    about, and the text where no answer came.
 
     Args:
         frame: rows of a stream, with the column ``sample``; the caller's own.

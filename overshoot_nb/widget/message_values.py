@@ -60,7 +60,7 @@ class Row(TypedDict):
     cut: bool
     chips: list[tuple[str, str]] | None
     error: str | None
-    latency_ms: float
+    latency_ms: float | None
     tokens: int | None
     version: int
 

@@ -45,8 +45,8 @@ def row_of(row: int, result: StreamInferenceResult, cut: int = ROW_CUT) -> Row:
         "cut": len(result.result) > cut,
         "chips": _chips(result.output, *limits) if result.ok else None,
         "error": visible(result.error[:cut])[:cut] if result.error is not None else None,
-        # JSON has no NaN; what was copied took no time.
-        "latency_ms": round(latency, 1) if math.isfinite(latency) else 0.0,
+        # What was copied was not asked, and so took no time.
+        "latency_ms": round(latency, 1) if math.isfinite(latency) else None,
         "tokens": result.usage.total_tokens if result.usage is not None else None,
         "version": result.prompt_version,
     }

@@ -233,7 +233,7 @@ class Steering:
             "row": row,
             "text": visible(result.result[:WHOLE_CUT]) if result is not None else "",
             "prompt": result.prompt[:WHOLE_CUT] if result is not None else "",
-            "model": result.model_name if result is not None else stream.model,
+            "model": visible(result.model_name if result is not None else stream.model),
             "frames": frames,
             "missing": missing,
         }

@@ -165,6 +165,21 @@ def test_several_runs_name_the_run_of_a_sample():
         df.overshoot.agreement(rows([0], [1], "u"))
 
 
+def test_a_picture_counts_once_whichever_of_its_rows_were_compared():
+    df = frame([("a", "a", True, True)] * 8).assign(
+        copied_from=pd.array([None, 0, 0, None, 3, 3, None, 6], "Int64")
+    )
+    # The other side says nothing of the sample that was asked about, which may be left out, too.
+    df.loc[[0, 3, 4], "v2.ok"] = pd.NA
+    df.loc[5, "v2.out.kind"] = "b"
+    for these in (df, df[df["copied_from"].notna()], df.assign(copied_from=df["copied_from"] / 1)):
+        got = these.overshoot.agreement("v2").iloc[0]
+        assert (got["n"], got["agree"], got["differ"]) == (3, 2, [5])
+    two_runs = pd.concat([df, df.assign(stream_id="t")])
+    assert two_runs.overshoot.agreement("v2").iloc[0]["n"] == 6
+    assert df.drop(columns="sample").overshoot.agreement("v2").iloc[0]["n"] == 1
+
+
 def test_no_rows_agree_on_nothing():
     df = rows([0, 1], [1, 2], "s")
     got = df.head(0).overshoot.agreement(df)

@@ -430,3 +430,15 @@ def test_reasoning_is_recorded_and_files_without_it_load(tmp_path):
     older = rewritten(path, pq.read_table(path).drop_columns("reasoning"), to=tmp_path / "old")
     assert [r.reasoning for r in load(older)._life.journal.table] == [None, None, None]
     assert load(older).df["reasoning"].isna().all()
+
+
+def test_a_backfill_that_is_called_as_a_column_that_came_later_stands_beside_it(tmp_path):
+    """In 0.5.0 both names were free."""
+    run = made(rows=2)
+    path = run.record(tmp_path / "run.parquet")
+    rewritten(path, columns={"reasoning": 1, "reasoning (2)": 1, "copied_from": 1})
+    loaded = overshoot_nb.load(path)
+    assert list(loaded.df.columns[-9::3]) == ["reasoning (3)", "reasoning (2)", "copied_from (2)"]
+    assert loaded.df["copied_from"].isna().all()
+    loaded.record(tmp_path / "again.parquet")
+    pd.testing.assert_frame_equal(overshoot_nb.load(tmp_path / "again.parquet").df, loaded.df)

@@ -738,3 +738,20 @@ def test_pushed_frames_are_shown_while_paused_but_not_as_samples(page_of):
         await stream.close()
 
     run(main, lambda _: "grey")
+
+
+def test_a_model_that_names_itself_is_shown_as_it_is(clip, page_of):
+    """A server may call its model what it likes, and turn the page's text with that."""
+
+    async def main(client):
+        stream = await client.streams.create(clip, "Number?", MODEL, realtime=False)
+        await stream.wait()
+        journal = stream._life.journal
+        journal.answered(replace(journal.table[2], model_name="safe\u202eledom"))
+        page = page_of(stream)
+        page.hello()
+        await page.until("welcome")
+        page.say("look", sample=2)
+        assert (await page.until("detail"))["model"] == r"safe\u202eledom"
+
+    run(main)
