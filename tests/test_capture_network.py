@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from overshoot_nb.capture import reading
+from overshoot_nb.capture.web import read_text
 from overshoot_nb.errors import SourceError, ValidationError
 from overshoot_nb.pacing import Pacer
 from overshoot_nb.pipeline import SampleReader
@@ -56,6 +57,21 @@ def test_a_file_over_http_with_a_password(tmp_path: Path) -> None:
     assert server.address in text
     for secret in ("wr0ngpass", "admin", "s3cr3t"):
         assert secret not in text
+
+
+def test_what_is_read_over_http_is_in_the_log_without_its_secrets(tmp_path: Path, caplog) -> None:
+    (tmp_path / "a.txt").write_text("#EXTM3U")
+    server = MediaHTTPServer(tmp_path, user=f"admin:{PASSWORD}")
+    caplog.set_level(logging.INFO)
+    with running(server):
+        url = f"http://admin:{PASSWORD}@{server.address}/a.txt?token=s3cr3t"
+        assert read_text(url, 5) == ("#EXTM3U", url)
+        with pytest.raises(OSError, match="404") as caught:
+            read_text(url.replace("/a.txt", "/b.txt"), 5)
+    assert server.requests == ["/a.txt?token=s3cr3t", "/b.txt?token=s3cr3t"]
+    assert f"{server.address}/a.txt?token=…" in caplog.text
+    for secret in (PASSWORD, "admin", "s3cr3t"):
+        assert secret not in caplog.text + str(caught.value)
 
 
 def test_a_file_over_http_goes_on_after_a_break(tmp_path: Path) -> None:
