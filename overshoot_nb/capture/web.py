@@ -55,13 +55,18 @@ class WebBody:
         bare = urlunsplit(parts._replace(netloc=place, fragment=""))
         limits = httpx.Timeout(timeout, connect=CONNECT_SECONDS)
         self._errors: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL)
-        self._client = httpx.Client(
+        client = functools.partial(
+            httpx.Client,
             verify=False,
             timeout=limits,
             follow_redirects=True,
-            trust_env=True,
             event_hooks={"request": [_cover]},
         )
+        try:
+            self._client = client(trust_env=True)
+        except (ImportError, ValueError):
+            # The environment names a proxy of a kind that FFmpeg would pass over, such as socks5.
+            self._client = client(trust_env=False)
         try:
             headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
             request = self._client.build_request("GET", bare, headers=headers)
