@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from overshoot_nb.capture import reading
+from overshoot_nb.capture.web import read_text
 from overshoot_nb.errors import SourceError, ValidationError
 from overshoot_nb.pacing import Pacer
 from overshoot_nb.pipeline import SampleReader
@@ -56,6 +58,31 @@ def test_a_file_over_http_with_a_password(tmp_path: Path) -> None:
     assert server.address in text
     for secret in ("wr0ngpass", "admin", "s3cr3t"):
         assert secret not in text
+
+
+def test_what_is_read_over_http_is_in_the_log_without_its_secrets(tmp_path: Path, caplog) -> None:
+    (tmp_path / "a.txt").write_text("#EXTM3U")
+    server = MediaHTTPServer(tmp_path, user=f"admin:{PASSWORD}")
+    caplog.set_level(logging.INFO)
+    with running(server):
+        url = f"http://admin:{PASSWORD}@{server.address}/a.txt?token=s3cr3t"
+        assert read_text(url, 5) == ("#EXTM3U", url)
+        with pytest.raises(OSError, match="404") as caught:
+            read_text(url.replace("/a.txt", "/b.txt"), 5)
+    assert server.requests == ["/a.txt?token=s3cr3t", "/b.txt?token=s3cr3t"]
+    assert f"{server.address}/a.txt?token=…" in caplog.text
+    for secret in (PASSWORD, "admin", "s3cr3t"):
+        assert secret not in caplog.text + str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["socks5", "unknown"])
+def test_a_proxy_of_another_kind_is_passed_over(kind: str, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "a.txt").write_text("#EXTM3U")
+    monkeypatch.setenv("all_proxy", f"{kind}://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)  # what httpx needs for the first
+    server = MediaHTTPServer(tmp_path)
+    with running(server):
+        assert read_text(f"http://{server.address}/a.txt", 5)[0] == "#EXTM3U"
 
 
 def test_a_file_over_http_goes_on_after_a_break(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ class HttpClient:
             with contextlib.suppress(*TRANSPORT_ERRORS):
                 await response.aclose()
         if response.is_success:
-            return Reply(call, status, body, request_id, attempt, headers)
+            return Reply(call, status, body, request_id, attempt, headers, hide=self.address.hide)
         return answer_fault(self.address, call, status, headers, body)
 
     async def _try_socket(self, call: str, path: str) -> Socket | Fault:

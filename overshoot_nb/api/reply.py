@@ -69,6 +69,7 @@ class Reply:
         attempts: tries that it took.
         headers: of the answer, their names in any case.
         paused: seconds for which a server's limit was waited for.
+        hide: takes secrets out of what the server said, where a message quotes it.
     """
 
     call: str
@@ -78,6 +79,7 @@ class Reply:
     attempts: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     paused: float = 0.0
+    hide: Callable[[str], str] = field(default=str, repr=False)
     _value: Any = field(default=_MISSING, repr=False)
 
     def json(self) -> Any:
@@ -100,7 +102,7 @@ class Reply:
             pass
         if not self.content.strip():
             raise self.nonsense("the answer's body is empty") from None
-        title = markup_title(self.content.decode("utf-8", "replace"))
+        title = markup_title(self.hide(self.content.decode("utf-8", "replace")))
         if title is not None:
             raise self.nonsense(
                 f"the answer's body is not JSON but a page{title and f' ({title!r})'}; "
@@ -116,7 +118,7 @@ class Reply:
 
     def nonsense(self, what: str) -> ServerError:
         """The error for an answer that is not what the API promises."""
-        return ServerError(f"{self.call}: {what}", self.status, self.request_id)
+        return ServerError(f"{self.call}: {self.hide(what)}", self.status, self.request_id)
 
 
 def markup_title(text: str) -> str | None:

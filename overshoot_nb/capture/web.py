@@ -5,9 +5,12 @@ FFmpeg cannot tell the end of such a body from a connection that broke.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from overshoot_nb.redaction import display_url
 
 if TYPE_CHECKING:
     import httpx
@@ -52,12 +55,18 @@ class WebBody:
         bare = urlunsplit(parts._replace(netloc=place, fragment=""))
         limits = httpx.Timeout(timeout, connect=CONNECT_SECONDS)
         self._errors: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL)
+        client = functools.partial(
+            httpx.Client,
+            verify=False,
+            timeout=limits,
+            follow_redirects=True,
+            event_hooks={"request": [_cover]},
+        )
         try:
-            self._client = httpx.Client(
-                verify=False, timeout=limits, follow_redirects=True, trust_env=True
-            )
-        except (ImportError, ValueError) as error:  # the environment names a proxy it cannot use
-            raise OSError(_words(error)) from None
+            self._client = client(trust_env=True)
+        except (ImportError, ValueError):
+            # The environment names a proxy of a kind that FFmpeg would pass over, such as socks5.
+            self._client = client(trust_env=False)
         try:
             headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
             request = self._client.build_request("GET", bare, headers=headers)
@@ -78,7 +87,7 @@ class WebBody:
         self._chunks: Iterator[bytes] = response.iter_raw()
         self._left = b""
         #: Where it was found in the end, with the user info where that is its own server.
-        self.url = str(response.url)
+        self.url = httpx.URL.__str__(response.url)
         found = urlsplit(self.url)
         if info and (found.scheme, found.netloc) == (parts.scheme, place):
             self.url = urlunsplit(found._replace(netloc=f"{info}@{place}"))
@@ -99,6 +108,24 @@ class WebBody:
         """Closes the connection. Idempotent."""
         self._response.close()
         self._client.close()
+
+
+def _cover(request: httpx.Request) -> None:
+    """Let a request's URL show no secrets: httpx logs it, and names it in its errors."""
+    request.url = _shown_url()(request.url)
+
+
+@functools.cache
+def _shown_url() -> type[httpx.URL]:
+    import httpx
+
+    class ShownURL(httpx.URL):
+        def __str__(self) -> str:
+            return display_url(super().__str__())
+
+        __repr__ = __str__
+
+    return ShownURL
 
 
 def body_of(container: Any) -> WebBody | None:

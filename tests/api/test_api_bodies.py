@@ -253,6 +253,21 @@ def test_secrets_in_quoted_words_are_hidden(server: FaultServer) -> None:
     assert "refused" in error.message
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html><title>KEY refused</title></html>",
+        '{"choices": [{"message": "KEY refused"}]}',
+        '{"choices": [{"message": {"content": {}}, "x": "KEY refused"}, "KEY refused"]}',
+    ],
+)
+def test_secrets_in_what_is_no_answer_are_hidden(server: FaultServer, body: str) -> None:
+    key = "ovs-a-very-secret-key-0123456789"
+    error = fail(server, Answer(body=body.replace("KEY", key).encode()), api_key=key)
+    assert key not in f"{error!r} {error} {error.details}"
+    assert "[hidden] refused" in error.message
+
+
 @pytest.mark.parametrize("nested", ["upstream", "metadata"])
 def test_errors_without_end_are_read(server: FaultServer, nested: str) -> None:
     inner = {"upstream": "body", "metadata": "raw"}[nested]
