@@ -12,6 +12,7 @@ from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
 from .redaction import hidden, once_made
 from .runtime import get_runtime
+from .schema_classes import OutputSchema
 from .service import GatewayService, open_service
 from .settings import StreamSettings
 from .sources import SourceConfig
@@ -104,7 +105,7 @@ class Overshoot:
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
     ) -> ReinferResult:
         """Ask again about the very pictures of a result, which a v0.2 server keeps for a while.
 
@@ -130,7 +131,7 @@ class Overshoot:
             )
         if output_schema is not None:
             # The first check of a schema loads its library, which would hold up every stream.
-            await asyncio.to_thread(check_output_schema, output_schema)
+            output_schema = await asyncio.to_thread(check_output_schema, output_schema)
         return await self._runtime.call(
             reinfer_when_stored(
                 self._service.api,
@@ -194,7 +195,7 @@ class Streams:
         on_result: Callable[[StreamInferenceResult], object] | None = None,
         on_error: Callable[[Exception], object] | None = None,
         mode: Mode | None = None,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
         max_output_tokens: int | None = None,
         target_fps: int | None = None,
         clip_length_seconds: float | None = None,
@@ -211,6 +212,8 @@ class Streams:
         transport: Transport | None = None,
         temperature: float | None = None,
         same_frame: SameFrame = config.SAME_FRAME,
+        system: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> Stream:
         """Open a source, start asking about it, and return at once with the running stream.
 
@@ -223,7 +226,8 @@ class Streams:
                 (which ends it), or of a callback.
             mode: "frame" or "clip"; None is "frame", or "clip" when only clip parameters are
                 given.
-            output_schema: JSON schema of the answer; its properties become columns ``out.<name>``.
+            output_schema: JSON schema of the answer, or a pydantic class, a dataclass or a
+                TypedDict; its properties become columns ``out.<name>``.
             max_output_tokens: limit of an answer, in tokens. None leaves it to the server.
             target_fps: clip mode: frames a second, 1..30. Default 6.
             clip_length_seconds: clip mode: 0.1..60. Default 0.5.
@@ -235,7 +239,8 @@ class Streams:
             jpeg_quality: 1..100. Default 80.
             clip_encoding: "images" sends a clip as time-stamped JPEGs, "video" as one MP4.
             response_format: how a schema is asked for: "json_schema", "json_object" (the schema
-                goes into the prompt), or "auto".
+                goes into the prompt), "prompt" (it goes there alone, for servers that know
+                neither), or "auto": the first of these that the server does not refuse.
             keep_frames: bytes of sampled JPEGs to keep in memory, newest first; older ones go to
                 a temporary file (``OVERSHOOT_SPILL_BYTES``, 10 GB). False keeps none anywhere.
                 Default 256 MB.
@@ -248,11 +253,16 @@ class Streams:
                 one before, under the same prompt version: "copy" gives it that answer as a row of
                 its own, without a request, with ``copied_from`` naming the sample that was asked
                 about; "ask" asks again. Live sources never show one twice. Default "copy".
+            system: text of a system message before the prompt. Default: none. The embedded
+                engine's models read it as the beginning of the prompt.
+            extra_body: further fields of each request's body, such as ``{"seed": 7}``,
+                ``{"reasoning_effort": "low"}`` or ``{"chat_template_kwargs": {...}}``, as the
+                server documents them. Fields that a parameter decides are refused. Default: none.
 
         A v0.2 server takes the samples itself, in real time. Parameters about requests
-        (``clip_encoding``, ``response_format``, ``temperature``) and ``same_frame`` mean nothing to
-        it, ``max_in_flight`` is its own affair, and ``media_time`` of a row is worked out from the
-        latency that it reports.
+        (``clip_encoding``, ``response_format``, ``temperature``, ``system``, ``extra_body``) and
+        ``same_frame`` mean nothing to it, ``max_in_flight`` is its own affair, and ``media_time``
+        of a row is worked out from the latency that it reports.
 
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
@@ -287,6 +297,8 @@ class Streams:
             transport=transport,
             temperature=temperature,
             same_frame=same_frame,
+            system=system,
+            extra_body=extra_body,
         )
         return await self.start(settings, on_result, on_error)
 
