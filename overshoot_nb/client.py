@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import config
+from .api.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .api.results import reinfer_when_stored
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
@@ -46,6 +47,9 @@ class Overshoot:
         max_wait: seconds that a limit of the server (429, or 503 with ``Retry-After``) is waited
             for: until it is over nothing is asked, and no row is lost for it. A longer one is
             the error at once. Default 600.
+        extra_headers: header fields of every request, such as ``{"api-key": "..."}`` (Azure) or
+            those of a gateway. Their values are secrets: nothing shows them. ``Authorization``
+            takes the place of a key that was found. Default: none.
 
     Raises:
         ValidationError: ``base_url`` is no URL, ``timeout`` not positive, or ``max_wait``
@@ -59,9 +63,11 @@ class Overshoot:
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         max_wait: float = config.MAX_WAIT_SECONDS,
+        extra_headers: ExtraHeaders | HeldHeaders | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self._endpoint = config.resolve_endpoint(api_key, base_url)
+        extra_headers = held_headers(extra_headers)
+        self._endpoint = with_headers(config.resolve_endpoint(api_key, base_url), extra_headers)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
@@ -359,7 +365,10 @@ class Streams:
 
 
 async def get_models(
-    api_key: str | config.ApiKey | None = None, *, base_url: str | None = None
+    api_key: str | config.ApiKey | None = None,
+    *,
+    base_url: str | None = None,
+    extra_headers: ExtraHeaders | HeldHeaders | None = None,
 ) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
 
@@ -367,5 +376,6 @@ async def get_models(
         OvershootError: the server cannot be reached or refuses the key.
     """
     api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-    async with Overshoot(api_key, base_url=base_url) as client:
+    extra_headers = held_headers(extra_headers)
+    async with Overshoot(api_key, base_url=base_url, extra_headers=extra_headers) as client:
         return await client.get_models()

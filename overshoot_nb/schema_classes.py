@@ -145,6 +145,14 @@ def _of_class(cls: Any, name: str, open_classes: dict[Any, str]) -> dict[str, An
         raise ValidationError(
             f"{name}={cls.__name__}: its annotations cannot be read: {error}"
         ) from None
+    if typing.is_typeddict(cls):
+        # Python does not see these marks where annotations are postponed.
+        marks = {field: typing.get_origin(hints[field]) for field in fields}
+        fields = {
+            field: optional if marks[field] is not typing.NotRequired else True
+            for field, optional in fields.items()
+        }
+        fields |= {field: False for field, mark in marks.items() if mark is typing.Required}
     properties = {
         field: _of_type(hints[field], f"{name}={cls.__name__}: field {field!r}", open_classes)
         for field in fields

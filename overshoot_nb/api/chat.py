@@ -27,6 +27,7 @@ from overshoot_nb.validation import (
 )
 
 from .answer import ChatAnswer, judge_content, read_answer
+from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error
 from .http import HttpClient, ServerClient
 from .parsing import SchemaReader, model_list
@@ -109,6 +110,8 @@ class ChatClient(ServerClient):
         max_wait: seconds that a server's limit (429, or 503 with ``Retry-After``) is waited for.
             Until it is over, nothing of this client is asked. A longer one is the error at once.
         max_answer_bytes: of an answer's body; a larger one is a ServerError. Default 4 MiB.
+        extra_headers: header fields of every request, such as ``{"api-key": "..."}``. Their
+            values are secrets: no message and no repr shows them.
 
     Raises:
         ValidationError: the URL is no chat server's, or the key or a number cannot be used.
@@ -126,9 +129,12 @@ class ChatClient(ServerClient):
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
+        extra_headers: ExtraHeaders | HeldHeaders | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self.endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
+        extra_headers = held_headers(extra_headers)
+        endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
+        self.endpoint = with_headers(endpoint, extra_headers)
         if self.endpoint.surface != "chat":
             raise ValidationError(
                 "base_url ends in /v0.2, which has no chat completions: use ApiClient, "
