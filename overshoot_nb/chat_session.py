@@ -78,7 +78,16 @@ class ChatSession:
     """
 
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
-        ("prompt", "model", "output_schema", "max_output_tokens", "temperature", "interval_seconds")
+        (
+            "prompt",
+            "model",
+            "output_schema",
+            "max_output_tokens",
+            "temperature",
+            "system",
+            "extra_body",
+            "interval_seconds",
+        )
     )
 
     def __init__(
@@ -168,6 +177,8 @@ class ChatSession:
             temperature=prompt.temperature,
             response_format=self._settings.response_format,
             thread_id=self.stream_id,
+            system=prompt.system,
+            extra_body=prompt.extra_body,
         )
         return PromptInForce(prompt, request)
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import config
+from .api.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .api.results import reinfer_when_stored
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
 from .redaction import hidden, once_made
 from .runtime import get_runtime
+from .schema_classes import OutputSchema
 from .service import GatewayService, open_service
 from .settings import StreamSettings
 from .sources import SourceConfig
@@ -45,6 +47,9 @@ class Overshoot:
         max_wait: seconds that a limit of the server (429, or 503 with ``Retry-After``) is waited
             for: until it is over nothing is asked, and no row is lost for it. A longer one is
             the error at once. Default 600.
+        extra_headers: header fields of every request, such as ``{"api-key": "..."}`` (Azure) or
+            those of a gateway. Their values are secrets: nothing shows them. ``Authorization``
+            takes the place of a key that was found. Default: none.
 
     Raises:
         ValidationError: ``base_url`` is no URL, ``timeout`` not positive, or ``max_wait``
@@ -58,9 +63,11 @@ class Overshoot:
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         max_wait: float = config.MAX_WAIT_SECONDS,
+        extra_headers: ExtraHeaders | HeldHeaders | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self._endpoint = config.resolve_endpoint(api_key, base_url)
+        extra_headers = held_headers(extra_headers)
+        self._endpoint = with_headers(config.resolve_endpoint(api_key, base_url), extra_headers)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
@@ -104,7 +111,7 @@ class Overshoot:
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
     ) -> ReinferResult:
         """Ask again about the very pictures of a result, which a v0.2 server keeps for a while.
 
@@ -130,7 +137,7 @@ class Overshoot:
             )
         if output_schema is not None:
             # The first check of a schema loads its library, which would hold up every stream.
-            await asyncio.to_thread(check_output_schema, output_schema)
+            output_schema = await asyncio.to_thread(check_output_schema, output_schema)
         return await self._runtime.call(
             reinfer_when_stored(
                 self._service.api,
@@ -194,7 +201,7 @@ class Streams:
         on_result: Callable[[StreamInferenceResult], object] | None = None,
         on_error: Callable[[Exception], object] | None = None,
         mode: Mode | None = None,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
         max_output_tokens: int | None = None,
         target_fps: int | None = None,
         clip_length_seconds: float | None = None,
@@ -211,6 +218,8 @@ class Streams:
         transport: Transport | None = None,
         temperature: float | None = None,
         same_frame: SameFrame = config.SAME_FRAME,
+        system: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> Stream:
         """Open a source, start asking about it, and return at once with the running stream.
 
@@ -223,7 +232,8 @@ class Streams:
                 (which ends it), or of a callback.
             mode: "frame" or "clip"; None is "frame", or "clip" when only clip parameters are
                 given.
-            output_schema: JSON schema of the answer; its properties become columns ``out.<name>``.
+            output_schema: JSON schema of the answer, or a pydantic class, a dataclass or a
+                TypedDict; its properties become columns ``out.<name>``.
             max_output_tokens: limit of an answer, in tokens. None leaves it to the server.
             target_fps: clip mode: frames a second, 1..30. Default 6.
             clip_length_seconds: clip mode: 0.1..60. Default 0.5.
@@ -235,7 +245,8 @@ class Streams:
             jpeg_quality: 1..100. Default 80.
             clip_encoding: "images" sends a clip as time-stamped JPEGs, "video" as one MP4.
             response_format: how a schema is asked for: "json_schema", "json_object" (the schema
-                goes into the prompt), or "auto".
+                goes into the prompt), "prompt" (it goes there alone, for servers that know
+                neither), or "auto": the first of these that the server does not refuse.
             keep_frames: bytes of sampled JPEGs to keep in memory, newest first; older ones go to
                 a temporary file (``OVERSHOOT_SPILL_BYTES``, 10 GB). False keeps none anywhere.
                 Default 256 MB.
@@ -248,11 +259,16 @@ class Streams:
                 one before, under the same prompt version: "copy" gives it that answer as a row of
                 its own, without a request, with ``copied_from`` naming the sample that was asked
                 about; "ask" asks again. Live sources never show one twice. Default "copy".
+            system: text of a system message before the prompt. Default: none. The embedded
+                engine's models read it as the beginning of the prompt.
+            extra_body: further fields of each request's body, such as ``{"seed": 7}``,
+                ``{"reasoning_effort": "low"}`` or ``{"chat_template_kwargs": {...}}``, as the
+                server documents them. Fields that a parameter decides are refused. Default: none.
 
         A v0.2 server takes the samples itself, in real time. Parameters about requests
-        (``clip_encoding``, ``response_format``, ``temperature``) and ``same_frame`` mean nothing to
-        it, ``max_in_flight`` is its own affair, and ``media_time`` of a row is worked out from the
-        latency that it reports.
+        (``clip_encoding``, ``response_format``, ``temperature``, ``system``, ``extra_body``) and
+        ``same_frame`` mean nothing to it, ``max_in_flight`` is its own affair, and ``media_time``
+        of a row is worked out from the latency that it reports.
 
         Raises:
             ValidationError: a parameter is out of its range; names it, its value and the range.
@@ -287,6 +303,8 @@ class Streams:
             transport=transport,
             temperature=temperature,
             same_frame=same_frame,
+            system=system,
+            extra_body=extra_body,
         )
         return await self.start(settings, on_result, on_error)
 
@@ -347,7 +365,10 @@ class Streams:
 
 
 async def get_models(
-    api_key: str | config.ApiKey | None = None, *, base_url: str | None = None
+    api_key: str | config.ApiKey | None = None,
+    *,
+    base_url: str | None = None,
+    extra_headers: ExtraHeaders | HeldHeaders | None = None,
 ) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
 
@@ -355,5 +376,6 @@ async def get_models(
         OvershootError: the server cannot be reached or refuses the key.
     """
     api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-    async with Overshoot(api_key, base_url=base_url) as client:
+    extra_headers = held_headers(extra_headers)
+    async with Overshoot(api_key, base_url=base_url, extra_headers=extra_headers) as client:
         return await client.get_models()

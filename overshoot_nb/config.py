@@ -185,11 +185,13 @@ class Endpoint:
         base_url: URL without a trailing slash, "local", "local/v0.2" or "replay:run.parquet".
         surface: "chat" (chat completions, we sample) or "gateway" (v0.2, the server samples).
         key: the key, or None for a server that needs none.
+        headers: further header fields of every request; their values are secrets.
     """
 
     base_url: str = field(repr=False)
     surface: Literal["chat", "gateway"]
     key: ApiKey | None
+    headers: tuple[tuple[str, ApiKey], ...] = field(default=(), repr=False)
 
     @property
     def shown(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from .client import Overshoot
 from .config import Endpoint, resolve_endpoint
 from .errors import NotFoundError, ValidationError
-from .prompts import PromptVersion
+from .prompts import ASKED, PromptVersion
 from .redaction import hidden
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings
@@ -96,9 +96,9 @@ def watch(
     if kept is not None:
         prompt = kept.text if prompt is None else prompt
         model = kept.model if model is None else model
-        for name in ("output_schema", "max_output_tokens", "temperature"):
-            if parameters.get(name) is None:
-                parameters[name] = getattr(kept, name)
+        for name in ASKED:
+            if name not in ("text", "model") and parameters.get(name) is None:
+                parameters[name] = getattr(kept, name)  # type: ignore[literal-required]
     if prompt is None:
         raise ValidationError("prompt is missing: give what to ask")
     asked, runtime = client(), get_runtime()

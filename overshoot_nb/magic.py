@@ -19,7 +19,7 @@ from .prompts import PromptVersion
 from .redaction import hidden_line, redact
 from .settings import StreamParameters
 from .stream import Stream
-from .types import SameFrame, Transport
+from .types import ResponseFormat, SameFrame, Transport
 
 __all__ = ["OvershootMagics"]
 
@@ -81,6 +81,17 @@ def _start_parser() -> argparse.ArgumentParser:
         "--schema",
         metavar="JSON",
         help="JSON schema of the answer: a variable's name, a .json file, or JSON text",
+    )
+    add("--system", metavar="TEXT", help="text of a system message before the prompt")
+    add(
+        "--extra-body",
+        metavar="JSON",
+        help='further fields of each request, like {"seed": 7}: a variable, a .json file or JSON',
+    )
+    add(
+        "--response-format",
+        choices=get_args(ResponseFormat),
+        help="how a schema is asked for (default auto)",
     )
     add(
         "--transport",
@@ -157,7 +168,10 @@ class OvershootMagics(Magics):
             "target_fps": args.fps,
             "clip_length_seconds": args.clip,
             "delay_seconds": args.delay,
-            "output_schema": self._schema(args.schema),
+            "output_schema": self._object("--schema", args.schema, "a JSON schema"),
+            "system": args.system,
+            "extra_body": self._object("--extra-body", args.extra_body, "this"),
+            "response_format": args.response_format or "auto",
             "transport": args.transport,
             "same_frame": args.same_frame or config.SAME_FRAME,
         }
@@ -177,12 +191,14 @@ class OvershootMagics(Magics):
             self._names[args.out] = stream
         return stream
 
-    def _schema(self, text: str | None) -> dict[str, Any] | None:
-        """The schema that ``--schema`` names: a variable, a file or JSON text."""
+    def _object(self, option: str, text: str | None, what: str) -> Any:
+        """What an option names: a variable, a file or JSON text; of a schema a class, too."""
         if text is None:
             return None
         if text in self._names:
             value = self._names[text]
+            if option == "--schema" and isinstance(value, type):
+                return value
         else:
             try:
                 value = json.loads(
@@ -190,12 +206,12 @@ class OvershootMagics(Magics):
                 )
             except OSError:
                 raise UsageError(
-                    f"--schema {redact(text)}: no variable of this name and no such file"
+                    f"{option} {redact(text)}: no variable of this name and no such file"
                 ) from None
             except ValueError as error:
-                raise UsageError(f"--schema {text}: not JSON: {error}") from None
+                raise UsageError(f"{option} {text}: not JSON: {error}") from None
         if not isinstance(value, dict):
-            raise UsageError(f"--schema {text}: a JSON schema is an object, not {value!r}")
+            raise UsageError(f"{option} {text}: {what} is an object, not {value!r}")
         return value
 
     def _status(self, words: list[str]) -> object:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["PromptHistory", "PromptVersion", "asked_by"]
 
 #: The fields that say what is asked; two versions that agree in them are one.
-ASKED = ("text", "model", "output_schema", "max_output_tokens", "temperature")
+ASKED = (
+    "text",
+    "model",
+    "output_schema",
+    "max_output_tokens",
+    "temperature",
+    "system",
+    "extra_body",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,8 @@ class PromptVersion:
         output_schema: JSON schema of the answer, or None.
         max_output_tokens: limit of an answer, or None.
         temperature: 0..2, or None for the server's own.
+        system: text of the system message before the prompt, or None.
+        extra_body: further fields of the request's body, or None.
         created_at: UTC wall clock when it was first asked.
         parent: number of the version that it was made from, or None for the first.
         note: where it comes from or what it is for, in words; "" for nothing.
@@ -53,6 +63,8 @@ class PromptVersion:
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     parent: int | None = field(default=None, compare=False)
     note: str = field(default="", compare=False)
+    system: str | None = None
+    extra_body: Mapping[str, Any] | None = None
     #: What the stream did with it, for `as_code`.
     _settings: StreamSettings | None = field(default=None, compare=False, repr=False)
     #: The server that was asked, for `as_code`; its secrets are shown nowhere.
@@ -241,6 +253,8 @@ def _covered(name: str, value: object) -> Any:
 
 def _same_question(one: PromptVersion, other: PromptVersion) -> bool:
     # As text, a schema's order of properties counts, and 1 is not true.
-    return replace(one, version=other.version) == other and json.dumps(
-        one.output_schema, default=dict
-    ) == json.dumps(other.output_schema, default=dict)
+    return replace(one, version=other.version) == other and all(
+        json.dumps(getattr(one, name), default=dict)
+        == json.dumps(getattr(other, name), default=dict)
+        for name in ("output_schema", "extra_body")
+    )

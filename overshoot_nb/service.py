@@ -209,5 +209,7 @@ _CHAT_ONLY = {
     "clip_encoding": "images",
     "response_format": "auto",
     "temperature": None,
+    "system": None,
+    "extra_body": None,
     "same_frame": config.SAME_FRAME,
 }

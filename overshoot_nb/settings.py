@@ -12,6 +12,7 @@ from typing import Any, TypedDict, get_args
 from . import config
 from .errors import ValidationError
 from .redaction import hidden
+from .schema_classes import OutputSchema, schema_from
 from .sources import ArraySource, FileSource, HLSSource, Replay, SourceConfig, as_source
 from .types import (
     ClipEncoding,
@@ -26,10 +27,12 @@ from .types import (
 )
 from .validation import (
     check_choice,
+    check_extra_body,
     check_inference,
     check_jpeg_quality,
     check_max_size,
     check_processing,
+    check_system,
     check_temperature,
     check_whole,
     exact,
@@ -49,7 +52,7 @@ class StreamParameters(TypedDict, total=False):
     """The optional parameters of ``client.streams.create`` but its callbacks, described there."""
 
     mode: Mode | None
-    output_schema: Mapping[str, Any] | None
+    output_schema: OutputSchema | None
     max_output_tokens: int | None
     temperature: float | None
     target_fps: int | None
@@ -65,6 +68,8 @@ class StreamParameters(TypedDict, total=False):
     realtime: bool | None
     transport: Transport | None
     same_frame: SameFrame
+    system: str | None
+    extra_body: Mapping[str, Any] | None
 
 
 class StreamChanges(TypedDict, total=False):
@@ -73,13 +78,15 @@ class StreamChanges(TypedDict, total=False):
     prompt: str
     model: str
     mode: Mode
-    output_schema: Mapping[str, Any] | None
+    output_schema: OutputSchema | None
     max_output_tokens: int | None
     temperature: float | None
     target_fps: int
     clip_length_seconds: float
     delay_seconds: float
     interval_seconds: float
+    system: str | None
+    extra_body: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ class StreamSettings:
     transport: Transport | None = None
     temperature: float | None = None
     same_frame: SameFrame = config.SAME_FRAME
+    system: str | None = None
+    extra_body: Mapping[str, Any] | None = None
 
     @property
     def mode(self) -> Mode:
@@ -141,7 +150,7 @@ class StreamSettings:
         model: str,
         *,
         mode: Mode | None = None,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
         max_output_tokens: int | None = None,
         target_fps: int | None = None,
         clip_length_seconds: float | None = None,
@@ -157,6 +166,8 @@ class StreamSettings:
         transport: Transport | None = None,
         temperature: float | None = None,
         same_frame: SameFrame = config.SAME_FRAME,
+        system: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> StreamSettings:
         """Check everything and fill in the defaults.
 
@@ -170,7 +181,12 @@ class StreamSettings:
         processing = processing_from(
             mode, target_fps, clip_length_seconds, delay_seconds, interval_seconds
         )
+        if output_schema is not None:
+            output_schema = schema_from(output_schema)
         check_inference(InferenceConfig(prompt, model, output_schema, max_output_tokens))
+        check_system(system)
+        if extra_body is not None:
+            extra_body = check_extra_body(extra_body)
         if temperature is not None:
             temperature = check_temperature(temperature)
         check_choice("clip_encoding", clip_encoding, get_args(ClipEncoding))
@@ -201,6 +217,8 @@ class StreamSettings:
             transport=transport,
             temperature=temperature,
             same_frame=same_frame,
+            system=system,
+            extra_body=extra_body,
         )
 
     def watching(self, source: SourceConfig | None) -> StreamSettings:
@@ -226,7 +244,12 @@ class StreamSettings:
         numbers |= {name: value for name, value in changes.items() if name in _NUMBERS}
         processing = processing_from(mode, **numbers)
         asked = {name: changes[name] for name in _ASKED if name in changes}  # type: ignore[literal-required]
+        if asked.get("output_schema") is not None:
+            asked["output_schema"] = schema_from(asked["output_schema"])
+        if asked.get("extra_body") is not None:
+            asked["extra_body"] = check_extra_body(asked["extra_body"])
         settings = replace(self, processing=processing, **asked)
+        check_system(settings.system)
         check_inference(
             InferenceConfig(
                 settings.prompt,
@@ -250,7 +273,15 @@ class StreamSettings:
         return {name: getattr(self.processing, name) for name in self.processing.__slots__}
 
 
-_ASKED = ("prompt", "model", "output_schema", "max_output_tokens", "temperature")
+_ASKED = (
+    "prompt",
+    "model",
+    "output_schema",
+    "max_output_tokens",
+    "temperature",
+    "system",
+    "extra_body",
+)
 _NUMBERS = ("target_fps", "clip_length_seconds", "delay_seconds", "interval_seconds")
 
 

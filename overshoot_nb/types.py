@@ -49,7 +49,7 @@ __all__ = [
 
 Mode = Literal["frame", "clip"]
 ClipEncoding = Literal["images", "video"]
-ResponseFormat = Literal["auto", "json_schema", "json_object"]
+ResponseFormat = Literal["auto", "json_schema", "json_object", "prompt"]
 #: What a sample does that shows the picture of the one before: copy its answer, or ask again.
 SameFrame = Literal["copy", "ask"]
 #: How video is published to a v0.2 server: its own LiveKit room is "native".

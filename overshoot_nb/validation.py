@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from . import config
 from .errors import ValidationError
+from .schema_classes import OutputSchema, schema_from
 from .types import (
     ClipProcessingConfig,
     FrameProcessingConfig,
@@ -24,6 +25,7 @@ from .types import (
 
 __all__ = [
     "check_choice",
+    "check_extra_body",
     "check_inference",
     "check_jpeg_quality",
     "check_max_output_tokens",
@@ -31,6 +33,7 @@ __all__ = [
     "check_max_wait",
     "check_output_schema",
     "check_processing",
+    "check_system",
     "check_temperature",
     "check_text",
     "check_timeout",
@@ -231,6 +234,63 @@ def check_temperature(temperature: float) -> float:
     return float(temperature)
 
 
+def check_system(system: str | None) -> None:
+    """Check that the text of a system message is None, or text with something in it.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    if system is not None:
+        check_text("system", system)
+
+
+#: Fields of a request's body that are written here, and the parameter that decides each.
+_OWN_FIELDS: Mapping[str, str] = {
+    "model": "model",
+    "messages": "prompt (and system, for a system message)",
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "temperature": "temperature",
+    "response_format": "output_schema and response_format",
+}
+#: Those that no parameter decides, and why.
+_REFUSED_FIELDS: Mapping[str, str] = {
+    "thread_id": "it is the stream's own id, so that its requests share the prompt cache",
+    "stream": "answers are read whole",
+    "stream_options": "answers are read whole",
+    "n": "one answer is asked for about each sample",
+}
+
+
+def check_extra_body(extra_body: Mapping[str, Any], name: str = "extra_body") -> dict[str, Any]:
+    """Check further fields of a request's body, and return a plain copy of them.
+
+    Args:
+        extra_body: names of fields and values that JSON can hold, such as ``{"seed": 7}``.
+        name: the parameter's name, for messages.
+
+    Raises:
+        ValidationError: it is no mapping, cannot be written as JSON, or names a field that a
+            parameter decides; the message names that parameter.
+    """
+    if not isinstance(extra_body, Mapping):
+        _refuse(name, extra_body, 'a mapping of fields, such as {"seed": 7}')
+    for field in extra_body:
+        if not isinstance(field, str) or not field:
+            _refuse(f"{name}'s field", field, "a name, as text that is not empty")
+        if (parameter := _OWN_FIELDS.get(field)) is not None:
+            raise ValidationError(f"{name} has the field {field!r}: give it as {parameter}")
+        if (why := _REFUSED_FIELDS.get(field)) is not None:
+            raise ValidationError(f"{name} has the field {field!r}, which is not yours: {why}")
+    try:
+        text = json.dumps(dict(extra_body), allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationError(f"{name} cannot be written as JSON: {error}") from None
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
 def check_timeout(timeout: float) -> float:
     """Check that ``timeout`` is a positive, finite number of seconds, and return it as float.
 
@@ -264,24 +324,24 @@ def check_answer_bytes(max_answer_bytes: int) -> int:
     return int(max_answer_bytes)
 
 
-def check_output_schema(schema: Mapping[str, Any], name: str = "output_schema") -> dict[str, Any]:
+def check_output_schema(schema: OutputSchema, name: str = "output_schema") -> dict[str, Any]:
     """Check a JSON schema with the ``jsonschema`` library, and return a plain copy of it.
 
     The copy is what is sent and what answers are checked against: later changes of the caller's
     object do not reach it.
 
     Args:
-        schema: a JSON schema; draft 2020-12 unless its ``$schema`` says otherwise.
+        schema: a JSON schema; draft 2020-12 unless its ``$schema`` says otherwise. Or a class, as
+            :func:`overshoot_nb.schema_classes.schema_from` takes it.
         name: the parameter's name, for messages.
 
     Raises:
-        ValidationError: not an object, not JSON, not a valid schema (the message says where), or
+        ValidationError: no schema, not JSON, not a valid schema (the message says where), or
             it refers to something outside itself.
     """
-    if not isinstance(schema, Mapping):
-        _refuse(name, schema, "a JSON schema as a mapping")
+    found = schema_from(schema, name)
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(schema), allow_nan=False))
+        plain: dict[str, Any] = json.loads(json.dumps(dict(found), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValidationError(f"{name} cannot be written as JSON: {error}") from None
 

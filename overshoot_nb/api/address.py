@@ -86,12 +86,15 @@ class ServerAddress:
         password = (self._user_info or "").partition(":")[2]
         basic = _encoded(self._user_info or "")  # what a server quotes that quotes its headers
         found = {key.reveal() if key else "", password, quote(password, ""), basic, self.query}
+        found |= {value.reveal() for _, value in self._endpoint.headers}
+        # "Bearer ..." is quoted without its first word, too.
+        found |= {value.reveal().partition(" ")[2] for _, value in self._endpoint.headers}
         return tuple(s for s in sorted(found, key=len, reverse=True) if len(s) >= MIN_SECRET_CHARS)
 
     @property
     def has_key(self) -> bool:
-        """Whether there is an API key."""
-        return self._endpoint.key is not None
+        """Whether there is an API key, or header fields that may hold one."""
+        return self._endpoint.key is not None or bool(self._endpoint.headers)
 
     def authorization(self) -> str | None:
         """The ``Authorization`` header of every request, or None."""
@@ -110,7 +113,12 @@ class ServerAddress:
             fields.append((REGION_HEADER, region))
         if (authorization := self.authorization()) is not None:
             fields.append(("Authorization", authorization))
-        return fields
+        if not self._endpoint.headers:
+            return fields
+        # What the user gave takes the place of ours.
+        given = {name.lower() for name, _ in self._endpoint.headers}
+        kept = [pair for pair in fields if pair[0].lower() not in given]
+        return kept + [(name, value.reveal()) for name, value in self._endpoint.headers]
 
     def first_message(self) -> dict[str, str]:
         """What a WebSocket is told first: who asks."""

@@ -14,16 +14,20 @@ import orjson
 from overshoot_nb import config
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.redaction import hidden, split_url
+from overshoot_nb.schema_classes import OutputSchema
 from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
 from overshoot_nb.validation import (
     check_choice,
+    check_extra_body,
     check_max_output_tokens,
     check_output_schema,
+    check_system,
     check_temperature,
     check_text,
 )
 
 from .answer import ChatAnswer, judge_content, read_answer
+from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error
 from .http import HttpClient, ServerClient
 from .parsing import SchemaReader, model_list
@@ -38,9 +42,28 @@ __all__ = ["ChatAnswer", "ChatClient", "ChatRequest", "judge_content"]
 
 logger = logging.getLogger("overshoot_nb")
 
-_Form = Literal["json_schema", "json_object"]
+_Form = Literal["json_schema", "json_object", "prompt"]
+_Limit = Literal["max_tokens", "max_completion_tokens"]
 
-_FORMAT_REFUSED = re.compile(r"response_format|json_schema|response format", re.IGNORECASE)
+#: How "auto" asks for a schema, first to last.
+_FORMS: tuple[_Form, ...] = get_args(_Form)
+#: Statuses with which servers refuse a form of the schema that they do not know.
+_FORM_STATUSES = frozenset({400, 422, 500, 501})
+_FORMAT_REFUSED = re.compile(
+    r"response_?format|json_?schema|json_?object|response format|guided|structured|grammar",
+    re.IGNORECASE,
+)
+#: What a server says that complains of something else, which no other form would mend.
+_NOT_FORMAT = re.compile(
+    r"no such|not found|not exist|context|too (?:long|large|many)|image|picture|credit|quota",
+    re.IGNORECASE,
+)
+#: What is said of a field that a server does not take, and not of one whose number it refuses.
+_FIELD_REFUSED = re.compile(
+    r"instead|not (?:support|permit|allow|recogni|known|accept)|unsupported|unknown|unrecogni"
+    r"|unexpected|extra|deprecated|invalid (?:parameter|field|argument)|no longer",
+    re.IGNORECASE,
+)
 _VIDEO_REFUSED = re.compile(
     r"video|content\[|content.{0,3} type|(?:content|message).part|part type|unsupported|not support"
     r"|multi-?modal|modalit|image_url|mime|media|invalid (?:message|content)|union_tag|input tag"
@@ -55,14 +78,18 @@ class ChatRequest:
 
     Attributes:
         prompt, model, output_schema, response_format: as they were asked for.
+        limited: whether the answer's length was limited.
     """
+
+    # A template for each form of the schema and each name of the output limit.
 
     prompt: str
     model: str
     output_schema: Mapping[str, Any] | None
     response_format: ResponseFormat
-    _templates: Mapping[_Form | None, ChatTemplate] = field(repr=False)
+    _templates: Mapping[tuple[_Form | None, _Limit], ChatTemplate] = field(repr=False)
     _reader: SchemaReader | None = field(repr=False)
+    limited: bool = False
 
     def body(self, sample: Sample) -> bytes:
         """The body of the request about a sample, in the form of the schema that is tried first."""
@@ -83,6 +110,8 @@ class ChatClient(ServerClient):
         max_wait: seconds that a server's limit (429, or 503 with ``Retry-After``) is waited for.
             Until it is over, nothing of this client is asked. A longer one is the error at once.
         max_answer_bytes: of an answer's body; a larger one is a ServerError. Default 4 MiB.
+        extra_headers: header fields of every request, such as ``{"api-key": "..."}``. Their
+            values are secrets: no message and no repr shows them.
 
     Raises:
         ValidationError: the URL is no chat server's, or the key or a number cannot be used.
@@ -100,9 +129,12 @@ class ChatClient(ServerClient):
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
+        extra_headers: ExtraHeaders | HeldHeaders | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self.endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
+        extra_headers = held_headers(extra_headers)
+        endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
+        self.endpoint = with_headers(endpoint, extra_headers)
         if self.endpoint.surface != "chat":
             raise ValidationError(
                 "base_url ends in /v0.2, which has no chat completions: use ApiClient, "
@@ -117,8 +149,12 @@ class ChatClient(ServerClient):
             max_wait=max_wait,
             max_answer_bytes=max_answer_bytes,
         )
-        #: Set when the server refused json_schema: ``"auto"`` then means json_object.
-        self._schema_refused = False
+        #: By model: the form of a schema that "auto" means, and whether an answer came to it.
+        self._forms: dict[str, tuple[_Form, bool]] = {}
+        #: Models that refused every form, for another reason then.
+        self._formless: set[str] = set()
+        #: What the server calls the output limit.
+        self._limit = _limit_name(self.endpoint)
 
     # ---- asking ------------------------------------------------------------------------------
 
@@ -127,24 +163,30 @@ class ChatClient(ServerClient):
         prompt: str,
         model: str,
         *,
-        output_schema: Mapping[str, Any] | None = None,
+        output_schema: OutputSchema | None = None,
         max_output_tokens: int | None = None,
         temperature: float | None = None,
         response_format: ResponseFormat = "auto",
         thread_id: str | None = None,
+        system: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> ChatRequest:
         """Build what is the same for every sample. Sends nothing.
 
         Args:
             prompt: what to ask.
             model: the model's name, passed on as given.
-            output_schema: a JSON schema that answers must fit, or None for plain text.
+            output_schema: a JSON schema that answers must fit (or a pydantic class, a dataclass
+                or a TypedDict that says the same), or None for plain text.
             max_output_tokens: the longest answer in tokens, or None for the server's own limit.
             temperature: 0..2, or None for the server's own.
             response_format: how the schema is sent. "json_schema", "json_object" (the schema
-                then stands in the prompt), or "auto": the first, and the second from when the
-                server refuses the first.
+                then stands in the prompt), "prompt" (it stands there, and nothing else says so),
+                or "auto": the first of these that the server does not refuse (with 400, 422, 500
+                or 501), which is remembered for the model.
             thread_id: requests that share one reuse the prompt cache. Sent to Overshoot only.
+            system: text of a system message before the prompt, or None.
+            extra_body: further fields of the body, such as ``{"seed": 7}``, or None.
 
         Raises:
             ValidationError: a parameter is empty or out of its range, or the schema is not a
@@ -154,34 +196,34 @@ class ChatClient(ServerClient):
         check_text("model", model)
         check_max_output_tokens(max_output_tokens)
         check_choice("response_format", response_format, get_args(ResponseFormat))
-        fields: dict[str, Any] = {"model": model}
-        if max_output_tokens is not None:
-            fields[self._limit_field()] = int(max_output_tokens)
+        check_system(system)
+        head, fields = {"model": model}, dict[str, Any]()
         if temperature is not None:
             fields["temperature"] = check_temperature(temperature)
         if thread_id is not None and self.endpoint.is_overshoot:
             check_text("thread_id", thread_id)
             fields["thread_id"] = thread_id
-        if output_schema is None:
-            templates: dict[_Form | None, ChatTemplate] = {None: ChatTemplate(prompt, fields)}
-            return ChatRequest(prompt, model, None, response_format, templates, None)
-
-        schema = check_output_schema(output_schema)
-        forms: tuple[_Form, ...] = (
-            ("json_schema", "json_object") if response_format == "auto" else (response_format,)
-        )
+        if extra_body is not None:
+            fields |= check_extra_body(extra_body)
+        schema = None if output_schema is None else check_output_schema(output_schema)
+        forms: tuple[_Form | None, ...] = (None,)
+        if schema is not None:
+            forms = _FORMS if response_format == "auto" else (response_format,)
+        # The names of the limit that this server is likely to know stand first.
+        limits = sorted(get_args(_Limit), key=lambda name: name != _limit_name(self.endpoint))
         templates = {}
         for form in forms:
-            asked = schema_prompt(prompt, schema) if form == "json_object" else prompt
-            form_field = {"response_format": response_format_field(schema, form)}
-            templates[form] = ChatTemplate(asked, {**fields, **form_field})
-        return ChatRequest(prompt, model, schema, response_format, templates, SchemaReader(schema))
-
-    def _limit_field(self) -> str:
-        # OpenAI's newer models refuse the old name; most other servers know only that one.
-        host = split_url(self.endpoint.base_url).hostname
-        new = self.endpoint.is_overshoot or host == "api.openai.com"
-        return "max_completion_tokens" if new else "max_tokens"
+            asked, by_form = prompt, dict(fields)
+            if form in ("json_object", "prompt") and schema is not None:
+                asked = schema_prompt(prompt, schema)
+            if form in ("json_schema", "json_object") and schema is not None:
+                by_form["response_format"] = response_format_field(schema, form)
+            for limit in limits:
+                cap = {} if max_output_tokens is None else {limit: int(max_output_tokens)}
+                templates[form, limit] = ChatTemplate(asked, {**head, **cap, **by_form}, system)
+        reader = None if schema is None else SchemaReader(schema)
+        limited = max_output_tokens is not None
+        return ChatRequest(prompt, model, schema, response_format, templates, reader, limited)
 
     async def complete(
         self, request: ChatRequest, sample: Sample, *, waiter: Waiter | None = None
@@ -205,9 +247,8 @@ class ChatClient(ServerClient):
             ServerError: the answer is not a chat completion.
             NoLongerWanted: ``waiter`` says so.
         """
-        started = time.perf_counter()
         try:
-            reply, attempts = await self._post(request, sample, waiter)
+            reply, attempts, started = await self._post(request, sample, waiter)
         except ApiError as error:
             if sample.video is None or not _refuses_video(error):
                 raise
@@ -225,43 +266,81 @@ class ChatClient(ServerClient):
 
     async def _post(
         self, request: ChatRequest, sample: Sample, waiter: Waiter | None
-    ) -> tuple[Reply, int]:
-        """The answer, and the requests that it took."""
-        form: _Form | None = None
-        if request.output_schema is not None:
-            if request.response_format != "auto":
-                form = request.response_format
-            else:
-                form = "json_object" if self._schema_refused else "json_schema"
-        try:
-            reply = await self._send(request, form, sample, waiter)
-        except ValidationError as refusal:
-            if request.response_format != "auto" or form != "json_schema":
-                raise
-            if not _refuses_format(refusal):
-                raise
+    ) -> tuple[Reply, int, float]:
+        """The answer, the requests that it took, and when the last one began."""
+        form = self._form_of(request)
+        complaint: ApiError | None = None
+        refused, renamed = 0, False
+        while True:
+            limit, started = self._limit, time.perf_counter()
+            body = request._templates[form, limit].fill(sample)
             try:
-                reply = await self._send(request, "json_object", sample, waiter)
-            except ValidationError:
-                # It was not the format after all: the first complaint is the better one.
-                raise refusal from None
-            if not self._schema_refused:
-                self._schema_refused = True
-                logger.info(
-                    "%r refuses response_format json_schema; the schema goes into the prompt "
-                    "from now on (json_object)",
-                    self._http,
+                reply = await self._http.send(
+                    "POST", "/chat/completions", content=body, waits=True, waiter=waiter
                 )
-            return reply, reply.attempts + 1
-        return reply, reply.attempts
+            except ApiError as refusal:
+                refused += 1
+                if not renamed and _refuses_limit(refusal, limit, request):
+                    renamed = True
+                    self._limit = _other(limit)
+                    continue
+                following = self._form_after(request, form, refusal)
+                if following is None:
+                    if complaint is None or refusal.status_code not in _FORM_STATUSES:
+                        raise
+                    # It was not the form after all: the first complaint is the better one.
+                    self._formless.add(request.model)
+                    raise complaint from None
+                form, complaint = following, complaint or refusal
+                continue
+            if renamed:
+                logger.info("%r takes %s in place of %s", self._http, self._limit, _other(limit))
+            if form is not None and request.response_format == "auto":
+                self._learn(request.model, form)
+            return reply, reply.attempts + refused, started
 
-    async def _send(
-        self, request: ChatRequest, form: _Form | None, sample: Sample, waiter: Waiter | None
-    ) -> Reply:
-        body = request._templates[form].fill(sample)
-        return await self._http.send(
-            "POST", "/chat/completions", content=body, waits=True, waiter=waiter
-        )
+    # ---- forms of a schema ---------------------------------------------------------------------
+
+    def _form_of(self, request: ChatRequest) -> _Form | None:
+        """How a request asks for its schema at first."""
+        if request.output_schema is None:
+            return None
+        if request.response_format != "auto":
+            return request.response_format
+        return self._forms.get(request.model, (_FORMS[0], False))[0]
+
+    def _form_after(
+        self, request: ChatRequest, form: _Form | None, refusal: ApiError
+    ) -> _Form | None:
+        """The form to try next, None where another one would be refused too."""
+        if form is None or request.response_format != "auto" or form == _FORMS[-1]:
+            return None
+        if refusal.status_code not in _FORM_STATUSES:
+            return None
+        # Servers do not always name the field. Once an answer came to a form, or none of them
+        # helped, what names no field is about something else.
+        proven = self._forms.get(request.model, (form, False)) == (form, True)
+        elsewhere = proven or request.model in self._formless or _is_about_else(refusal)
+        if elsewhere and not _refuses_format(refusal):
+            return None
+        return _FORMS[_FORMS.index(form) + 1]
+
+    def _learn(self, model: str, form: _Form) -> None:
+        """An answer came to a form, where "auto" was asked for."""
+        before = self._forms.get(model, (_FORMS[0], False))
+        # A request that was under way meanwhile may have been answered in an earlier form.
+        if _FORMS.index(form) < _FORMS.index(before[0]):
+            return
+        self._forms[model] = form, True
+        if form != before[0]:
+            logger.info(
+                "%r refuses response_format %s for %s; the schema goes into the prompt from now "
+                "on (%s)",
+                self._http,
+                before[0],
+                model,
+                form,
+            )
 
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models that the server offers.
@@ -286,8 +365,33 @@ class ChatClient(ServerClient):
 # ---- refusals ----------------------------------------------------------------------------------
 
 
+def _limit_name(endpoint: config.Endpoint) -> _Limit:
+    # OpenAI's newer models refuse the old name; most other servers know only that one.
+    host = split_url(endpoint.base_url).hostname
+    new = endpoint.is_overshoot or host == "api.openai.com"
+    return "max_completion_tokens" if new else "max_tokens"
+
+
+def _other(limit: _Limit) -> _Limit:
+    return "max_tokens" if limit == "max_completion_tokens" else "max_completion_tokens"
+
+
+def _refuses_limit(error: ApiError, limit: _Limit, request: ChatRequest) -> bool:
+    """Whether a server does not know the field of the output limit by this name."""
+    if error.status_code not in _FORM_STATUSES or not request.limited:
+        return False
+    words = _words(error)
+    return re.search(rf"\b{limit}\b", words) is not None and (
+        _other(limit) in words.replace(limit, "") or _FIELD_REFUSED.search(words) is not None
+    )
+
+
 def _refuses_format(error: ApiError) -> bool:
     return bool(_FORMAT_REFUSED.search(_words(error)))
+
+
+def _is_about_else(error: ApiError) -> bool:
+    return bool(_NOT_FORMAT.search(_words(error)))
 
 
 def _refuses_video(error: ApiError) -> bool:

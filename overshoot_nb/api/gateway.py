@@ -36,6 +36,7 @@ from overshoot_nb.validation import (
     check_token_rate,
 )
 
+from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .http import HttpClient, ServerClient
 from .parsing import Fields, finish_reason, model_list, usage
 from .payload import json_bytes
@@ -71,6 +72,8 @@ class ApiClient(ServerClient):
             20 s at most, within ``timeout``.
         max_answer_bytes: of an answer's body, and of a result; a larger one is refused. Default
             4 MiB.
+        extra_headers: header fields of every request, such as ``{"api-key": "..."}``. Their
+            values are secrets: no message and no repr shows them.
 
     Raises:
         ValidationError: the URL, key or a number cannot be used.
@@ -87,9 +90,12 @@ class ApiClient(ServerClient):
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
+        extra_headers: ExtraHeaders | HeldHeaders | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
+        extra_headers = held_headers(extra_headers)
+        endpoint = endpoint or config.resolve_gateway(api_key, base_url)
+        self.endpoint = with_headers(endpoint, extra_headers)
         self._http = HttpClient(
             self.endpoint,
             timeout=timeout,

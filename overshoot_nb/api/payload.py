@@ -36,13 +36,15 @@ class ChatTemplate:
     Args:
         prompt: the first content part.
         fields: the other fields of the body: model, limits, response format.
+        system: text of a system message before it, or None.
     """
 
     __slots__ = ("_head",)
 
-    def __init__(self, prompt: str, fields: Mapping[str, Any]) -> None:
+    def __init__(self, prompt: str, fields: Mapping[str, Any], system: str | None = None) -> None:
+        before = [] if system is None else [{"role": "system", "content": system}]
         message = {"role": "user", "content": [{"type": "text", "text": prompt}]}
-        body = json_bytes({**fields, "messages": [message]})
+        body = json_bytes({**fields, "messages": [*before, message]})
         # The messages come last, so that the body ends where the pictures go.
         self._head = body.removesuffix(_BODY_TAIL) + b","
 
@@ -80,7 +82,7 @@ def response_format_field(
 
 
 def schema_prompt(prompt: str, schema: Mapping[str, Any]) -> str:
-    """The prompt with the schema in words, for servers that only know ``json_object``."""
+    """The prompt with the schema in words, for servers that take no ``json_schema``."""
     text = json_bytes(schema).decode()
     return (
         f"{prompt}\n\nAnswer with one JSON value that fits this JSON schema, and nothing else:\n"

@@ -34,7 +34,7 @@ class TextTemplate(ChatTemplate):
 
     def __init__(self, template: ChatTemplate) -> None:
         body = template.without_sample()
-        [message] = body["messages"]
+        message = body["messages"][-1]
         message["content"] = "".join(part["text"] for part in message["content"])
         self._body = json_bytes(body)
 
@@ -72,5 +72,5 @@ async def ask_text(
         temperature=temperature,
         response_format=response_format,
     )
-    templates = {form: TextTemplate(template) for form, template in request._templates.items()}
+    templates = {way: TextTemplate(template) for way, template in request._templates.items()}
     return await chat.complete(replace(request, _templates=templates), _NO_SAMPLE)

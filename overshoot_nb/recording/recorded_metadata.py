@@ -38,14 +38,16 @@ _TEXT, _WHOLE_NUMBER, _NUMBER = (str,), (int,), (int, float)
 _TEXT_OR_NONE, _WHOLE_OR_NONE, _NUMBER_OR_NONE = (
     (*kinds, type(None)) for kinds in (_TEXT, _WHOLE_NUMBER, _NUMBER)
 )
-_SCHEMA = (dict, type(None))
+_OBJECT_OR_NONE = (dict, type(None))
 
 #: What each may hold: another could be neither shown, nor summed up, nor recorded again.
 _ASKED = {
     "model": _TEXT,
-    "output_schema": _SCHEMA,
+    "output_schema": _OBJECT_OR_NONE,
     "max_output_tokens": _WHOLE_OR_NONE,
     "temperature": _NUMBER_OR_NONE,
+    "system": _TEXT_OR_NONE,
+    "extra_body": _OBJECT_OR_NONE,
 }
 _OF_SETTINGS = _ASKED | {
     "prompt": _TEXT,

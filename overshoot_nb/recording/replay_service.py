@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.preview import Preview
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.prompts import PromptVersion, asked_by
 from overshoot_nb.session import Sink
 from overshoot_nb.settings import StreamSettings
 from overshoot_nb.tuning.asking import asked_as_text
@@ -104,15 +104,7 @@ class ReplayService:
         """
         if before is None and _seen(self._path) != self._seen:
             await asyncio.to_thread(self._read_again)
-        asked = PromptVersion(
-            0,
-            settings.prompt,
-            settings.model,
-            settings.output_schema,
-            settings.max_output_tokens,
-            settings.temperature,
-        )
-        self.require_known(asked)
+        self.require_known(PromptVersion(0, **asked_by(settings)))
         if self._modes and settings.mode not in self._modes:
             raise ValidationError(
                 f"mode={settings.mode!r}: the recording {self.label} is of mode "

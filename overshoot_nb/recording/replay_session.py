@@ -79,7 +79,16 @@ class ReplaySession:
     """
 
     LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
-        ("prompt", "model", "output_schema", "max_output_tokens", "temperature", "interval_seconds")
+        (
+            "prompt",
+            "model",
+            "output_schema",
+            "max_output_tokens",
+            "temperature",
+            "system",
+            "extra_body",
+            "interval_seconds",
+        )
     )
 
     def __init__(

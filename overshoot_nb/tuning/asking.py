@@ -137,6 +137,8 @@ class ChatAsker:
             max_output_tokens=version.max_output_tokens,
             temperature=version.temperature,
             response_format=self._format,
+            system=version.system,
+            extra_body=version.extra_body,
         )
         return Question(version, request, None)
 
@@ -261,6 +263,8 @@ def asked_as_text(version: PromptVersion) -> str:
     The order of a schema's properties is that of the answer's, so it counts; and 1 is not true.
     """
     asked = version.parameters
+    # Left out where there is none: what was kept before there were any is still known.
+    asked = {k: v for k, v in asked.items() if v is not None or k not in ("system", "extra_body")}
     if isinstance(version.temperature, int):
         asked["temperature"] = float(version.temperature)
     # What no schema can hold is refused where it is prepared, which says where.

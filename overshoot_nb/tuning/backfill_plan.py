@@ -13,8 +13,10 @@ from overshoot_nb.prompts import ASKED, PromptVersion
 from overshoot_nb.service import ChatService, GatewayService, Service
 from overshoot_nb.table import ResultTable
 from overshoot_nb.validation import (
+    check_extra_body,
     check_max_output_tokens,
     check_output_schema,
+    check_system,
     check_temperature,
     check_text,
 )
@@ -56,6 +58,9 @@ def asked_otherwise(
         asked["max_output_tokens"] = int(asked["max_output_tokens"])
     if asked["temperature"] is not None:
         asked["temperature"] = check_temperature(asked["temperature"])
+    check_system(asked["system"])
+    if asked["extra_body"] is not None:
+        asked["extra_body"] = check_extra_body(asked["extra_body"])
     schema = asked["output_schema"]
     # The first check of a schema loads its library: only where it is one that nobody checked.
     if schema is not None and all(schema != known.output_schema for known in run.prompts):

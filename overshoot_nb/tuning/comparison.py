@@ -45,6 +45,8 @@ async def compare(
     schema: Any = MISSING,
     max_output_tokens: Any = MISSING,
     temperature: Any = MISSING,
+    system: Any = MISSING,
+    extra_body: Any = MISSING,
     labels: Labels | Mapping[int, Any] | None = None,
     judge: Judges = None,
     last: float | None = None,
@@ -73,7 +75,7 @@ async def compare(
         prompts: texts, versions such as ``stream.prompts[1]``, or a dict of these by name.
         models: names of models, each asked every prompt. Default: a version's own; for texts
             that of the stream, else ``Overshoot.default_model``.
-        schema, max_output_tokens, temperature: as ``output_schema`` etc. of
+        schema, max_output_tokens, temperature, system, extra_body: as ``output_schema`` etc. of
             ``client.streams.create``, for every prompt. Default: those of the version, or of the
             stream; else none.
         labels: what the answers should be, as in ``stream.labels`` or a dict by sample index.
@@ -108,6 +110,8 @@ async def compare(
         ("output_schema", schema),
         ("max_output_tokens", max_output_tokens),
         ("temperature", temperature),
+        ("system", system),
+        ("extra_body", extra_body),
     )
     changes = {name: value for name, value in given if value is not MISSING}
     named = named_prompts(prompts)

@@ -9,7 +9,14 @@ from typing import Any
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.prompts import ASKED, PromptVersion
-from overshoot_nb.validation import check_max_output_tokens, check_temperature, check_text
+from overshoot_nb.schema_classes import schema_from
+from overshoot_nb.validation import (
+    check_extra_body,
+    check_max_output_tokens,
+    check_system,
+    check_temperature,
+    check_text,
+)
 
 from .asking import asked_as_text
 from .run import Run
@@ -66,7 +73,7 @@ def candidates_of(
         ValidationError: names what cannot be asked.
     """
     names = _models(models)
-    _check_changes(changes)
+    changes = _checked(changes)
     version_of = _numbering(run)
     found: dict[tuple[str, str], Candidate] = {}
     for name, prompt in prompts:
@@ -145,13 +152,17 @@ def _models(models: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _check_changes(changes: Mapping[str, Any]) -> None:
+def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     check_max_output_tokens(changes.get("max_output_tokens"))
     if changes.get("temperature") is not None:
         check_temperature(changes["temperature"])
-    schema = changes.get("output_schema")
-    if schema is not None and not isinstance(schema, Mapping):
-        raise ValidationError(f"schema={schema!r} is not valid: it must be a JSON schema, or None")
+    check_system(changes.get("system"))
+    checked = dict(changes)
+    if changes.get("output_schema") is not None:
+        checked["output_schema"] = schema_from(changes["output_schema"], "schema")
+    if changes.get("extra_body") is not None:
+        checked["extra_body"] = check_extra_body(changes["extra_body"])
+    return checked
 
 
 def _numbering(run: Run | None) -> Callable[[PromptVersion], PromptVersion]:

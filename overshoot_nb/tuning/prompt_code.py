@@ -32,7 +32,7 @@ _PLAIN = (
     "transport",
     "same_frame",
 )
-_ASKED = ("output_schema", "max_output_tokens", "temperature")
+_ASKED = ("output_schema", "max_output_tokens", "temperature", "system", "extra_body")
 
 
 def as_code(version: PromptVersion, settings: StreamSettings | None) -> str:

@@ -34,7 +34,7 @@ _Junk = Callable[[str], bool]
 #: How changed text that is nothing but white space is made visible.
 _VISIBLE_SPACE = str.maketrans({" ": "·", "\t": "⇥", "\n": "↵\n", "\r": "␍"})
 
-_FIELDS = ("model", "max_output_tokens", "temperature", "output_schema")
+_FIELDS = ("model", "max_output_tokens", "temperature", "system", "extra_body", "output_schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class PromptDiff:
         old, new: the versions.
         segments: the prompt by words. "same" and "removed" joined are the old text, exactly;
             "same" and "added" the new one.
-        changes: what else changed: (old, new) of "model", "max_output_tokens", "temperature"
-            and "output_schema".
+        changes: what else changed: (old, new) of "model", "max_output_tokens", "temperature",
+            "system", "extra_body" and "output_schema".
     """
 
     old: PromptVersion
@@ -66,7 +66,7 @@ class PromptDiff:
             name: pair
             for name, pair in pairs.items()
             if pair[0] != pair[1]
-            or (name == "output_schema" and len(set(map(_schema_text, pair))) == 2)
+            or (name in ("output_schema", "extra_body") and len(set(map(_as_text, pair))) == 2)
         }
         return cls(old, new, segments_of(old.text, new.text), changes)
 
@@ -119,7 +119,7 @@ class PromptDiff:
         """Name, old and new value of what fits on a line."""
         for name, pair in self.changes.items():
             if name != "output_schema":
-                before, after = ("default" if value is None else str(value) for value in pair)
+                before, after = ("default" if value is None else _shown(value) for value in pair)
                 yield name, before, after
 
 
@@ -191,8 +191,12 @@ def _whole(before: list[str], after: list[str]) -> list[_Run]:
     return [("removed", before), ("added", after)]
 
 
-def _schema_text(schema: Mapping[str, Any] | None) -> str:
-    return json.dumps(schema, default=dict)
+def _as_text(value: Mapping[str, Any] | None) -> str:
+    return json.dumps(value, default=dict)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(dict(value), ensure_ascii=False) if isinstance(value, Mapping) else str(value)
 
 
 def _schema_lines(schema: Mapping[str, Any] | None) -> list[str]:

@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.types import InferenceConfig
-from overshoot_nb.validation import check_inference, check_output_schema, check_temperature
+from overshoot_nb.validation import (
+    check_extra_body,
+    check_inference,
+    check_output_schema,
+    check_system,
+    check_temperature,
+)
 
 from .prompt_code import as_code
 
@@ -34,8 +41,19 @@ _HEAD = (
 _MOST_BYTES = 16 * 2**20
 
 #: What a file may hold, in the order in which it is written.
-_KEYS = ("note", "model", "max_output_tokens", "temperature", "prompt", "output_schema")
-_TEXTS = ("note", "model", "prompt", "output_schema")
+_KEYS = (
+    "note",
+    "model",
+    "max_output_tokens",
+    "temperature",
+    "system",
+    "prompt",
+    "output_schema",
+    "extra_body",
+)
+_TEXTS = ("note", "model", "system", "prompt", "output_schema", "extra_body")
+#: Texts that are JSON, and what is in them.
+_JSON = {"output_schema": "a JSON schema", "extra_body": "fields of the request's body"}
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -55,12 +73,8 @@ def save(version: PromptVersion, path: str | os.PathLike[str]) -> None:
 
 
 def _document(version: PromptVersion) -> str:
-    schema = version.output_schema
-    _check(version.text, version.model, schema, version.max_output_tokens, version.temperature)
-    # Indented in the order of its keys, which is the order in which the model is shown them.
-    schema_text = "" if schema is None else json.dumps(dict(schema), indent=2, ensure_ascii=False)
+    _check(version)
     _check_writable("note", version.note)
-    _check_writable("output_schema", schema_text)
 
     parts = [_HEAD]
     if version.note:
@@ -70,19 +84,27 @@ def _document(version: PromptVersion) -> str:
         parts.append(f"max_output_tokens = {int(version.max_output_tokens)}\n")
     if version.temperature is not None:
         parts.append(f"temperature = {float(version.temperature)!r}\n")
+    if version.system is not None:
+        parts.append(f"\nsystem = {_lines(version.system)}\n")
     parts.append(f"\nprompt = {_lines(version.text)}\n")
-    if schema is not None:
-        parts.append(f"\noutput_schema = {_lines(schema_text + chr(10))}\n")
+    for name in _JSON:
+        if (value := getattr(version, name)) is not None:
+            # Indented in the order of its keys, in which the model is shown those of a schema.
+            text = json.dumps(dict(value), indent=2, ensure_ascii=False)
+            _check_writable(name, text)
+            parts.append(f"\n{name} = {_lines(text + chr(10))}\n")
     return "".join(parts)
 
 
-def _check(
-    text: Any, model: Any, schema: Any, max_output_tokens: Any, temperature: Any
-) -> float | None:
-    check_inference(InferenceConfig(text, model, None, max_output_tokens))
-    if schema is not None:
-        check_output_schema(schema)
-    return None if temperature is None else check_temperature(temperature)
+def _check(version: PromptVersion) -> None:
+    check_inference(InferenceConfig(version.text, version.model, None, version.max_output_tokens))
+    if version.output_schema is not None:
+        check_output_schema(version.output_schema)
+    if version.temperature is not None:
+        check_temperature(version.temperature)
+    check_system(version.system)
+    if version.extra_body is not None:
+        check_extra_body(version.extra_body)
 
 
 def _check_writable(name: str, text: object) -> None:
@@ -163,25 +185,21 @@ def load(path: str | os.PathLike[str]) -> PromptVersion:
             raise ValidationError(f"{shown}: the key {key!r} is missing")
     for key in _TEXTS:
         if not isinstance(found.get(key, ""), str):
-            how = " (a JSON schema between ''' and ''')" if key == "output_schema" else ""
+            how = f" ({_JSON[key]} as JSON between ''' and ''')" if key in _JSON else ""
             _refuse(shown, key, f"it must be text{how}, not {type(found[key]).__name__}")
-    schema = _schema(found["output_schema"], shown) if "output_schema" in found else None
-    limit = found.get("max_output_tokens")
+    read: dict[str, Any] = {
+        key: _object(key, found[key], shown) if key in _JSON else found[key]
+        for key in found
+        if key != "prompt"
+    }
+    version = PromptVersion(1, found["prompt"], **read)
     try:
-        temperature = _check(
-            found["prompt"], found["model"], schema, limit, found.get("temperature")
-        )
+        _check(version)
     except ValidationError as error:
         raise ValidationError(f"{shown}: {error.message}") from None
-    return PromptVersion(
-        1,
-        found["prompt"],
-        found["model"],
-        schema,
-        limit,
-        temperature,
-        note=found.get("note", ""),
-    )
+    if version.temperature is not None:
+        version = replace(version, temperature=float(version.temperature))
+    return version
 
 
 def _parsed(path: Path, shown: str) -> Mapping[str, Any]:
@@ -198,14 +216,14 @@ def _parsed(path: Path, shown: str) -> Mapping[str, Any]:
         raise ValidationError(f"{shown}: no TOML: {error}") from None
 
 
-def _schema(text: str, shown: str) -> Any:
+def _object(key: str, text: str, shown: str) -> Any:
     try:
-        schema = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        _refuse(shown, "output_schema", f"it must be a JSON schema as JSON text: {error}")
-    if not isinstance(schema, dict):
-        _refuse(shown, "output_schema", f"a JSON schema is an object, not {schema!r:.100}")
-    return schema
+        _refuse(shown, key, f"it must be {_JSON[key]} as JSON text: {error}")
+    if not isinstance(value, dict):
+        _refuse(shown, key, f"{_JSON[key]} is an object, not {value!r:.100}")
+    return value
 
 
 def _refuse(shown: str, key: str, why: str) -> NoReturn:

@@ -41,6 +41,8 @@ class Tunable:
         output_schema: Any = MISSING,
         max_output_tokens: Any = MISSING,
         temperature: Any = MISSING,
+        system: Any = MISSING,
+        extra_body: Any = MISSING,
         max_in_flight: int | None = None,
         budget: Budget | None = None,
         cache: bool = True,
@@ -68,8 +70,8 @@ class Tunable:
             column: name of the column; one that shows another version shows this one instead.
                 Default: that which shows the version already, else "v<number of the version>"
                 ("v2 (2)" where that name shows another).
-            model, output_schema, max_output_tokens, temperature: what to ask otherwise than the
-                version in force does, as in ``client.streams.create``.
+            model, output_schema, max_output_tokens, temperature, system, extra_body: what to ask
+                otherwise than the version in force does, as in ``client.streams.create``.
             max_in_flight: requests under way at once, 1 to 256. Default 4; of the embedded engine
                 1, which answers one at a time and the stream's own samples first.
             budget: when to stop asking. Default: never.
@@ -92,6 +94,8 @@ class Tunable:
                 ("output_schema", output_schema),
                 ("max_output_tokens", max_output_tokens),
                 ("temperature", temperature),
+                ("system", system),
+                ("extra_body", extra_body),
             )
             if value is not MISSING
         }

@@ -149,8 +149,8 @@ def test_the_name_of_the_limit_depends_on_the_server(server: FaultServer) -> Non
     assert body["max_completion_tokens"] == 7
     assert "max_tokens" not in body
     openai = ChatClient("sk-test", base_url="https://api.openai.com/v1")
-    template = openai.prepare("p", "m", max_output_tokens=7)._templates[None]
-    assert json.loads(template.fill(FRAME))["max_completion_tokens"] == 7
+    request = openai.prepare("p", "m", max_output_tokens=7)
+    assert json.loads(request.body(FRAME))["max_completion_tokens"] == 7
 
 
 def test_threads_are_for_overshoot_alone(server: FaultServer) -> None:
@@ -237,6 +237,147 @@ def test_a_refused_json_schema_falls_back_and_is_remembered(
     assert caplog.text.count("json_object") == 1
 
 
+FORMS = ["json_schema", "json_object", "prompt"]
+
+
+def form_of(body: dict[str, Any]) -> str:
+    text = body["messages"][-1]["content"][0]["text"]
+    said = body.get("response_format", {}).get("type")
+    assert ("JSON schema" in text) is (said != "json_schema")
+    return said or "prompt"
+
+
+@pytest.mark.parametrize("status", [400, 422, 500, 501])
+@pytest.mark.parametrize("words", ["response_format is not supported", "boom"])
+def test_a_server_that_takes_no_form_gets_the_schema_in_the_prompt(
+    server: FaultServer, status: int, words: str
+) -> None:
+    tries = FAST.attempts if status == 500 else 1
+    no = [Answer.of({"error": {"message": words}}, status)] * tries
+    server.queue(*no, *no, *[Answer.of(completion('{"count": 3}'))] * 3)
+
+    async def thrice(client: ChatClient) -> None:
+        for prompt in ("What?", "Else?"):
+            answer = await client.complete(client.prepare(prompt, "m", output_schema=SCHEMA), FRAME)
+            assert answer.output == {"count": 3}
+        # Another model of the server may know more.
+        other = client.prepare("What?", "other", output_schema=SCHEMA)
+        assert (await client.complete(other, FRAME)).ok
+
+    run(server.url, thrice)
+    asked = [form_of(request.json) for request in server.received]
+    before = [form for form in FORMS[:2] for _ in range(tries)]
+    assert asked == [*before, "prompt", "prompt", "json_schema"]
+
+
+def test_a_failure_after_a_form_was_answered_is_no_refusal_of_it(server: FaultServer) -> None:
+    server.queue(Answer.of(completion('{"count": 3}')), Answer.of({"detail": "boom"}, 501))
+
+    async def twice(client: ChatClient) -> None:
+        request = client.prepare("What?", "m", output_schema=SCHEMA)
+        assert (await client.complete(request, FRAME)).ok
+        with pytest.raises(errors.ServerError, match="boom"):
+            await client.complete(request, FRAME)
+
+    run(server.url, twice)
+    assert [form_of(request.json) for request in server.received] == ["json_schema"] * 2
+
+
+def test_what_no_form_helps_is_tried_in_all_of_them_once(server: FaultServer) -> None:
+    server.queue(*[Answer.of({"detail": "boom"}, 400)] * 4)
+
+    async def twice(client: ChatClient) -> None:
+        request = client.prepare("What?", "m", output_schema=SCHEMA)
+        for _ in range(2):
+            with pytest.raises(errors.ValidationError, match="boom"):
+                await client.complete(request, FRAME)
+
+    run(server.url, twice)
+    assert [form_of(request.json) for request in server.received] == [*FORMS, "json_schema"]
+
+
+def test_the_form_prompt_says_nothing_beside_the_prompt(server: FaultServer) -> None:
+    good = Answer.of(completion('{"count": 3}'))
+    ask(server, good, output_schema=SCHEMA, response_format="prompt")
+    body = server.received[0].json
+    assert "response_format" not in body
+    text = body["messages"][0]["content"][0]["text"]
+    assert json.loads(text[text.index("{") :]) == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("url_limit", "words"),
+    [
+        ("max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead."),
+        ("max_tokens", "Unrecognized request argument supplied: max_tokens"),
+        ("max_tokens", "body.max_tokens: Extra inputs are not permitted"),
+    ],
+)
+def test_a_refused_name_of_the_limit_is_the_other_one_from_then_on(
+    server: FaultServer, url_limit: str, words: str
+) -> None:
+    said = f"Unsupported parameter: '{url_limit}'. {words}"
+    no = Answer.of({"error": {"message": said}}, 400)
+    server.queue(no, *[Answer.of(completion('{"count": 3}'))] * 2)
+
+    async def twice(client: ChatClient) -> None:
+        request = client.prepare("What?", "m", max_output_tokens=7, output_schema=SCHEMA)
+        first = await client.complete(request, FRAME)
+        assert (first.output, first.attempts) == ({"count": 3}, 2)
+        assert (await client.complete(request, FRAME)).attempts == 1
+
+    run(server.url, twice)
+    names = [
+        [name for name in request.json if name.startswith("max_")] for request in server.received
+    ]
+    assert names == [["max_tokens"], ["max_completion_tokens"], ["max_completion_tokens"]]
+    assert [form_of(request.json) for request in server.received] == ["json_schema"] * 3
+
+
+def test_a_limit_that_is_too_high_is_no_refusal_of_its_name(server: FaultServer) -> None:
+    no = Answer.of({"error": {"message": "max_tokens must be at most 4096"}}, 400)
+    with pytest.raises(errors.ValidationError, match="at most 4096"):
+        ask(server, no, max_output_tokens=9999)
+    assert len(server.received) == 1
+
+
+def test_a_system_text_and_further_fields_are_on_the_wire(server: FaultServer) -> None:
+    extra = {"seed": 7, "chat_template_kwargs": {"enable_thinking": False}}
+    good = Answer.of(completion())
+    ask(server, good, system="You count.", extra_body=extra, sample=CLIP)
+    body = server.received[0].json
+    first, second = body["messages"]
+    assert first == {"role": "system", "content": "You count."}
+    assert second["role"] == "user"
+    assert len(second["content"]) == 7
+    assert {name: body[name] for name in extra} == extra
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"model": "x"}, "give it as model"),
+        ({"messages": []}, "give it as prompt"),
+        ({"max_tokens": 3}, "give it as max_output_tokens"),
+        ({"max_completion_tokens": 3}, "give it as max_output_tokens"),
+        ({"temperature": 1}, "give it as temperature"),
+        ({"response_format": {}}, "give it as output_schema and response_format"),
+        ({"stream": True}, "answers are read whole"),
+        ({"n": 2}, "one answer"),
+        ({"thread_id": "x"}, "prompt cache"),
+        ({"seed": float("nan")}, "cannot be written as JSON"),
+        ({"seed": object()}, "cannot be written as JSON"),
+        ({"user": "\ud800"}, "cannot be written as JSON"),
+        ({3: 4}, "field"),
+        ([("seed", 7)], "a mapping of fields"),
+    ],
+)
+def test_fields_that_cannot_be_sent_are_refused(extra: Any, said: str) -> None:
+    client = ChatClient(base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(errors.ValidationError, match=said):
+        client.prepare("p", "m", extra_body=extra)
+
+
 def test_a_form_that_was_asked_for_is_kept(server: FaultServer) -> None:
     with pytest.raises(errors.ValidationError, match="json_schema"):
         ask(server, REFUSED, output_schema=SCHEMA, response_format="json_schema")
@@ -246,8 +387,8 @@ def test_a_form_that_was_asked_for_is_kept(server: FaultServer) -> None:
 def test_when_the_format_was_not_the_trouble_the_first_error_counts(server: FaultServer) -> None:
     other = Answer.of({"detail": "second"}, 400)
     with pytest.raises(errors.ValidationError, match="unknown"):
-        ask(server, REFUSED, other, output_schema=SCHEMA)
-    assert len(server.received) == 2
+        ask(server, REFUSED, other, other, output_schema=SCHEMA)
+    assert [form_of(request.json) for request in server.received] == FORMS
     with pytest.raises(errors.ValidationError, match="no such model"):
         ask(server, Answer.of({"detail": "no such model"}, 400), output_schema=SCHEMA)
     assert len(server.received) == 1

@@ -125,7 +125,7 @@ def test_line_ends_of_windows_in_the_file_are_no_part_of_the_prompt(path):
         PromptVersion(1, "half \ud83d", "m"),
         PromptVersion(1, "Read", "m\udc00"),
         PromptVersion(1, "Read", "m", note="\udfff"),
-        PromptVersion(1, "Read", "m", {"title": "\ud800"}),
+        PromptVersion(1, "Read", "m", {"type": "string", "title": "\ud800"}),
     ],
 )
 def test_lone_surrogates_are_refused_and_the_file_is_left_alone(version, path):
