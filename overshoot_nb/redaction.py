@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection
 from typing import Any, Self, SupportsIndex, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from .parameters import named_parameters
+
 __all__ = [
     "LEFT_OUT",
     "SecretBytes",
@@ -220,11 +222,13 @@ def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        make = cls.__init__
+        make = named_parameters(cls.__init__)
         names = list(cls.__dataclass_fields__)  # type: ignore[attr-defined]
 
         def covered(name: str, value: Any) -> Any:
-            return SecretText(value) if name in secret and type(value) is str else hidden(value)
+            # A name that is not known may be one of a secret, with a slip in it.
+            whole = name in secret or name not in names
+            return SecretText(value) if whole and type(value) is str else hidden(value)
 
         @functools.wraps(make)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:

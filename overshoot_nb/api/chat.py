@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import orjson
 
 from overshoot_nb import config
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.redaction import hidden, split_url
 from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
@@ -183,6 +184,7 @@ class ChatClient(ServerClient):
         new = self.endpoint.is_overshoot or host == "api.openai.com"
         return "max_completion_tokens" if new else "max_tokens"
 
+    @coroutine
     async def complete(
         self, request: ChatRequest, sample: Sample, *, waiter: Waiter | None = None
     ) -> ChatAnswer:
@@ -263,6 +265,7 @@ class ChatClient(ServerClient):
             "POST", "/chat/completions", content=body, waits=True, waiter=waiter
         )
 
+    @coroutine
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models that the server offers.
 

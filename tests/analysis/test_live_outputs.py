@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from overshoot_nb import Overshoot, ValidationError
-from overshoot_nb.analysis import side_thread
+from overshoot_nb import side_thread
 
 from chatserver import ChatServer
 from kernels import Kernel
