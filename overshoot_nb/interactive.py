@@ -71,7 +71,13 @@ def client(api_key: str | ApiKey | None = None, base_url: str | None = None) -> 
     return _clients[endpoint]
 
 
-_client = client  # where a parameter has its name
+def _asked(
+    given: Overshoot | None, api_key: str | ApiKey | None, base_url: str | None
+) -> Overshoot:
+    """The client that was given, else that of this key and server."""
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
+    check_one_client(given, api_key, base_url)
+    return given if given is not None else client(api_key, base_url)
 
 
 @named_parameters
@@ -114,7 +120,6 @@ def watch(
     """
     source, record = hidden(source), hidden(record)
     api_key, base_url = held_key(api_key), hidden(base_url, server=True)
-    check_one_client(client, api_key, base_url)
     if kept is not None:
         prompt = kept.text if prompt is None else prompt
         model = kept.model if model is None else model
@@ -124,7 +129,7 @@ def watch(
     if prompt is None:
         raise ValidationError("prompt is missing: give what to ask")
     given, rest = source_and_rest(source, parameters)
-    asked = client if client is not None else _client(api_key, base_url)
+    asked = _asked(client, api_key, base_url)
     runtime = get_runtime()
     name = model if model is not None else runtime.run(asked.default_model())
     settings = StreamSettings.build(given, prompt, name, **rest)
@@ -205,10 +210,9 @@ def models(
         OvershootError: the server cannot be reached or refuses the key.
     """
     api_key, base_url = held_key(api_key), hidden(base_url, server=True)
-    check_one_client(client, api_key, base_url)
     import pandas as pd
 
-    asked = client if client is not None else _client(api_key, base_url)
+    asked = _asked(client, api_key, base_url)
     found = get_runtime().run(asked.get_models())
     register_accessor()
     return pd.DataFrame(

@@ -1,9 +1,9 @@
 """The names of parameters: those that are not known, and those that were renamed.
 
-:func:`named_parameters` is put on what takes parameters from the user. A name that is not known is
-an :class:`UnknownParameterError` that says which one was meant. A name of the version before still works,
-with a ``DeprecationWarning`` that says the new one: rename by adding to :data:`RENAMED`, and take
-the entry out one version later.
+:func:`named_parameters` is put on what takes parameters from the user. A name that is not known
+is an :class:`UnknownParameterError` that says which one was meant. A name of the version before
+still works, with a ``DeprecationWarning`` that says the new one: rename by adding to
+:data:`RENAMED`, and take the entry out one version later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ __all__ = ["RENAMED", "Given", "named_parameters"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Old name to new name, by what takes it: ``{"Stream.backfill": {"old": "new"}}``.
+#: Old name to new name, by the qualified name of what takes it, where that is defined:
+#: ``{"Tunable.backfill": {"old": "new"}, "FileSource": {"old": "new"}}``.
 RENAMED: dict[str, dict[str, str]] = {}
 
 
@@ -57,9 +58,10 @@ class Given:
         return error
 
     def _renamed(self, name: str, known: Collection[str]) -> Exception | None:
-        shown = name.removesuffix(".__init__").rpartition("<locals>.")[2]
+        name = name.removesuffix(".__init__")
+        shown = name.rpartition(".")[2]
         for given in [one for one in self._kwargs if one not in known]:
-            new = RENAMED.get(shown, {}).get(given)
+            new = RENAMED.get(name, {}).get(given)
             if new is None:
                 return UnknownParameterError(_unknown(shown, given, known))
             if new in self._kwargs:

@@ -66,7 +66,8 @@ async def compare(
     that a stream has kept, whether it goes on or is over; its own answers are not asked for again.
     What asks the same (text, model, schema, limits, pictures) is asked once; answers are kept in
     the user's cache, so that asking again, after an interrupt too, only asks for the rest.
-    Where nothing can be awaited: ``compare(...).result()``. An interrupted cell ends it at once. Samples whose pictures are gone are listed.
+    An interrupted cell ends it at once.
+    Samples whose pictures are gone are listed. ``compare(...).result()`` waits without ``await``.
 
     Args:
         what: a stream, its ``frames``, rows of its ``df`` (also merged with others), or an iterable

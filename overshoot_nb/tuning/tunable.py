@@ -56,8 +56,8 @@ class Tunable:
         ``stream.df``, row by row on the same sample: ``v2`` (the answer's text), ``v2.ok``,
         ``v2.error``, ``v2.reasoning`` where a model shows any, and with a schema
         ``v2.out.<name>``. What it asks is a version in :attr:`prompts` (and none in force). It
-        starts at once; awaiting it (or ``.result()``) waits for the end and raises what made it fail, and a cancelled
-        await (an interrupted cell) cancels it. What was answered is kept, and
+        starts at once; awaiting it (or ``.result()``) waits for the end and raises what made it
+        fail, and a cancelled await (an interrupted cell) cancels it. What was answered is kept, and
         :meth:`Backfill.resume` asks about the rest. What the version was answered before, by this
         stream or as the cache knows it, is not asked for again. Pictures that left :attr:`frames`
         are listed in :attr:`Backfill.missing`.
