@@ -333,7 +333,7 @@ def _key(name: str | None) -> ApiKey | None:
     """The key that an environment variable holds."""
     if name is None:
         return None
-    key = ApiKey(os.environ.get(name, "").strip(), name)
+    key = ApiKey(os.environ.get(name, "").strip())  # named, so it is sent to any server
     if not key.reveal():
         # Whoever gave the key itself in its place must not see it in the error.
         shown = name if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "…"

@@ -222,13 +222,11 @@ def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        make = named_parameters(cls.__init__)
+        make = cls.__init__
         names = list(cls.__dataclass_fields__)  # type: ignore[attr-defined]
 
         def covered(name: str, value: Any) -> Any:
-            # A name that is not known may be one of a secret, with a slip in it.
-            whole = name in secret or name not in names
-            return SecretText(value) if whole and type(value) is str else hidden(value)
+            return SecretText(value) if name in secret and type(value) is str else hidden(value)
 
         @functools.wraps(make)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -237,7 +235,7 @@ def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]
             make(self, *args, **kwargs)
 
         cls.__repr__ = once_made(cls.__repr__)  # type: ignore[method-assign]
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        cls.__init__ = named_parameters(__init__)  # type: ignore[method-assign]
         return cls
 
     return decorate

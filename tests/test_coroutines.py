@@ -66,20 +66,21 @@ def test_every_way_of_awaiting_works_and_says_nothing():
         asyncio.run(main())
         assert asyncio.run(double(10)) == 20
         gc.collect()
-    assert inspect.isawaitable(call := double(1))
+    call = double(1)
+    assert inspect.isawaitable(call)
     assert asyncio.iscoroutine(call)
     call.close()
 
 
 def test_one_that_nobody_awaited_says_what_to_do():
     client = Overshoot(base_url="local")
-    assert repr(closing := client.close()) == (
+    closing = client.close()
+    assert repr(closing) == (
         "<Overshoot.close() has not begun: write `await` before it, or `.result()` after it where "
         "nothing can be awaited>"
     )
     with pytest.warns(RuntimeWarning) as warned:
         client.close()
-        gc.collect()
     (warning,) = warned
     assert "Overshoot.close() was never awaited" in str(warning.message)
     assert "write `await` before it" in str(warning.message)
@@ -123,7 +124,7 @@ def test_a_script_without_a_loop(clip):
         stream = client.streams.create(clip, "n?", MODEL, realtime=False).result()
         with pytest.raises(TimeoutError, match="not over after"):
             stream.join(0)
-        assert stream.join(30) == stream.join() == "ended: the file is over" or stream.status
+        assert stream.join(30) == stream.join() == stream.status
         assert stream.state == "ended"
         rows = len(stream.df)
         assert rows == 4
