@@ -12,7 +12,7 @@ from .display import figures, show_stream, stream_html
 from .errors import ValidationError
 from .followed import Followed
 from .frames import FrameStore
-from .lifecycle import Lifecycle
+from .lifecycle import CALLBACK_SECONDS, Lifecycle
 from .losses import ATTRS_KEY, attrs_of
 from .prompts import PromptHistory, PromptVersion
 from .recording.recordable import Recordable
@@ -297,12 +297,14 @@ class Stream(Tunable, Followed, Recordable):
         return await self._over(timeout)
 
     async def _over(self, timeout: float | None, *, drain: bool = True) -> str:
-        drain = drain and not (self._life.callbacks.inside() or in_side_thread())
+        waited_for = drain and not (self._life.callbacks.inside() or in_side_thread())
         try:
             async with asyncio.timeout(timeout):
-                await self._runtime.call(self._life.wait_over(drain=drain))
+                await self._runtime.call(self._life.wait_over(drain=waited_for))
         except TimeoutError:
             raise TimeoutError(f"not over after {timeout:g} s: {self.status}") from None
+        if not drain and not self._life.callbacks.inside():
+            await self._runtime.call(self._life.callbacks.drain(CALLBACK_SECONDS))
         if self.error is not None:
             raise self.error
         return self.status
@@ -311,7 +313,8 @@ class Stream(Tunable, Followed, Recordable):
         """:meth:`wait` for scripts: block until the stream is over; returns its status.
 
         Ctrl+C (the notebook's stop button) ends the waiting, and not the stream. Where the calling
-        thread has a running loop, a coroutine callback may still wait for that loop afterwards.
+        thread has a running loop, which stands still meanwhile, callbacks that wait for it have a
+        second, and are called afterwards.
 
         Args:
             timeout: seconds; None waits for as long as it takes.
@@ -322,13 +325,13 @@ class Stream(Tunable, Followed, Recordable):
             RuntimeError: called on the streams' own event loop, in a coroutine callback, which
                 would wait for itself: ``await stream.wait()`` there.
         """
-        # Callbacks that wait for a loop which stands still here would never be over.
-        drain = asyncio._get_running_loop() is None
         if self._runtime.in_loop():
             raise RuntimeError(
                 "stream.join() would wait for the loop that it is called on: in a coroutine "
                 "callback write `await stream.wait()`"
             )
+        # Callbacks that wait for a loop which stands still here would never be over.
+        drain = asyncio._get_running_loop() is None
         return self._runtime.run(self._over(timeout, drain=drain))
 
     @coroutine(finish=True)
