@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .analysis.registration import register_accessor
+from .accessor_registration import register_accessor
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -43,6 +43,7 @@ from .errors import (
     SourceEndedError,
     SourceError,
     StreamClosedError,
+    UnknownParameterError,
     ValidationError,
     WebSocketError,
 )
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from .analysis.live import Live
     from .api.chat import ChatClient
     from .api.gateway import ApiClient
-    from .batch import analyze
+    from .batch import analyze, analyze_async
     from .client import Overshoot, get_models
     from .interactive import watch
     from .prompts import PromptHistory, PromptVersion
@@ -145,6 +146,7 @@ _LAZY = {
     "StreamStats": "stats",
     "Suggestions": "tuning.suggestions",
     "analyze": "batch",
+    "analyze_async": "batch",
     "answer_cache": "tuning.answer_cache",
     "as_source": "sources",
     "compare": "tuning.comparison",
@@ -221,11 +223,13 @@ __all__ = [
     "StreamInfo",
     "StreamStats",
     "Suggestions",
+    "UnknownParameterError",
     "Usage",
     "ValidationError",
     "WebSocketError",
     "__version__",
     "analyze",
+    "analyze_async",
     "answer_cache",
     "as_source",
     "compare",
@@ -242,6 +246,7 @@ register_accessor()
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        register_accessor()  # pandas may have come since
         value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = value
         return value
@@ -256,6 +261,7 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """``%load_ext overshoot_nb``: make the ``%overshoot`` magic known."""
+    import_module(".analysis", __name__)  # gives DataFrames their accessor
     from .magic import OvershootMagics
 
     ipython.register_magics(OvershootMagics)

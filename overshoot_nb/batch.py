@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
-from .client import Overshoot
+from .client import Overshoot, check_one_client
 from .config import ApiKey, held_key
+from .coroutines import coroutine
 from .errors import IncompleteRunWarning, ValidationError
 from .losses import losses_of
+from .parameters import named_parameters
 from .progress import TICK_SECONDS, ProgressBar
 from .redaction import hidden
 from .run_registry import keep_run
 from .runtime import get_runtime
 from .settings import StreamParameters, StreamSettings, check_finite, expected_samples
-from .sources import SourceConfig, as_source
+from .source_options import WatchParameters, source_and_rest
+from .sources import SourceConfig
 from .stream import Stream, close_unheld
 from .types import StreamInferenceResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "analyze_async"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -32,6 +36,7 @@ logger = logging.getLogger("overshoot_nb")
 NOTE_CHARACTERS = 80
 
 
+@named_parameters
 def analyze(
     source: SourceConfig | object,
     prompt: str,
@@ -45,7 +50,7 @@ def analyze(
     progress: bool = True,
     record: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    **parameters: Unpack[StreamParameters],
+    **parameters: Unpack[WatchParameters],
 ) -> pd.DataFrame:
     """Ask about a whole video, as fast as answers come, and return the DataFrame.
 
@@ -58,10 +63,12 @@ def analyze(
         model: model name; None asks the server's default (``Overshoot.default_model``).
         on_result, on_error: as in ``client.streams.create``.
         client: the client to use; None makes one from ``api_key`` and ``base_url``.
+        api_key, base_url: as :class:`overshoot_nb.Overshoot` takes them; not beside ``client``.
         progress: show a progress bar (tqdm), in notebooks and terminals.
         record: a file to keep the run in, as ``stream.record`` does.
         overwrite: replace that file where there is one.
-        parameters: every other parameter of ``client.streams.create``.
+        parameters: every other parameter of ``client.streams.create``, and the options of the
+            source: ``timeout=10``, ``start_time=...``.
 
     Returns:
         One row a sample in the order of the video; columns as in ``stream.df``. Its pictures
@@ -82,24 +89,16 @@ def analyze(
     """
     source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
     record = hidden(record)
+    check_one_client(client, api_key, base_url)
     runtime = get_runtime()
-    parameters.setdefault("realtime", False)
-    given = as_source(source)
-    check_finite(given)
+    given, rest = _finite(source, parameters)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
     try:
         name = model if model is not None else runtime.run(own.default_model())
-        settings = StreamSettings.build(given, prompt, name, **parameters)
+        settings = StreamSettings.build(given, prompt, name, **rest)
         stream = runtime.run(own.streams.start(settings, on_result, on_error), undo=close_unheld)
         try:
-            if stream.settings.source.live:
-                # Played in real time, so it was opened; only now it shows that it has no end.
-                raise ValidationError(
-                    f"{stream.settings.source.label} never ends, so it cannot be analysed to its "
-                    "end; watch it with client.streams.create(...)"
-                )
-            if record is not None:
-                stream.record(record, overwrite=overwrite)
+            _begin(stream, record, overwrite)
             interrupted = _watch(stream, progress)
         finally:
             runtime.run(stream.close(), finish=True)
@@ -108,7 +107,74 @@ def analyze(
             runtime.run(own.close(), finish=True)
     if interrupted:
         logger.warning("interrupted: the %d rows that came are returned", len(stream.df))
-    elif stream.error is not None:
+    _conclude(stream, interrupted=interrupted, stacklevel=4)
+    return stream.df
+
+
+@coroutine
+async def analyze_async(
+    source: SourceConfig | object,
+    prompt: str,
+    model: str | None = None,
+    on_result: Callable[[StreamInferenceResult], object] | None = None,
+    on_error: Callable[[Exception], object] | None = None,
+    *,
+    client: Overshoot | None = None,
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
+    progress: bool = True,
+    record: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    **parameters: Unpack[WatchParameters],
+) -> pd.DataFrame:
+    """:func:`analyze` to be awaited: the loop of the caller goes on meanwhile.
+
+    Parameters, rows, warnings and errors are those of :func:`analyze`. Cancelling it ends the
+    stream, and leaves nothing running; rows that came are in the recording, where there is one.
+    """
+    source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
+    record = hidden(record)
+    check_one_client(client, api_key, base_url)
+    given, rest = _finite(source, parameters)
+    own = Overshoot(api_key, base_url=base_url) if client is None else client
+    try:
+        name = model if model is not None else await own.default_model()
+        settings = StreamSettings.build(given, prompt, name, **rest)
+        stream = await own.streams.start(settings, on_result, on_error)
+        try:
+            _begin(stream, record, overwrite)
+            await _follow(stream, progress)
+        finally:
+            await stream.close()
+    finally:
+        if client is None:
+            await own.close()
+    _conclude(stream, interrupted=False, stacklevel=3)
+    # A table of many rows takes a while to make, and so does importing pandas.
+    return await asyncio.to_thread(lambda: stream.df)
+
+
+def _finite(source: object, parameters: WatchParameters) -> tuple[SourceConfig, StreamParameters]:
+    given, rest = source_and_rest(source, parameters)
+    rest.setdefault("realtime", False)
+    check_finite(given)
+    return given, rest
+
+
+def _begin(stream: Stream, record: str | os.PathLike[str] | None, overwrite: bool) -> None:
+    if stream.settings.source.live:
+        # Played in real time, so it was opened; only now it shows that it has no end.
+        raise ValidationError(
+            f"{stream.settings.source.label} never ends, so it cannot be analysed to its "
+            "end; watch it with client.streams.create(...)"
+        )
+    if record is not None:
+        stream.record(record, overwrite=overwrite)
+
+
+def _conclude(stream: Stream, *, interrupted: bool, stacklevel: int) -> None:
+    """Raise what left no rows, and warn of what the rows lack."""
+    if not interrupted and stream.error is not None:
         if not stream.stats.results:
             raise stream.error
         logger.warning("the rows end early: %s", stream.error)
@@ -116,8 +182,7 @@ def analyze(
     if lost := losses_of(stream._life):
         label = stream.settings.source.label
         text = f"{label}: {'; '.join(lost)}"
-        warnings.warn(text, IncompleteRunWarning, stacklevel=2)
-    return stream.df
+        warnings.warn(text, IncompleteRunWarning, stacklevel=stacklevel)
 
 
 def _watch(stream: Stream, progress: bool) -> bool:
@@ -140,6 +205,21 @@ def _watch(stream: Stream, progress: bool) -> bool:
         if bar is not None:
             _draw(bar, stream)
             bar.close(complete=stream.state == "ended")  # the file's own duration is an estimate
+
+
+async def _follow(stream: Stream, progress: bool) -> None:
+    """Draw the bar until the stream is over, on whichever loop this is."""
+    bar = _bar(stream) if progress else None
+    over = asyncio.ensure_future(get_runtime().call(stream._life.wait_over(drain=True)))
+    try:
+        while not (await asyncio.wait([over], timeout=TICK_SECONDS))[0]:
+            _draw(bar, stream)
+        over.result()
+    finally:
+        over.cancel()
+        if bar is not None:
+            _draw(bar, stream)
+            bar.close(complete=stream.state == "ended")
 
 
 def _bar(stream: Stream) -> ProgressBar:

@@ -9,8 +9,10 @@ from typing import Any
 from . import config
 from .api.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .api.results import reinfer_when_stored
+from .coroutines import coroutine
 from .errors import StreamClosedError, ValidationError
 from .lifecycle import Lifecycle
+from .parameters import named_parameters
 from .redaction import hidden, once_made
 from .runtime import get_runtime
 from .schema_classes import OutputSchema
@@ -30,7 +32,17 @@ from .types import (
 )
 from .validation import check_output_schema
 
-__all__ = ["Overshoot", "Streams", "get_models"]
+__all__ = ["Overshoot", "Streams", "check_one_client", "get_models"]
+
+
+def check_one_client(client: Overshoot | None, api_key: object, base_url: object) -> None:
+    """Refuse a client beside what would make one.
+
+    Raises:
+        ValidationError: both were given.
+    """
+    if client is not None and (api_key is not None or base_url is not None):
+        raise ValidationError("give client=, or api_key= and base_url=: not both")
 
 
 class Overshoot:
@@ -56,6 +68,7 @@ class Overshoot:
             negative.
     """
 
+    @named_parameters
     def __init__(
         self,
         api_key: str | config.ApiKey | None = None,
@@ -79,11 +92,13 @@ class Overshoot:
         """The server that answers, without secrets of its URL; "local" for the embedded engine."""
         return self._endpoint.shown
 
+    @coroutine
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models of the server and whether each is ready."""
         self._require_open()
         return await self._runtime.call(self._service.get_models())
 
+    @coroutine
     async def default_model(self) -> str:
         """The model to ask when none was named.
 
@@ -103,6 +118,7 @@ class Overshoot:
         names = ", ".join(m.model for m in models) or "none that is ready"
         raise ValidationError(f"name a model: {self.base_url} has {names}")
 
+    @coroutine
     async def reinfer(
         self,
         result_id: str,
@@ -150,6 +166,7 @@ class Overshoot:
             )
         )
 
+    @coroutine(finish=True)
     async def close(self) -> None:
         """End every stream of this client and its connections. Idempotent."""
         # A callback that closes its own client must not be waited for by that very close.
@@ -193,6 +210,7 @@ class Streams:
         """The streams of this client that are not over, oldest first."""
         return list(self._active)
 
+    @coroutine(undo=close_unheld)
     async def create(
         self,
         source: SourceConfig | object,
@@ -308,6 +326,7 @@ class Streams:
         )
         return await self.start(settings, on_result, on_error)
 
+    @coroutine(undo=close_unheld)
     async def start(
         self,
         settings: StreamSettings,
@@ -364,6 +383,7 @@ class Streams:
             self._active.remove(stream)
 
 
+@coroutine
 async def get_models(
     api_key: str | config.ApiKey | None = None,
     *,

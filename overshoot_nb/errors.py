@@ -5,6 +5,7 @@
     OvershootError
     ├── ApiError                      the server answered with an error, or with nonsense
     │   ├── ValidationError           400, 422, or refused before sending (also a ValueError)
+    │   │   └── UnknownParameterError a parameter that does not exist (also a TypeError)
     │   ├── AuthenticationError       401
     │   ├── InsufficientCreditsError  402
     │   ├── PermissionDeniedError     403 (also a PermissionError)
@@ -48,6 +49,7 @@ __all__ = [
     "SourceEndedError",
     "SourceError",
     "StreamClosedError",
+    "UnknownParameterError",
     "ValidationError",
     "WebSocketError",
 ]
@@ -91,6 +93,10 @@ class ApiError(OvershootError):
 
 class ValidationError(ApiError, ValueError):
     """A parameter is wrong, by our check before sending (``status_code`` None) or the server's."""
+
+
+class UnknownParameterError(ValidationError, TypeError):
+    """A parameter was named that does not exist; the message says which one may be meant."""
 
 
 class AuthenticationError(ApiError):

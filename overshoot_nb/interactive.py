@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .client import Overshoot
-from .config import Endpoint, resolve_endpoint
+from .accessor_registration import register_accessor
+from .client import Overshoot, check_one_client
+from .config import ApiKey, Endpoint, held_key, resolve_endpoint
 from .errors import NotFoundError, ValidationError
+from .parameters import named_parameters
 from .prompts import ASKED, PromptVersion
 from .redaction import hidden
 from .runtime import get_runtime
-from .settings import StreamParameters, StreamSettings
+from .settings import StreamSettings
+from .source_options import WatchParameters, source_and_rest
 from .stream import Stream, close_unheld
+from .types import StreamInferenceResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,23 +62,39 @@ class _Started:
 _started: deque[_Started] = deque(maxlen=50)
 
 
-def client() -> Overshoot:
-    """The client for the key and server that the environment names now."""
-    endpoint = resolve_endpoint()
+def client(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Overshoot:
+    """The client for this key and server; None is what the environment names now."""
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
+    endpoint = resolve_endpoint(api_key, base_url)
     if endpoint not in _clients:
         _clients[endpoint] = Overshoot(endpoint.key, base_url=endpoint.base_url)
     return _clients[endpoint]
 
 
+def _asked(
+    given: Overshoot | None, api_key: str | ApiKey | None, base_url: str | None
+) -> Overshoot:
+    """The client that was given, else that of this key and server."""
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
+    check_one_client(given, api_key, base_url)
+    return given if given is not None else client(api_key, base_url)
+
+
+@named_parameters
 def watch(
     source: object,
     prompt: str | None = None,
     model: str | None = None,
+    on_result: Callable[[StreamInferenceResult], object] | None = None,
+    on_error: Callable[[Exception], object] | None = None,
     *,
+    client: Overshoot | None = None,
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
     kept: PromptVersion | None = None,
     record: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    **parameters: Unpack[StreamParameters],
+    **parameters: Unpack[WatchParameters],
 ) -> Stream:
     """Start a stream and return it at once; parameters as in ``client.streams.create``.
 
@@ -81,11 +102,16 @@ def watch(
         source: what to watch.
         prompt: what to ask; may be left out beside ``kept``.
         model: the model to ask. Default: that of ``kept``, else the server's.
+        on_result, on_error: as in ``client.streams.create``; called on a thread of their own.
+        client: the client to use; None takes one for ``api_key`` and ``base_url``, which stays
+            open for the next call.
+        api_key, base_url: as :class:`overshoot_nb.Overshoot` takes them; not beside ``client``.
         kept: a version that was kept in a file: prompt, model, schema and limits. What is given
             beside it takes their place.
         record: a file to keep the run in, as ``stream.record`` does.
         overwrite: replace that file where there is one.
-        parameters: None leaves it to ``kept``, or to the default.
+        parameters: those of ``client.streams.create``, and the options of the source
+            (``loop=True``, ``timeout=10``). None leaves it to ``kept``, or to the default.
 
     Raises:
         ValidationError: there is no prompt, or ``record`` is there already.
@@ -93,6 +119,7 @@ def watch(
         OvershootError: as ``client.streams.create``.
     """
     source, record = hidden(source), hidden(record)
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
     if kept is not None:
         prompt = kept.text if prompt is None else prompt
         model = kept.model if model is None else model
@@ -101,11 +128,15 @@ def watch(
                 parameters[name] = getattr(kept, name)  # type: ignore[literal-required]
     if prompt is None:
         raise ValidationError("prompt is missing: give what to ask")
-    asked, runtime = client(), get_runtime()
+    given, rest = source_and_rest(source, parameters)
+    asked = _asked(client, api_key, base_url)
+    runtime = get_runtime()
     name = model if model is not None else runtime.run(asked.default_model())
-    settings = StreamSettings.build(source, prompt, name, **parameters)
+    settings = StreamSettings.build(given, prompt, name, **rest)
     note = kept.note if kept is not None else ""
-    stream = runtime.run(asked.streams.start(settings, note=note), undo=close_unheld)
+    stream = runtime.run(
+        asked.streams.start(settings, on_result, on_error, note=note), undo=close_unheld
+    )
     try:
         if record is not None:
             stream.record(record, overwrite=overwrite)
@@ -141,6 +172,7 @@ def status() -> pd.DataFrame:
     """One row for each stream that was started here, newest last."""
     import pandas as pd
 
+    register_accessor()
     columns = ["source", "model", "prompt", "status", "results", "errors", "drops", "p50_ms"]
     rows = {stream_id: row for stream_id, *row in (started.row for started in _started)}
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("stream_id")
@@ -165,11 +197,24 @@ def _row(stream: Stream) -> tuple[Any, ...]:
     )
 
 
-def models() -> pd.DataFrame:
-    """The models of the server: name, whether it can be asked now, and its status."""
+@named_parameters
+def models(
+    *,
+    client: Overshoot | None = None,
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
+) -> pd.DataFrame:
+    """The models of the server: name, whether it can be asked now, and its status.
+
+    Raises:
+        OvershootError: the server cannot be reached or refuses the key.
+    """
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
     import pandas as pd
 
-    found = get_runtime().run(client().get_models())
+    asked = _asked(client, api_key, base_url)
+    found = get_runtime().run(asked.get_models())
+    register_accessor()
     return pd.DataFrame(
         [(m.model, m.ready, m.status) for m in found], columns=["model", "ready", "status"]
     )

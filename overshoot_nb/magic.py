@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -14,12 +16,14 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from . import config, interactive
+from .client import Overshoot
+from .config import ApiKey
 from .errors import OvershootError
 from .prompts import PromptVersion
 from .redaction import hidden_line, redact
-from .settings import StreamParameters
+from .source_options import WatchParameters
 from .stream import Stream
-from .types import ResponseFormat, SameFrame, Transport
+from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 
 __all__ = ["OvershootMagics"]
 
@@ -36,6 +40,67 @@ class _Parser(argparse.ArgumentParser):
 
 class _HelpShown(Exception):
     """--help has printed."""
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    return int(width), int(height)
+
+
+_size.__name__ = "WIDTHxHEIGHT"  # what argparse calls a value that is none
+
+
+#: Options that are parameters of `watch` by the same name, with "_" for "-".
+_FURTHER: dict[str, dict[str, Any]] = {
+    "--loop": {"action": "store_true", "default": None, "help": "a file: begin again at its end"},
+    "--live": {"action": "store_true", "default": None, "help": "an http URL without an end"},
+    "--realtime": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "a file: at its own pace, or as fast as answers come",
+    },
+    "--start-time": {
+        "type": datetime.fromisoformat,
+        "metavar": "TIME",
+        "help": "a file: when its first frame was taken, such as 2026-01-31T12:00:00Z",
+    },
+    "--timeout": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "without data from the source, after which it counts as broken",
+    },
+    "--width": {"type": int, "help": "a camera: pixels"},
+    "--height": {"type": int, "help": "a camera: pixels"},
+    "--speed": {"type": float, "help": "a recording: times as fast as it was"},
+    "--system": {"metavar": "TEXT", "help": "text of a system message before the prompt"},
+    "--temperature": {"type": float, "help": "0 to 2"},
+    "--max-output-tokens": {"type": int, "metavar": "N", "help": "limit of an answer"},
+    "--max-in-flight": {"type": int, "metavar": "N", "help": "requests under way at once"},
+    "--max-size": {
+        "type": _size,
+        "metavar": "WxH",
+        "help": "that frames are fitted into (default {}x{})".format(*config.MAX_SIZE),
+    },
+    "--jpeg-quality": {
+        "type": int,
+        "metavar": "N",
+        "help": f"1 to 100 (default {config.JPEG_QUALITY})",
+    },
+    "--clip-encoding": {"choices": get_args(ClipEncoding), "help": "how a clip is sent"},
+    "--response-format": {"choices": get_args(ResponseFormat), "help": "how a schema is sent"},
+    "--keep-frames": {
+        "type": int,
+        "metavar": "BYTES",
+        "help": "of sampled pictures to keep in memory; 0 keeps none anywhere",
+    },
+}
+
+
+def _server_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="overshoot models", description="The models that can be asked.")
+    parser.add_argument("--base-url", metavar="URL", help="the server to ask")
+    parser.add_argument("--key-env", metavar="NAME", help="environment variable with its key")
+    parser.add_argument("--client", metavar="NAME", help="variable that holds the client to use")
+    return parser
 
 
 def _start_parser() -> argparse.ArgumentParser:
@@ -82,16 +147,10 @@ def _start_parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="JSON schema of the answer: a variable's name, a .json file, or JSON text",
     )
-    add("--system", metavar="TEXT", help="text of a system message before the prompt")
     add(
         "--extra-body",
         metavar="JSON",
         help='further fields of each request, like {"seed": 7}: a variable, a .json file or JSON',
-    )
-    add(
-        "--response-format",
-        choices=get_args(ResponseFormat),
-        help="how a schema is asked for (default auto)",
     )
     add(
         "--transport",
@@ -104,6 +163,13 @@ def _start_parser() -> argparse.ArgumentParser:
         help="a sample of a file that shows the picture of the one before: copy its answer, or ask "
         f"again (default {config.SAME_FRAME})",
     )
+    for flag, options in _FURTHER.items():
+        add(flag, **options)
+    add("--base-url", metavar="URL", help="the server to ask; default: as Overshoot() finds it")
+    add("--key-env", metavar="NAME", help="environment variable that holds the server's key")
+    add("--client", metavar="NAME", help="variable that holds the client to use: Overshoot(...)")
+    add("--on-result", metavar="NAME", help="function that is called with each result")
+    add("--on-error", metavar="NAME", help="function that is called with each error")
     add("--record", metavar="FILE", help="keep the run in this Parquet file, as stream.record()")
     add("--overwrite", action="store_true", help="replace that file where there is one")
     return parser
@@ -122,15 +188,17 @@ class OvershootMagics(Magics):
             %overshoot SOURCE "PROMPT" [-o NAME] [--model M] [--schema JSON]
                        [--mode frame|clip] [--interval S] [--fps N] [--clip S] [--delay S]
                        [--transport webrtc|native] [--same-frame copy|ask]
-                       [--record FILE [--overwrite]]
+                       [--record FILE [--overwrite]] [--loop] [SERVER] [more options]
             %overshoot SOURCE --prompt-file FILE [options]
             %overshoot status              the streams that were started, and their figures
-            %overshoot models              the models that can be asked
+            %overshoot models [SERVER]     the models that can be asked
             %overshoot stop [NAME|ID]      end one stream, or all
 
             %%overshoot SOURCE [options]
             the prompt, in as many lines as it takes
 
+        SERVER is ``--base-url URL [--key-env NAME]``, where NAME is an environment variable that
+        holds the key, or ``--client NAME``, a variable that holds an ``Overshoot``.
         ``--prompt-file`` takes prompt, model, schema and limits from a file that
         ``stream.prompts[1].save("p.toml")`` wrote; what is given beside it wins over the file.
 
@@ -162,19 +230,21 @@ class OvershootMagics(Magics):
             raise UsageError("%%overshoot takes its prompt from the cell, so the line has none")
         if not prompt and args.prompt_file is None:
             raise UsageError('%overshoot needs a prompt: %overshoot clip.mp4 "Read the signs"')
-        parameters: StreamParameters = {
+        parameters: WatchParameters = {
             "mode": args.mode,
             "interval_seconds": args.interval,
             "target_fps": args.fps,
             "clip_length_seconds": args.clip,
             "delay_seconds": args.delay,
             "output_schema": self._object("--schema", args.schema, "a JSON schema"),
-            "system": args.system,
             "extra_body": self._object("--extra-body", args.extra_body, "this"),
-            "response_format": args.response_format or "auto",
             "transport": args.transport,
             "same_frame": args.same_frame or config.SAME_FRAME,
         }
+        for flag in _FURTHER:
+            name = flag.removeprefix("--").replace("-", "_")
+            if getattr(args, name) is not None:
+                parameters[name] = getattr(args, name)  # type: ignore[literal-required]
         if args.out is not None and not args.out.isidentifier():
             raise UsageError(f"-o {redact(args.out)}: not a name that a variable can have")
         kept = None if args.prompt_file is None else _kept(args.prompt_file)
@@ -182,6 +252,11 @@ class OvershootMagics(Magics):
             args.source,
             prompt or None,
             args.model,
+            self._function("--on-result", args.on_result),
+            self._function("--on-error", args.on_error),
+            client=self._client(args.client),
+            api_key=_key(args.key_env),
+            base_url=args.base_url,
             kept=kept,
             record=args.record,
             overwrite=args.overwrite,
@@ -190,6 +265,28 @@ class OvershootMagics(Magics):
         if args.out is not None:
             self._names[args.out] = stream
         return stream
+
+    def _function(self, flag: str, name: str | None) -> Callable[[Any], object] | None:
+        """The function that a variable holds."""
+        if name is None:
+            return None
+        if name not in self._names:
+            raise UsageError(f"{flag} {redact(name)}: no variable of this name")
+        function: Callable[[Any], object] = self._names[name]  # what is none, start() refuses
+        return function
+
+    def _client(self, name: str | None) -> Overshoot | None:
+        """The client that a variable holds."""
+        if name is None:
+            return None
+        found = self._names.get(name)
+        if not isinstance(found, Overshoot):
+            held = f"a {type(found).__name__}" if name in self._names else "no such variable"
+            raise UsageError(
+                f"--client {redact(name)}: {held}; it takes a variable that holds a client, as "
+                "made with client = overshoot_nb.Overshoot(...)"
+            )
+        return found
 
     def _object(self, option: str, text: str | None, what: str) -> Any:
         """What an option names: a variable, a file or JSON text; of a schema a class, too."""
@@ -219,8 +316,10 @@ class OvershootMagics(Magics):
         return interactive.status()
 
     def _models(self, words: list[str]) -> object:
-        _no_more("models", words)
-        return interactive.models()
+        args = _server_parser().parse_args(words)
+        return interactive.models(
+            client=self._client(args.client), api_key=_key(args.key_env), base_url=args.base_url
+        )
 
     def _stop(self, words: list[str]) -> None:
         _no_more("stop", words[1:])
@@ -237,6 +336,21 @@ _COMMANDS: dict[str, Callable[[OvershootMagics, list[str]], object]] = {
     "models": OvershootMagics._models,
     "stop": OvershootMagics._stop,
 }
+
+
+def _key(name: str | None) -> ApiKey | None:
+    """The key that an environment variable holds."""
+    if name is None:
+        return None
+    key = ApiKey(os.environ.get(name, "").strip())  # named, so it is sent to any server
+    if not key.reveal():
+        # Whoever gave the key itself in its place must not see it in the error.
+        shown = name if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "…"
+        raise UsageError(
+            f"--key-env {shown}: there is no such environment variable, or it is empty; it takes "
+            "the variable's name, not the key: os.environ[NAME] = getpass.getpass()"
+        )
+    return key
 
 
 def _kept(path: str) -> PromptVersion:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import StreamClosedError, ValidationError
+from .parameters import named_parameters
 
 __all__ = ["FRAME_QUEUE_LENGTH", "FrameSource", "PushedFrame", "check_size", "check_wall_clock"]
 
@@ -76,6 +77,7 @@ class FrameSource:
     live: ClassVar[bool] = True
     realtime: ClassVar[bool] = True
 
+    @named_parameters
     def __init__(self, width: int, height: int) -> None:
         check_size(width, height)
         self.width = width

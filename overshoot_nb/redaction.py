@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection
 from typing import Any, Self, SupportsIndex, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from .parameters import named_parameters
+
 __all__ = [
     "LEFT_OUT",
     "SecretBytes",
@@ -233,7 +235,7 @@ def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]
             make(self, *args, **kwargs)
 
         cls.__repr__ = once_made(cls.__repr__)  # type: ignore[method-assign]
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        cls.__init__ = named_parameters(__init__)  # type: ignore[method-assign]
         return cls
 
     return decorate

@@ -15,6 +15,7 @@ import inspect
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -160,7 +161,7 @@ class Runtime:
             )
         handover = _Handover(self, coro, undo)
         try:
-            return handover.begin().result(timeout)
+            return _waited_for(handover.begin(), timeout)
         except BaseException:
             handover.refuse(finish=finish)
             raise
@@ -284,6 +285,17 @@ class _Handover(Generic[T]):
     def _drop_unbegun(self) -> None:
         if inspect.getcoroutinestate(self._coro) == inspect.CORO_CREATED:
             self._coro.close()
+
+
+def _waited_for(future: concurrent.futures.Future[T], timeout: float | None) -> T:
+    """Its result. Windows sees Ctrl+C only between waits."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not future.done():
+        left = WAKE_SECONDS if deadline is None else min(deadline - time.monotonic(), WAKE_SECONDS)
+        if left <= 0:
+            raise TimeoutError(f"not done after {timeout:g} s")
+        concurrent.futures.wait([future], left)
+    return future.result()
 
 
 async def _close_all(callbacks: list[Callable[[], Coroutine[Any, Any, object]]]) -> None:

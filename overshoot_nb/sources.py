@@ -283,6 +283,7 @@ class LiveKitSource:
         return f"LiveKitSource({self.label!r})"
 
 
+@hides_arguments()
 @dataclass(frozen=True, slots=True, eq=False)
 class ArraySource:
     """Pictures from memory: finite, and not in real time.

@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
-from .analysis.followed import Followed
-from .analysis.side_thread import in_side_thread
+from .coroutines import coroutine
 from .display import figures, show_stream, stream_html
 from .errors import ValidationError
+from .followed import Followed
 from .frames import FrameStore
-from .lifecycle import Lifecycle
+from .lifecycle import CALLBACK_SECONDS, Lifecycle
 from .losses import ATTRS_KEY, attrs_of
 from .prompts import PromptHistory, PromptVersion
 from .recording.recordable import Recordable
 from .runtime import Runtime
 from .sample_log import SampleLog
 from .settings import StreamChanges, StreamSettings
+from .side_thread import in_side_thread
 from .stats import StreamStats
 from .tuning.tunable import Tunable
 from .types import (
@@ -168,6 +169,7 @@ class Stream(Tunable, Followed, Recordable):
         """Time and fate of every sample by its index: ``stream.samples[12].fate``."""
         return self._life.journal.log
 
+    @coroutine
     async def info(self) -> StreamInfo:
         """What whoever samples says of it: state, frame rate, sizes, counts of inferences.
 
@@ -179,6 +181,7 @@ class Stream(Tunable, Followed, Recordable):
         """
         return await self._runtime.call(self._life.describe())
 
+    @coroutine
     async def spectate(self) -> SpectateResponse:
         """A LiveKit room where others can watch a v0.2 stream for 5 minutes.
 
@@ -189,6 +192,7 @@ class Stream(Tunable, Followed, Recordable):
 
     # ---- steering ----
 
+    @coroutine
     async def update_prompt(self, prompt: str | PromptVersion) -> StreamConfigResponse:
         """Ask ``prompt`` from the next sample on; rows know which prompt made them.
 
@@ -208,6 +212,7 @@ class Stream(Tunable, Followed, Recordable):
         changes = cast("StreamChanges", differing)
         return await self._runtime.call(self._life.update(changes, prompt.note))
 
+    @coroutine
     async def update(self, **changes: Unpack[StreamChanges]) -> StreamConfigResponse:
         """Change the prompt, model, schema, output limit, temperature or interval while it runs.
 
@@ -223,6 +228,7 @@ class Stream(Tunable, Followed, Recordable):
         """
         return await self._runtime.call(self._life.update(changes))
 
+    @coroutine
     async def restart(self, **changes: Unpack[StreamChanges]) -> None:
         """Watch the source again from its start, also after the end; every row is kept.
 
@@ -239,6 +245,7 @@ class Stream(Tunable, Followed, Recordable):
             self._life.restart(changes), undo=lambda _: self._life.close("interrupted")
         )
 
+    @coroutine
     async def pause(self) -> None:
         """Take no samples until :meth:`resume`. A file stands still; a live source runs on.
 
@@ -247,6 +254,7 @@ class Stream(Tunable, Followed, Recordable):
         """
         await self._runtime.call(self._life.steer("paused"))
 
+    @coroutine
     async def resume(self) -> None:
         """Go on after :meth:`pause`; does nothing when running.
 
@@ -278,6 +286,7 @@ class Stream(Tunable, Followed, Recordable):
         self._selected = index
         self._life.journal.touch()
 
+    @coroutine
     async def wait(self, timeout: float | None = None) -> str:
         """Wait until the stream is over and every callback was called; returns its status.
 
@@ -285,13 +294,47 @@ class Stream(Tunable, Followed, Recordable):
             OvershootError: what made the stream fail.
             TimeoutError: it is not over after ``timeout`` seconds; it goes on.
         """
-        drain = not (self._life.callbacks.inside() or in_side_thread())
-        async with asyncio.timeout(timeout):
-            await self._runtime.call(self._life.wait_over(drain=drain))
+        return await self._over(timeout)
+
+    async def _over(self, timeout: float | None, *, drain: bool = True) -> str:
+        waited_for = drain and not (self._life.callbacks.inside() or in_side_thread())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._runtime.call(self._life.wait_over(drain=waited_for))
+        except TimeoutError:
+            raise TimeoutError(f"not over after {timeout:g} s: {self.status}") from None
+        if not drain and not self._life.callbacks.inside():
+            await self._runtime.call(self._life.callbacks.drain(CALLBACK_SECONDS))
         if self.error is not None:
             raise self.error
         return self.status
 
+    def join(self, timeout: float | None = None) -> str:
+        """:meth:`wait` for scripts: block until the stream is over; returns its status.
+
+        Ctrl+C (the notebook's stop button) ends the waiting, and not the stream. Where the calling
+        thread has a running loop, which stands still meanwhile, callbacks that wait for it have a
+        second, and are called afterwards.
+
+        Args:
+            timeout: seconds; None waits for as long as it takes.
+
+        Raises:
+            OvershootError: what made the stream fail.
+            TimeoutError: it is not over after ``timeout`` seconds; it goes on.
+            RuntimeError: called on the streams' own event loop, in a coroutine callback, which
+                would wait for itself: ``await stream.wait()`` there.
+        """
+        if self._runtime.in_loop():
+            raise RuntimeError(
+                "stream.join() would wait for the loop that it is called on: in a coroutine "
+                "callback write `await stream.wait()`"
+            )
+        # Callbacks that wait for a loop which stands still here would never be over.
+        drain = asyncio._get_running_loop() is None
+        return self._runtime.run(self._over(timeout, drain=drain))
+
+    @coroutine(finish=True)
     async def close(self, reason: str = "closed by its user") -> None:
         """End the stream. Rows and frames stay. Idempotent, within 5 s whatever the network does.
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .accessor_registration import register_accessor
 from .types import StreamInferenceResult
 
 if TYPE_CHECKING:
@@ -136,6 +137,11 @@ class ResultTable:
         The cost is in the rows that came since it was last asked for, plus a plain copy of the
         numbers; without new rows nothing is built.
         """
+        frame = self._snapshot()
+        register_accessor()  # pandas is imported by now
+        return frame
+
+    def _snapshot(self) -> pd.DataFrame:
         with self._lock:
             if self._laid_out != len(self._schemas):
                 self._layout, self._filled, self._frame = None, 0, None

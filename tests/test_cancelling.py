@@ -298,7 +298,7 @@ def test_a_watch_that_is_interrupted_at_any_moment_leaves_nothing(
 ):
     with ChatServer(lambda request: "ok") as server:
         client = client_of(server)
-        monkeypatch.setattr(interactive, "client", lambda: client)
+        monkeypatch.setattr(interactive, "client", lambda *_: client)
         for milliseconds in MILLISECONDS:
             stream = interrupted_after(
                 milliseconds / 1000, lambda: interactive.watch(clip, "p", MODEL)

@@ -87,6 +87,27 @@ def test_interrupting_a_cell_that_awaits_a_stream_ends_the_cell_and_not_the_stre
     kernel.run("await stream.close()")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="interrupts by signal")
+def test_a_cell_without_await_joins_a_stream_and_is_told_what_a_call_needs(kernel):
+    kernel.run(CREATE)
+    shown = kernel.run("stream.close()")
+    assert "Stream.close() has not begun: write `await` before it" in shown
+    interrupt = threading.Timer(1.0, kernel.interrupt)
+    interrupt.start()
+    shown = kernel.run("stream.join()")
+    interrupt.join()
+    assert "KeyboardInterrupt" in shown
+    assert kernel.run("stream.is_active") == "True"
+    kernel.run(
+        "async def late(result): seen.append(result)\n"
+        "other = client.streams.create('clip.mp4', 'How bright is it?', 'local/scene', late,\n"
+        "    interval_seconds=5, realtime=False).result()\n"
+    )
+    assert "ended" in kernel.run("other.join(30)")
+    kernel.run("stream.close().result()")
+    assert kernel.run("stream.is_active") == "False"
+
+
 def test_a_stream_shows_itself_as_html_and_its_frames_as_pictures(kernel):
     kernel.run(CREATE)
     kernel.until("len(stream.df) > 0")

@@ -1,9 +1,11 @@
 """From rows to findings: ``df.overshoot``, live outputs and alerts.
 
+Importing it gives every DataFrame the accessor. :func:`of` is the accessor for type checkers, which
+cannot see what is registered: ``of(df).events("out.people > 3")`` is ``df.overshoot.events(...)``.
+
 ::
 
     accessor              df.overshoot: the methods of the modules below, on any rows
-    registration          gives DataFrames the accessor, whenever pandas is imported
     rows                  which run, sample and picture a row is about
     picture_methods       pictures of rows: frame, clip, play, show
     shown_rows, row_choice, small_pictures      rows with their pictures; which; made small
@@ -24,10 +26,8 @@
     annotated_file, annotated_tracks, annotated_frames      of a file; its tracks; of pictures
     annotated_picture, stills       frames for the encoder; stored pictures as H.264
     captions_drawing, captions_fonts        captions blended into frames; the fonts there are
-    followed              stream.live and stream.when
     alerts, triggers, alert_actions, bell   a condition that is watched; when it fires; what follows
     live, notebook_output                   an output that follows the rows
-    side_thread           the threads of both
     table_methods         resample, latency, tokens, cost, drops, agreement, explode; plot
     runs                  rows run by run, and which of them hold answers
     resampling, time_grid           a row for each stretch of media time
@@ -42,3 +42,7 @@
     altair_drawing, altair_timeline, altair_parts, altair_chart     drawn with Altair, offline
     matplotlib_drawing    drawn with Matplotlib
 """
+
+from .accessor import OvershootAccessor, of
+
+__all__ = ["OvershootAccessor", "of"]

@@ -1,8 +1,7 @@
 """``df.overshoot``: what can be asked of the rows of streams.
 
 Importing this module gives every DataFrame the accessor. The package does so wherever it makes
-one; for rows that come from elsewhere (``pandas.read_parquet``), importing ``overshoot_nb`` is
-enough.
+one; for rows that come from elsewhere (``pandas.read_parquet``), ``import overshoot_nb.analysis``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from .picture_methods import PictureMethods
 from .table_methods import TableMethods
 from .video_methods import VideoMethods
 
-__all__ = ["OvershootAccessor"]
+__all__ = ["OvershootAccessor", "of"]
 
 
 @pd.api.extensions.register_dataframe_accessor("overshoot")
@@ -29,3 +28,13 @@ class OvershootAccessor(PictureMethods, EventMethods, TableMethods, ExportMethod
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self._rows = rows
+
+
+def of(rows: pd.DataFrame) -> OvershootAccessor:
+    """The accessor of ``rows``, with its type: ``of(df).events(...)``.
+
+    Raises:
+        AttributeError: ``rows`` is no DataFrame.
+    """
+    accessor: OvershootAccessor = rows.overshoot  # type: ignore[assignment]
+    return accessor

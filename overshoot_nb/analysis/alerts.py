@@ -12,6 +12,7 @@ from overshoot_nb.columns import duration_us
 from overshoot_nb.display import clock
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
+from overshoot_nb.side_thread import SideThread
 from overshoot_nb.table_layout import Layout
 from overshoot_nb.types import Sample, StreamInferenceResult
 
@@ -19,7 +20,6 @@ from .alert_actions import Action, action_of
 from .condition_values import plain
 from .conditions import Condition
 from .run_order import duration_in
-from .side_thread import SideThread
 from .triggers import Trigger
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def start_alert(
     name: str | None,
     first: int,
 ) -> Alert:
-    """See :meth:`overshoot_nb.analysis.followed.Followed.when`; rows from ``first`` on."""
+    """See :meth:`overshoot_nb.followed.Followed.when`; rows from ``first`` on."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)

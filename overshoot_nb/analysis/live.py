@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.display import in_kernel
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
+from overshoot_nb.side_thread import SideThread
 
 from .condition_names import nearest
 from .notebook_output import Note, NotebookOutput
-from .side_thread import SideThread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def start_live(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
 ) -> Live:
-    """See :meth:`overshoot_nb.analysis.followed.Followed.live`."""
+    """See :meth:`overshoot_nb.followed.Followed.live`."""
     if isinstance(what, str):
         method = _method(what)
         title = what

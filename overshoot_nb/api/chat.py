@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import orjson
 
 from overshoot_nb import config
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.redaction import hidden, split_url
 from overshoot_nb.schema_classes import OutputSchema
@@ -225,6 +226,7 @@ class ChatClient(ServerClient):
         limited = max_output_tokens is not None
         return ChatRequest(prompt, model, schema, response_format, templates, reader, limited)
 
+    @coroutine
     async def complete(
         self, request: ChatRequest, sample: Sample, *, waiter: Waiter | None = None
     ) -> ChatAnswer:
@@ -342,6 +344,7 @@ class ChatClient(ServerClient):
                 form,
             )
 
+    @coroutine
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models that the server offers.
 

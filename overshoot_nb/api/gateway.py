@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import SecretBytes, hidden
 from overshoot_nb.types import (
@@ -107,6 +108,7 @@ class ApiClient(ServerClient):
 
     # ---- streams -----------------------------------------------------------------------------
 
+    @coroutine
     async def create_stream(
         self,
         source: Mapping[str, Any] | LiveKitRoom | None,
@@ -152,6 +154,7 @@ class ApiClient(ServerClient):
         reply = await self._send("POST", "/streams", body, idempotent=False)
         return _stream_created(reply)
 
+    @coroutine
     async def keepalive(self, stream_id: str) -> KeepaliveResponse:
         """POST /streams/{id}/keepalive: renew the lease, every 10 to 20 s.
 
@@ -171,6 +174,7 @@ class ApiClient(ServerClient):
             state=fields.text_or_none("state"),
         )
 
+    @coroutine
     async def update_prompt(self, stream_id: str, prompt: str) -> StreamConfigResponse:
         """PATCH /streams/{id}/config/prompt: another prompt, from the next inference on.
 
@@ -192,11 +196,13 @@ class ApiClient(ServerClient):
             updated_at=fields.time_or_none("updated_at"),
         )
 
+    @coroutine
     async def close_stream(self, stream_id: str) -> StatusResponse:
         """DELETE /streams/{id}: end a stream. One that is closed already is fine."""
         reply = await self._send("DELETE", stream_path(stream_id))
         return _status(reply)
 
+    @coroutine
     async def stream_info(self, stream_id: str) -> StreamInfo:
         """GET /streams/{id}/info: state, frame rate and sizes, and counts of inferences."""
         reply = await self._send("GET", f"{stream_path(stream_id)}/info")
@@ -216,6 +222,7 @@ class ApiClient(ServerClient):
             last_inference_latency_seconds=fields.number_or_none("last_inference_latency_seconds"),
         )
 
+    @coroutine
     async def spectate(self, stream_id: str) -> SpectateResponse:
         """POST /streams/{id}/spectate: watch a native stream for 5 minutes, subscribe-only.
 
@@ -250,10 +257,12 @@ class ApiClient(ServerClient):
 
     # ---- models and answers ------------------------------------------------------------------
 
+    @coroutine
     async def get_models(self) -> list[ModelInfo]:
         """GET /models: the models, and whether each can be asked now."""
         return model_list(await self._send("GET", "/models"))
 
+    @coroutine
     async def reinfer(
         self,
         result_id: str,
@@ -302,6 +311,7 @@ class ApiClient(ServerClient):
             reasoning=joined_reasoning(apart, reasoning),
         )
 
+    @coroutine
     async def health_check(self) -> StatusResponse:
         """GET /healthz: whether the server is up."""
         return _status(await self._send("GET", "/healthz"))

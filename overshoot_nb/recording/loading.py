@@ -13,6 +13,7 @@ from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.frames import FrameStore
 from overshoot_nb.journal import Journal
+from overshoot_nb.parameters import named_parameters
 from overshoot_nb.redaction import hidden
 from overshoot_nb.run_registry import remember_file
 from overshoot_nb.runtime import get_runtime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_run"]
 
 
+@named_parameters
 def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Recording:
     """A recorded run as a stream that has ended.
 

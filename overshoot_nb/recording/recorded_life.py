@@ -46,6 +46,10 @@ class _NoCallbacks:
     def inside(self) -> bool:
         return False
 
+    async def drain(self, timeout: float | None = None) -> bool:
+        """True: there are none to wait for."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedEndpoint:

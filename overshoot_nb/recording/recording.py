@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 from weakref import finalize, ref
 
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.display import figures
 from overshoot_nb.runtime import Runtime
 from overshoot_nb.settings import StreamChanges
@@ -51,6 +52,7 @@ class Recording(Stream):
         """Whether the recording was finished; else it was cut off, or still goes on."""
         return self._recorded.complete
 
+    @coroutine
     async def restart(self, **changes: Unpack[StreamChanges]) -> None:
         """Play it from its start, in its widget, each picture at its time. No row is added.
 

@@ -193,6 +193,31 @@ class Backfill:
         """
         return self._wait().__await__()
 
+    def result(self, timeout: float | None = None) -> Backfill:
+        """Wait for the end where nothing can be awaited. An interrupt cancels the backfill.
+
+        Args:
+            timeout: seconds; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: it is not over after ``timeout`` seconds; it goes on.
+            RuntimeError: called on the streams' own event loop: ``await`` it there.
+            StreamClosedError, OvershootError: as awaiting it does.
+        """
+        try:
+            self._waiters += 1
+            self._runtime.run(self._wait_over(), timeout)
+        except TimeoutError:
+            raise TimeoutError(f"not over after {timeout:g} s: {self.status}") from None
+        except KeyboardInterrupt:
+            self.cancel("interrupted")
+            raise
+        finally:
+            self._waiters -= 1
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        return self
+
     async def _wait(self) -> Backfill:
         self._waiters += 1
         try:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from overshoot_nb import config
-from overshoot_nb.client import Overshoot
+from overshoot_nb.client import Overshoot, check_one_client
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
@@ -37,6 +38,7 @@ __all__ = ["Candidate", "Comparison", "compare"]
 MAX_REPEATS = 100
 
 
+@coroutine
 async def compare(
     what: Any,
     prompts: str | PromptVersion | Iterable[str | PromptVersion] | Mapping[str, Any],
@@ -66,7 +68,8 @@ async def compare(
     that a stream has kept, whether it goes on or is over; its own answers are not asked for again.
     What asks the same (text, model, schema, limits, pictures) is asked once; answers are kept in
     the user's cache, so that asking again, after an interrupt too, only asks for the rest.
-    An interrupted cell ends it at once. Samples whose pictures are gone are listed.
+    An interrupted cell ends it at once.
+    Samples whose pictures are gone are listed. ``compare(...).result()`` waits without ``await``.
 
     Args:
         what: a stream, its ``frames``, rows of its ``df`` (also merged with others), or an iterable
@@ -196,9 +199,8 @@ async def _asked(
     base_url: str | None,
 ) -> AsyncIterator[tuple[Service, Overshoot | None]]:
     """The service to ask, and the client that it is of where that is not the run's own."""
+    check_one_client(client, api_key, base_url)
     if client is not None:
-        if api_key is not None or base_url is not None:
-            raise ValidationError("give client=, or api_key= and base_url=: not both")
         yield service_of(client), client
     elif run is not None and api_key is None and base_url is None:
         yield run.service, None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from overshoot_nb.accessor_registration import register_accessor
 from overshoot_nb.columns import (
     Arena,
     CategoryColumn,
@@ -71,6 +72,7 @@ def tidy_frame(rows: Sequence[TidyRow], schemas: Sequence[Mapping[str, Any]]) ->
         column.extend(values)
     arena = Arena(sum(column.nbytes for column, _ in columns.values()))
     arrays = {name: column.array(arena) for name, (column, _) in columns.items()}
+    register_accessor()
     return pd.DataFrame(arrays, copy=False)
 
 

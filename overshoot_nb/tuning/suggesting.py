@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from overshoot_nb import config
 from overshoot_nb.api.text_chat import ask_text
 from overshoot_nb.client import Overshoot
+from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import hidden
 from overshoot_nb.runtime import get_runtime
@@ -39,6 +40,7 @@ __all__ = ["ScoredPrompt", "Suggestions", "suggest"]
 TIMEOUT_SECONDS = 120.0
 
 
+@coroutine
 async def suggest(
     run: Run,
     model: str,

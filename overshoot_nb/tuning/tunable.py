@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.parameters import named_parameters
 from overshoot_nb.prompts import PromptVersion
 
 from .labels import MISSING, Labels
@@ -30,6 +31,7 @@ class Tunable:
 
     # ---- other prompts, the same samples ----
 
+    @named_parameters
     def backfill(
         self,
         prompt: str | PromptVersion | None = None,
@@ -56,8 +58,8 @@ class Tunable:
         ``stream.df``, row by row on the same sample: ``v2`` (the answer's text), ``v2.ok``,
         ``v2.error``, ``v2.reasoning`` where a model shows any, and with a schema
         ``v2.out.<name>``. What it asks is a version in :attr:`prompts` (and none in force). It
-        starts at once; awaiting it waits for the end and raises what made it fail, and a cancelled
-        await (an interrupted cell) cancels it. What was answered is kept, and
+        starts at once; awaiting it (or ``.result()``) waits for the end and raises what made it
+        fail, and a cancelled await (an interrupted cell) cancels it. What was answered is kept, and
         :meth:`Backfill.resume` asks about the rest. What the version was answered before, by this
         stream or as the cache knows it, is not asked for again. Pictures that left :attr:`frames`
         are listed in :attr:`Backfill.missing`.

@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from overshoot_nb import Overshoot, ValidationError
-from overshoot_nb.analysis import side_thread
+from overshoot_nb import Overshoot, ValidationError, side_thread
 
 from chatserver import ChatServer
 from kernels import Kernel

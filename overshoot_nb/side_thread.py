@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from overshoot_nb.runtime import start_thread
+from .runtime import start_thread
 
 __all__ = ["SideThread", "in_side_thread"]
 
