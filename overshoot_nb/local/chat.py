@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,15 @@ from .catalogue import Catalogue
 from .pictures import Attachment
 from .refusals import ChatRefusal, Invalid
 
-__all__ = ["completion", "parse", "parse_object", "usage"]
+__all__ = [
+    "chunks",
+    "completion",
+    "parse",
+    "parse_object",
+    "parse_question",
+    "streaming",
+    "usage",
+]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _FORMATS = ("text", "json_object", "json_schema")
@@ -47,15 +56,19 @@ def parse(body: bytes, catalogue: Catalogue) -> tuple[Question, Sequence[Attachm
         Invalid: a field is missing or has a wrong type.
         ChatRefusal: an unknown model, or a URL that is not a data: URL.
     """
-    request = parse_object(body)
+    return parse_question(parse_object(body), catalogue)
+
+
+def parse_question(
+    request: Mapping[str, Any], catalogue: Catalogue
+) -> tuple[Question, Sequence[Attachment]]:
+    """The same of a body that is an object already."""
     name = request.get("model")
     if not isinstance(name, str) or not name:
         raise Invalid("model must be the name of a model", "body.model")
     model = catalogue.resolve(name)
     if model is None:
         raise ChatRefusal(404, catalogue.unknown(name), "model_unavailable", param="model")
-    if request.get("stream") not in (None, False):
-        raise Invalid("stream must be false: answers come whole", "body.stream")
     if "thread_id" in request and not isinstance(request["thread_id"], str | None):
         raise Invalid("thread_id must be a string", "body.thread_id")
     prompt, attachments = _messages(request.get("messages"))
@@ -197,6 +210,52 @@ def completion(model: str, answer: Answer) -> dict[str, Any]:
         ],
         "usage": usage(answer),
     }
+
+
+def chunks(model: str, answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+    """The answer as server-sent events, as OpenAI streams it: a chunk for each word.
+
+    The models have an answer whole, so nothing is sent before it is there. The role comes first,
+    then the text, then why it ended, then the usage where that was asked for.
+    """
+    head = {
+        "id": f"chatcmpl-{uuid4().hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
+
+    def event(delta: Mapping[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        more = {"usage": None} if with_usage else {}
+        return b"data: " + orjson.dumps({**head, "choices": [choice], **more}) + b"\n\n"
+
+    yield event({"role": "assistant", "content": ""})
+    for word in re.findall(r"\s*\S+|\s+", answer.content):
+        yield event({"content": word})
+    yield event({}, answer.finish_reason)
+    if with_usage:
+        said = {**head, "choices": [], "usage": usage(answer)}
+        yield b"data: " + orjson.dumps(said) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def streaming(request: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether an answer is asked for as events, and whether with its usage.
+
+    Raises:
+        Invalid: a field has a wrong type.
+    """
+    stream, options = request.get("stream"), request.get("stream_options")
+    if not isinstance(stream, bool | None):
+        raise Invalid("stream must be true or false", "body.stream")
+    if not isinstance(options, dict | None):
+        raise Invalid("stream_options must be an object", "body.stream_options")
+    with_usage = (options or {}).get("include_usage")
+    if not isinstance(with_usage, bool | None):
+        where = "body.stream_options.include_usage"
+        raise Invalid("stream_options.include_usage must be true or false", where)
+    return bool(stream), bool(with_usage)
 
 
 def usage(answer: Answer) -> dict[str, int]:

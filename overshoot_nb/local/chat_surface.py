@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from .access import Access
 from .catalogue import Catalogue
-from .chat import completion, parse
+from .chat import chunks, completion, parse_object, parse_question, streaming
 from .engine import Engine
 from .refusals import ChatRefusal
 from .responding import json_response, read_body, route
@@ -67,10 +67,13 @@ class ChatSurface:
         self._access.owner(request)
         body = await read_body(request)
         model = ""
+        streamed = with_usage = False
 
         def parsed() -> Any:
-            nonlocal model
-            question, attachments = parse(body, self._catalogue)
+            nonlocal model, streamed, with_usage
+            asked = parse_object(body)
+            streamed, with_usage = streaming(asked)
+            question, attachments = parse_question(asked, self._catalogue)
             model = question.model
             return question, attachments
 
@@ -79,4 +82,9 @@ class ChatSurface:
                 pass
 
         answer = await self._engine.ask(parsed, gone)
+        if streamed:
+            # No status but 200 can follow the first event: what is refused was refused by now.
+            events = chunks(model, answer, with_usage=with_usage)
+            headers = {"cache-control": "no-cache"}
+            return Response(b"".join(events), 200, headers, "text/event-stream")
         return json_response(completion(model, answer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,11 +19,11 @@ from .answering import MODELS, Question
 from .catalogue import Catalogue
 from .chat import parse_object, usage
 from .engine import Engine
-from .refusals import Invalid, StreamRefusal
+from .refusals import Invalid, Refusal, StreamRefusal
 from .responding import MAX_PLAIN_BYTES, json_response, read_body, route
 from .result_socket import ResultSocket
 from .schema import prepare
-from .stream_request import StreamRequest, check_keys, nonempty_text
+from .stream_request import StreamRequest, check_keys, nonempty_text, request_id_of
 from .streams import GatewayStream, StreamRegistry
 
 if TYPE_CHECKING:
@@ -84,10 +84,17 @@ class GatewaySurface:
     async def _create(self, request: Request) -> Response:
         owner = self._access.owner(request)
         body = await read_body(request, MAX_PLAIN_BYTES)
+        asked = parse_object(body)
+        request_id = request_id_of(asked)
+        try:
+            return await self._created(asked, owner)
+        except Refusal as refusal:
+            refusal.request_id = request_id
+            raise
+
+    async def _created(self, asked: Mapping[str, Any], owner: str) -> Response:
         # A schema is checked in there, which takes its time.
-        wanted = await asyncio.to_thread(
-            lambda: StreamRequest.parse(parse_object(body), self._catalogue)
-        )
+        wanted = await asyncio.to_thread(StreamRequest.parse, asked, self._catalogue)
         stream = self._registry.create(wanted, owner)
         created: dict[str, Any] = {
             "stream_id": stream.id,

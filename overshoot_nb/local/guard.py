@@ -264,7 +264,9 @@ async def _refuse(
         logger.info("a WebSocket was refused: %s", refusal.message)
         await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
         return
-    answer = Response(orjson.dumps(refusal.body()), refusal.status, media_type="application/json")
+    chat = not isinstance(refusal, StreamRefusal)
+    body = refusal.chat_body() if chat else refusal.body()
+    answer = Response(orjson.dumps(body), refusal.status, media_type="application/json")
     await answer(scope, receive, send)
 
 

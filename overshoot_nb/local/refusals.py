@@ -5,6 +5,8 @@ The service answers errors in three shapes, and so does the engine:
 - chat: ``{"detail": {"error": {"message", "type", "code"}}}``
 - validation: ``{"error": "validation_error", "message", "details"}``
 - streams (v0.2): ``{"error", "message", "request_id", "details"}``
+
+Those of chat have ``error.message`` at the top as well, which is where OpenAI's clients look.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ class Refusal(Exception):
     Attributes:
         status: HTTP status.
         headers: extra response headers, e.g. ``retry-after``.
+        code, kind: ``code`` and ``type`` of the error, as OpenAI's clients read them.
+        request_id: what the client called its request, or None.
     """
+
+    code = "error"
+    kind = "invalid_request_error"
+    request_id: str | None = None
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -34,9 +42,16 @@ class Refusal(Exception):
         """The JSON body of the error."""
         return {"detail": self.message}
 
+    def chat_body(self) -> dict[str, Any]:
+        """The same with what OpenAI's clients show: ``error.message``."""
+        error = {"message": self.message, "type": self.kind, "code": self.code, "param": None}
+        return {**self.body(), "error": error}
+
 
 class Invalid(Refusal):
     """A request that is not well formed: a wrong type, an unknown key, a value out of range."""
+
+    code = "validation_error"
 
     def __init__(self, message: str, where: str = "body", status: int = 422) -> None:
         super().__init__(status, message)
@@ -47,7 +62,13 @@ class Invalid(Refusal):
             "error": "validation_error",
             "message": self.message,
             "details": [{"loc": self.where.split("."), "msg": self.message}],
+            **({} if self.request_id is None else {"request_id": self.request_id}),
         }
+
+    def chat_body(self) -> dict[str, Any]:
+        body = super().chat_body()
+        body["error"] |= {"param": self.where.removeprefix("body."), "details": body["details"]}
+        return body
 
 
 class ChatRefusal(Refusal):
@@ -79,6 +100,10 @@ class ChatRefusal(Refusal):
             }
         }
 
+    def chat_body(self) -> dict[str, Any]:
+        body = self.body()
+        return {**body, "error": {"param": None, **body["detail"]["error"]}}
+
 
 class Unsupported(ChatRefusal):
     """What was asked is beyond the local models; the message names what they can do."""
@@ -103,7 +128,8 @@ class StreamRefusal(Refusal):
         self.details = details
 
     def body(self) -> dict[str, Any]:
-        body = {"error": self.error, "message": self.message, "request_id": uuid4().hex}
+        request_id = self.request_id or uuid4().hex
+        body = {"error": self.error, "message": self.message, "request_id": request_id}
         return body | ({"details": self.details} if self.details is not None else {})
 
 

@@ -51,7 +51,7 @@ def route(path: str, endpoint: Endpoint, method: str) -> Route:
             return await endpoint(request)
         except Refusal as refusal:
             told = _as_gateway_says(refusal) if is_gateway(request) else refusal
-            return json_response(told.body(), told.status, told.headers)
+            return json_response(body_of(told, request), told.status, told.headers)
         except (ClientGone, ClientDisconnect):
             return Response(status_code=499)  # nobody reads it
         except Exception as error:
@@ -62,22 +62,29 @@ def route(path: str, endpoint: Endpoint, method: str) -> Route:
                 if is_gateway(request)
                 else ChatRefusal(500, message, "internal_error", "server_error")
             )
-            return json_response(fault.body(), fault.status)
+            return json_response(body_of(fault, request), fault.status)
 
     return Route(path, answered, methods=[method])
+
+
+def body_of(refusal: Refusal, request: Request) -> dict[str, Any]:
+    """The body of a refusal, as the surface that was asked has it."""
+    return refusal.body() if is_gateway(request) else refusal.chat_body()
 
 
 def _as_gateway_says(refusal: Refusal) -> Refusal:
     """The engine refuses in chat's words; v0.2 has an envelope of its own."""
     if not isinstance(refusal, ChatRefusal):
         return refusal
-    return StreamRefusal(
+    told = StreamRefusal(
         refusal.status,
         refusal.code,
         refusal.message,
         details=refusal.more or None,
         headers=refusal.headers,
     )
+    told.request_id = refusal.request_id
+    return told
 
 
 async def not_routed(request: Request, error: Exception) -> Response:
@@ -85,12 +92,14 @@ async def not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{error.detail}: {request.method} {request.url.path}"
     headers = dict(error.headers or {})
-    if is_gateway(request):
-        kind = "not_found" if error.status_code == 404 else "method_not_allowed"
-        body = StreamRefusal(error.status_code, kind, message).body()
-    else:
-        body = {"detail": message}
-    return json_response(body, error.status_code, headers)
+    code = "not_found" if error.status_code == 404 else "method_not_allowed"
+    refusal = (
+        StreamRefusal(error.status_code, code, message)
+        if is_gateway(request)
+        else Refusal(error.status_code, message)
+    )
+    refusal.code = code
+    return json_response(body_of(refusal, request), error.status_code, headers)
 
 
 async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:

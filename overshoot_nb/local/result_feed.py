@@ -7,11 +7,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+import orjson
 
 from .refusals import FeedOver
 
-__all__ = ["GOING_AWAY", "KEPT_RESULTS", "KEPT_SECONDS", "Listener", "ResultFeed"]
+if TYPE_CHECKING:
+    from .answering import Answer
+    from .stream_request import StreamRequest
+
+__all__ = ["GOING_AWAY", "KEPT_RESULTS", "KEPT_SECONDS", "Listener", "ResultFeed", "result_message"]
 
 #: What a new listener gets at first: the results of so many seconds, so many and so many bytes.
 KEPT_SECONDS = 60.0
@@ -26,6 +34,45 @@ MAX_LISTENERS = 32
 #: Close codes: the stream ended; try again later.
 GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
+
+
+def result_message(
+    stream_id: str,
+    request: StreamRequest,
+    prompt: str,
+    answer: Answer | None = None,
+    error: str | None = None,
+    *,
+    result_id: str = "",
+    latency_ms: float = 0.0,
+    total_ms: float = 0.0,
+) -> bytes:
+    """A result in JSON.
+
+    Args:
+        stream_id, request: the stream's.
+        prompt: what was asked.
+        answer: None where there is none.
+        error: why not; None where there is one.
+        result_id: empty makes one.
+        latency_ms, total_ms: milliseconds of the inference, and since its newest frame came.
+    """
+    return orjson.dumps(
+        {
+            "id": result_id or uuid4().hex,
+            "stream_id": stream_id,
+            "mode": request.mode,
+            "model_name": request.model,
+            "prompt": prompt,
+            "result": "" if answer is None else answer.content,
+            "inference_latency_ms": round(latency_ms, 2),
+            "total_latency_ms": round(total_ms, 2),
+            "ok": error is None,
+            "error": error,
+            "finish_reason": None if answer is None else answer.finish_reason,
+            "created_at": datetime.now(UTC).isoformat(),
+        }
+    )
 
 
 class _Result(NamedTuple):
@@ -165,6 +212,12 @@ class ResultFeed:
             listener = Listener(self, list(self._kept))
             self._listeners.add(listener)
             return listener
+
+    @property
+    def listened_to(self) -> bool:
+        """Whether anybody listens."""
+        with self.lock:
+            return bool(self._listeners)
 
     def forget(self, listener: Listener) -> None:
         """Nothing more for this listener."""

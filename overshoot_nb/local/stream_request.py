@@ -19,7 +19,7 @@ from .catalogue import Catalogue
 from .refusals import Invalid, StreamRefusal
 from .schema import prepare
 
-__all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text"]
+__all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text", "request_id_of"]
 
 #: Tokens of output a second, at most.
 MAX_TOKEN_RATE = config.MAX_TOKENS_PER_SECOND
@@ -29,6 +29,10 @@ MAX_SDP_BYTES = 32 * 1024
 #: A clip must come at least once a day.
 MAX_DELAY_SECONDS = 86_400.0
 
+#: Letters of a client's own id of a request that are kept.
+MAX_ID_LETTERS = 200
+
+_OLD_KEYS = frozenset({"fps", "sampling_ratio"})
 _CLIP_KEYS = ("target_fps", "clip_length_seconds", "delay_seconds")
 
 
@@ -65,7 +69,8 @@ class StreamRequest:
             Invalid: 422, naming the field.
             StreamRefusal: 501, a LiveKit room, which the engine cannot enter.
         """
-        check_keys(body, ("source", "mode", "processing", "inference"), "body")
+        # What a client says of itself says nothing about the stream.
+        check_keys(body, ("source", "mode", "processing", "inference", "client"), "body")
         processing = _processing(_section(body, "processing"), body.get("mode"))
         interval = (
             processing.delay_seconds
@@ -169,6 +174,7 @@ def _source(source: Any) -> tuple[str, str | None]:
 def _processing(section: Mapping[str, Any], mode: Any) -> ProcessingConfig:
     if mode not in (None, "frame", "clip"):
         raise Invalid("mode must be frame or clip", "body.mode")
+    section = _newer(section, mode)
     if mode is None:
         mode = "clip" if any(key in section for key in _CLIP_KEYS) else "frame"
     if mode == "frame":
@@ -215,6 +221,41 @@ def _processing(section: Mapping[str, Any], mode: Any) -> ProcessingConfig:
             "body.processing",
         )
     return ClipProcessingConfig(fps, length, delay)
+
+
+def _newer(section: Mapping[str, Any], mode: Any) -> Mapping[str, Any]:
+    """Processing as it is written today.
+
+    Before, a client said its video's frame rate, ``fps``, and which part of its frames to look
+    at, ``sampling_ratio``: together these are ``target_fps``.
+    """
+    if not section.keys() & _OLD_KEYS:
+        return section
+    fps = _number(section.get("fps", config.TARGET_FPS_RANGE[1]), "processing.fps")
+    ratio = _number(section.get("sampling_ratio", 1), "processing.sampling_ratio")
+    if fps <= 0:
+        raise Invalid("processing.fps must be more than 0", "body.processing.fps")
+    if not 0 < ratio <= 1:
+        where = "body.processing.sampling_ratio"
+        raise Invalid("processing.sampling_ratio must be more than 0 and at most 1", where)
+    rest = {key: value for key, value in section.items() if key not in _OLD_KEYS}
+    if mode == "frame" or (mode is None and "interval_seconds" in section):
+        return rest  # one frame every so often, whatever the video's rate
+    least, most = config.TARGET_FPS_RANGE
+    return {"target_fps": min(max(round(fps * ratio), least), most)} | rest
+
+
+def request_id_of(body: Mapping[str, Any]) -> str | None:
+    """What a client calls its request, for errors about it.
+
+    Raises:
+        Invalid: 422, it is no text.
+    """
+    client = body.get("client")
+    if not isinstance(client, Mapping | None):
+        raise Invalid("client must be an object", "body.client")
+    said = (client or {}).get("request_id")
+    return None if said is None else nonempty_text(said, "client.request_id")[:MAX_ID_LETTERS]
 
 
 def _output_limit(value: Any, interval: float) -> int:

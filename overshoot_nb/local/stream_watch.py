@@ -10,14 +10,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
-import orjson
 
 from overshoot_nb import config
 from overshoot_nb.encoder import FrameEncoder, fit
@@ -25,6 +23,7 @@ from overshoot_nb.encoder import FrameEncoder, fit
 from .answering import Answer, Question
 from .live_sampler import Received, make_chooser
 from .refusals import Refusal
+from .result_feed import result_message
 from .webrtc import VideoReceiver
 
 if TYPE_CHECKING:
@@ -243,21 +242,17 @@ class StreamWatch:
             self._completed += 1
         else:
             self._failed += 1
-        message = {
-            "id": result_id,
-            "stream_id": self._stream.id,
-            "mode": request.mode,
-            "model_name": request.model,
-            "prompt": asked.prompt,
-            "result": "" if answer is None else answer.content,
-            "inference_latency_ms": round(latency_ms, 2),
-            "total_latency_ms": round((self._loop.time() - asked.newest.at) * 1e3, 2),
-            "ok": error is None,
-            "error": error,
-            "finish_reason": None if answer is None else answer.finish_reason,
-            "created_at": datetime.now(UTC).isoformat(),
-        }
-        self._stream.feed.publish(orjson.dumps(message))
+        message = result_message(
+            self._stream.id,
+            request,
+            asked.prompt,
+            answer,
+            error,
+            result_id=result_id,
+            latency_ms=latency_ms,
+            total_ms=(self._loop.time() - asked.newest.at) * 1e3,
+        )
+        self._stream.feed.publish(message)
 
     def _store(self, result_id: str, pictures: Sequence[Picture]) -> None:
         made: dict[int, bytes] = {}

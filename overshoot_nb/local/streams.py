@@ -23,7 +23,7 @@ from .ended import Ended, EndedStreams
 from .engine import Engine
 from .media_thread import MediaThread, ThreadEnded
 from .refusals import FeedOver, StreamRefusal
-from .result_feed import GOING_AWAY, Listener, ResultFeed
+from .result_feed import GOING_AWAY, Listener, ResultFeed, result_message
 from .stream_request import StreamRequest
 from .stream_watch import StreamWatch
 
@@ -37,6 +37,13 @@ __all__ = [
 
 #: A stream expires this long after its last keepalive.
 LEASE_SECONDS = config.LEASE_SECONDS
+#: So long somebody waits for the results of a stream that no media can come to.
+NO_MEDIA_SECONDS = 10.0
+#: What is said then.
+NO_ROOM = (
+    "no video came: this server has no LiveKit room to publish to, so a native stream gets none. "
+    'Publish over WebRTC: transport="webrtc" of overshoot_nb, a source of the type "webrtc"'
+)
 #: Concurrent streams of one key, and of all together.
 MAX_STREAMS = 5
 MAX_STREAMS_OF_ALL = 64
@@ -44,6 +51,7 @@ MAX_STREAMS_OF_ALL = 64
 # Why streams end, in the words of the service; the last is ours.
 CLIENT_REQUESTED = "client_requested"
 WEBRTC_DISCONNECTED = "webrtc_disconnected"
+LIVEKIT_DISCONNECTED = "livekit_disconnected"
 LEASE_EXPIRED = "lease_expired"
 INSUFFICIENT_CREDITS = "insufficient_credits"
 SERVER_CLOSED = "server_closed"
@@ -70,6 +78,7 @@ class GatewayStream:
         ended: why it ended; None while it lives.
         watch: looks at its video, once it is connected.
         timer: what ends the lease; of the media thread.
+        media_timer: what ends the waiting for media that cannot come; of the media thread.
     """
 
     request: StreamRequest
@@ -87,6 +96,7 @@ class GatewayStream:
     watch: StreamWatch | None = None
     ended: str | None = None
     timer: asyncio.TimerHandle | None = None
+    media_timer: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> str:
@@ -120,6 +130,8 @@ class StreamRegistry:
         lease_seconds: how long a stream lives without a keepalive.
         price: what streams cost.
         clock: seconds that never go back.
+        no_media_seconds: how long results of a native stream are waited for; then one says why
+            there are none, and the stream ends. It is left alone while nobody listens.
 
     Attributes:
         clips: the pictures of the last results.
@@ -130,8 +142,10 @@ class StreamRegistry:
         lease_seconds: float = LEASE_SECONDS,
         price: Price | None = None,
         clock: Callable[[], float] = time.monotonic,
+        no_media_seconds: float = NO_MEDIA_SECONDS,
     ) -> None:
         self.lease_seconds = lease_seconds
+        self._no_media_seconds = no_media_seconds
         self.clips = ClipStore()
         self._price = price or Price()
         self._clock = clock
@@ -240,7 +254,10 @@ class StreamRegistry:
             stream = self._known(stream_id, owner)
             if isinstance(stream, Ended):
                 raise FeedOver(GOING_AWAY, stream.reason)
-            return stream.feed.listen()
+            listener = stream.feed.listen()
+        if stream.request.source_type == "native":
+            self._media.post(self._expect_media, stream)
+        return listener
 
     def end(self, stream_id: str, owner: str) -> bool:
         """End a stream as its client asks; False when it had ended before.
@@ -359,7 +376,33 @@ class StreamRegistry:
                 self._end(stream, LEASE_EXPIRED)
         self._set_timer(stream)
 
+    def _expect_media(self, stream: GatewayStream) -> None:
+        """Somebody waits for results of a native stream: not for ever."""
+        if stream.ended is None and stream.media_timer is None:
+            loop = asyncio.get_running_loop()
+            stream.media_timer = loop.call_later(self._no_media_seconds, self._no_media, stream)
+
+    def _no_media(self, stream: GatewayStream) -> None:
+        stream.media_timer = None
+        with self._lock:
+            if stream.ended is not None or not stream.feed.listened_to:
+                return
+            said = result_message(stream.id, stream.request, stream.request.prompt, error=NO_ROOM)
+            stream.feed.publish(said)
+            self._refund(stream)
+            self._end(stream, LIVEKIT_DISCONNECTED)
+
+    def _refund(self, stream: GatewayStream) -> None:
+        """A stream that could give nothing costs nothing."""
+        if stream.cost_cents:
+            self._spent[stream.owner] -= stream.cost_cents
+        stream.cost_cents = stream.seconds_charged = 0.0
+        stream.charged_until = math.inf
+
     def _let_go(self, stream: GatewayStream) -> None:
+        if stream.media_timer is not None:
+            stream.media_timer.cancel()
+            stream.media_timer = None
         if stream.timer is not None:
             stream.timer.cancel()
             stream.timer = None

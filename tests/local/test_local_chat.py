@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import threading
 import time
 
@@ -154,7 +155,9 @@ def test_unknown_fields_are_ignored_and_thread_ids_taken():
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
         ({"thread_id": 4}, "thread_id"),
-        ({"stream": True}, "stream"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream": True, "stream_options": []}, "stream_options"),
+        ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         (
@@ -167,15 +170,48 @@ def test_malformed_requests_are_validation_errors(change, where):
     response = call("POST", "/chat/completions", json={**question("How bright?", BLANK), **change})
     body = response.json()
     assert response.status_code == 422, body
-    assert body["error"] == "validation_error"
+    assert body["error"]["code"] == "validation_error"
     assert where in ".".join(body["details"][0]["loc"])
+
+
+def test_an_answer_comes_as_events_where_that_is_asked_for():
+    body = question("How bright?", BLANK) | {"stream": True}
+    whole = call("POST", "/chat/completions", json=question("How bright?", BLANK)).json()
+    response = call("POST", "/chat/completions", json=body)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    *lines, last = [line for line in response.text.split("\n\n") if line]
+    assert last == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert not any("usage" in chunk for chunk in chunks)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    content = whole["choices"][0]["message"]["content"]
+    assert len(deltas) > 3
+    assert "".join(delta.get("content", "") for delta in deltas) == content
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks[-2:]] == [None, "stop"]
+
+    with_usage = body | {"stream_options": {"include_usage": True}}
+    lines = call("POST", "/chat/completions", json=with_usage).text.split("\n\n")[:-2]
+    *chunks, end = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert (end["choices"], end["usage"]) == ([], whole["usage"])
+
+
+def test_what_is_refused_is_refused_before_the_first_event():
+    response = call(
+        "POST", "/chat/completions", json=question("Who wins?", BLANK) | {"stream": True}
+    )
+    assert response.status_code == 422
+    assert response.json()["error"] == {**chat_error(response), "param": None}
 
 
 def test_bodies_that_are_no_json_or_too_large():
     broken = call("POST", "/chat/completions", content=b'{"model": ')
-    assert (broken.status_code, broken.json()["error"]) == (400, "validation_error")
+    assert (broken.status_code, broken.json()["error"]["code"]) == (400, "validation_error")
     array = call("POST", "/chat/completions", content=b"[]")
-    assert (array.status_code, array.json()["error"]) == (422, "validation_error")
+    assert (array.status_code, array.json()["error"]["code"]) == (422, "validation_error")
     large = call("POST", "/chat/completions", content=b" " * (21 * 1024 * 1024))
     assert large.status_code == 413
     assert "20 MiB" in large.json()["message"]
@@ -386,6 +422,14 @@ def test_several_event_loops_ask_at_once():
 
 
 def test_unknown_paths_and_methods():
-    assert call("GET", "/nothing").json() == {"detail": "Not Found: GET /v1beta/nothing"}
-    assert call("GET", "/chat/completions").status_code == 405
+    message = "Not Found: GET /v1beta/nothing"
+    error = {
+        "message": message,
+        "type": "invalid_request_error",
+        "code": "not_found",
+        "param": None,
+    }
+    assert call("GET", "/nothing").json() == {"detail": message, "error": error}
+    wrong = call("GET", "/chat/completions")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
     assert call("GET", "/nothing", base="/v0.2").json()["error"] == "not_found"

@@ -47,6 +47,53 @@ def test_a_native_stream_ends_with_its_lease_and_says_so(make_gateway):
     asyncio.run(run())
 
 
+def test_who_waits_for_results_of_a_native_stream_is_told_that_none_can_come(make_gateway):
+    price = Price(cents_per_second=1, credits_cents=100)
+    gateway = make_gateway(no_media_seconds=0.3, price=price)
+
+    async def run():
+        async with Client(gateway.url) as client:
+            _, created = await client.call("POST", "/streams", NATIVE)
+            path = f"/streams/{created['stream_id']}"
+            async with client.listening(created["stream_id"]) as results:
+                _, alive = await client.call("POST", f"{path}/keepalive")
+                assert alive["state"] == "pending"
+                said = await results.next()
+                assert (said["ok"], said["result"]) == (False, "")
+                assert "no LiveKit room" in said["error"]
+                assert 'transport="webrtc"' in said["error"]
+                assert said["stream_id"] == created["stream_id"]
+                assert await results.end() == (1001, "livekit_disconnected")
+            assert (await client.call("POST", f"{path}/keepalive"))[0] == 404
+            # None of its seconds was charged.
+            _, other = await client.call("POST", "/streams", NATIVE)
+            _, alive = await client.call("POST", f"/streams/{other['stream_id']}/keepalive")
+            assert alive["credits_remaining_cents"] == pytest.approx(
+                100, abs=0.5 + alive["cost_cents"]
+            )
+
+    asyncio.run(run())
+
+
+def test_a_native_stream_that_nobody_listens_to_lives_its_lease(make_gateway):
+    gateway = make_gateway(no_media_seconds=0.05)
+
+    async def run():
+        async with Client(gateway.url) as client:
+            _, created = await client.call("POST", "/streams", NATIVE)
+            path = f"/streams/{created['stream_id']}"
+            # One who listened and went away is nobody.
+            async with client.listening(created["stream_id"]):
+                pass
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                status, alive = await client.call("POST", f"{path}/keepalive")
+                assert (status, alive["state"]) == (200, "pending")
+            assert await client.call("DELETE", path) == (200, {"status": "ok"})
+
+    asyncio.run(run())
+
+
 def test_a_published_stream_ends_with_its_lease(make_gateway, score_video):
     gateway = make_gateway(lease_seconds=0.6)
 

@@ -12,6 +12,7 @@ from overshoot_nb.local.engine import Engine
 from overshoot_nb.local.refusals import Refusal, StreamRefusal
 from overshoot_nb.local.stream_request import StreamRequest
 from overshoot_nb.local.streams import MAX_STREAMS, Price, StreamRegistry
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
 
 FRAME = {"processing": {"interval_seconds": 0.5}}
 INFERENCE = {"inference": {"prompt": "Read", "model": "local/read"}}
@@ -128,6 +129,52 @@ def test_bodies_are_checked_as_the_service_does(change, says):
     assert response.status_code == 422, response.text
     assert response.json()["error"] == "validation_error"
     assert says in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("processing", "mode", "meant"),
+    [
+        ({"fps": 30, "sampling_ratio": 0.2}, None, ClipProcessingConfig(6, 0.5, 0.5)),
+        (
+            {"fps": 30, "sampling_ratio": 0.8, "clip_length_seconds": 1, "delay_seconds": 2},
+            "clip",
+            ClipProcessingConfig(24, 1, 2),
+        ),
+        ({"sampling_ratio": 0.5}, None, ClipProcessingConfig(15, 0.5, 0.5)),
+        ({"fps": 60, "delay_seconds": 1}, None, ClipProcessingConfig(30, 0.5, 1)),
+        (
+            {"fps": 30, "sampling_ratio": 1, "target_fps": 8},
+            None,
+            ClipProcessingConfig(8, 0.5, 0.5),
+        ),
+        ({"fps": 30, "interval_seconds": 2}, None, FrameProcessingConfig(2)),
+        ({"fps": 30, "sampling_ratio": 0.1}, "frame", FrameProcessingConfig(0.5)),
+    ],
+)
+def test_older_names_of_processing_are_understood(processing, mode, meant):
+    asked = StreamRequest.parse({**BODY, "processing": processing, "mode": mode})
+    assert asked.processing == meant
+
+
+@pytest.mark.parametrize(
+    "processing", [{"fps": 0}, {"fps": "30"}, {"sampling_ratio": 0}, {"sampling_ratio": 1.5}]
+)
+def test_older_names_of_processing_are_checked(processing):
+    response = v02("POST", "/streams", json={**BODY, "processing": processing})
+    assert response.status_code == 422
+    assert next(iter(processing)) in response.json()["message"]
+
+
+def test_a_client_finds_its_own_id_of_a_request_in_the_error():
+    client = {"client": {"request_id": "mine-1", "version": "2.0.0"}}
+    created = v02("POST", "/streams", json={**BODY, **client})
+    assert created.status_code == 201
+    v02("DELETE", f"/streams/{created.json()['stream_id']}")
+    for wrong in ({"mode": "video"}, {"source": {"type": "livekit", "url": "x", "token": "y"}}):
+        refused = v02("POST", "/streams", json={**BODY, **client, **wrong})
+        assert refused.json()["request_id"] == "mine-1"
+    refused = v02("POST", "/streams", json={**BODY, "client": {"request_id": 3}})
+    assert (refused.status_code, "client.request_id" in refused.text) == (422, True)
 
 
 def test_bodies_without_pictures_are_small():
