@@ -13,6 +13,7 @@ Copies in the same process are whole.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -122,8 +123,8 @@ class FileSource:
 
     @property
     def url(self) -> str:
-        """What FFmpeg opens."""
-        return self.path if isinstance(self.path, str) else str(self.path)
+        """What is opened: a URL, or a path with its ``~`` and without ``file:``."""
+        return file_path(os.fspath(self.path))
 
     @property
     def remote(self) -> bool:
@@ -380,8 +381,8 @@ def _from_text(text: str) -> SourceConfig:
     if low.startswith("/dev/video"):
         return CameraSource(text)
     scheme, separator = low.partition("://")[:2]  # what follows may be a secret
-    if not separator:
-        return _from_path(text)
+    if not separator or scheme == "file":
+        return _from_path(file_path(text))
     if scheme in ("rtsp", "rtsps"):
         return RTSPSource(text)
     if scheme in ("rtmp", "rtmps"):
@@ -389,10 +390,20 @@ def _from_text(text: str) -> SourceConfig:
     if scheme in ("http", "https"):
         hls = split_url(low).path.endswith((".m3u8", ".m3u"))
         return HLSSource(text) if hls else FileSource(text)
-    if scheme == "file":
-        return _from_path(unquote(split_url(text).path))
     shown = display_url(text)
     raise ValidationError(f"{shown!r}: {scheme}:// is no known source; give {_ACCEPTED}")
+
+
+def file_path(text: str) -> str:
+    """The path that a ``file:`` URL names; other text with its ``~`` as the user's folder."""
+    if text[:6].lower() != "file:/":
+        return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 (str)
+    parts = split_url(text)
+    # A drive of Windows stands after the slash, or in the place of the host.
+    drive = parts.netloc if re.fullmatch("[A-Za-z]:", parts.netloc) else ""
+    host = "" if drive or parts.netloc.lower() in ("", "localhost") else f"//{parts.netloc}"
+    path = unquote(parts.path)
+    return host + (path[1:] if re.match("/[A-Za-z]:(/|$)", path) else drive + path)
 
 
 def _from_path(path: str) -> SourceConfig:

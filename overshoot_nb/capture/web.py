@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from overshoot_nb.redaction import display_url
 
+from .files import PipeBody
+
 if TYPE_CHECKING:
     import httpx
 
@@ -128,10 +130,10 @@ def _shown_url() -> type[httpx.URL]:
     return ShownURL
 
 
-def body_of(container: Any) -> WebBody | None:
+def body_of(container: Any) -> WebBody | PipeBody | None:
     """What an open container is read from, where FFmpeg does not read it itself."""
     body = getattr(container.file, "file", None)
-    return body if isinstance(body, WebBody) else None
+    return body if isinstance(body, WebBody | PipeBody) else None
 
 
 def read_text(url: str, timeout: float) -> tuple[str, str]:
