@@ -28,7 +28,7 @@ NAMES = {
         ("a “what is it’s name” ‘b c’", ["a", "what is it’s name", "b c"]),
         ("a {p} b", ["a", NAMES["p"], "b"]),
         ('a "{p}" $p', ["a", NAMES["p"], NAMES["p"]]),
-        ("{d['x y']} {n + 1} {n:03d}", ["it's", "4", "003"]),
+        ("{d['x y']} {n + 1} {d['x y'][:2]}", ["it's", "4", "it"]),
         ('--schema \'{"type": "object"}\'', ["--schema", '{"type": "object"}']),
         ('{"a":{"b":1}} {none} {{n}} $5 $$n', ['{"a":{"b":1}}', "{none}", "{n}", "$5", "$n"]),
         (r'a\ b "c \" d" \#e', ["a b", 'c " d', "#e"]),
