@@ -45,6 +45,12 @@ class Overshoot:
         max_wait: seconds that a limit of the server (429, or 503 with ``Retry-After``) is waited
             for: until it is over nothing is asked, and no row is lost for it. A longer one is
             the error at once. Default 600.
+        verify: what an https server's certificate is checked against: True (the usual ones, or
+            what ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` names), the path of a file or folder of certificates, an
+            ``ssl.SSLContext``, or False, which checks nothing.
+        uds: path of a unix socket on which the server listens; ``base_url`` then says the rest,
+            e.g. "http://localhost/v1".
 
     Raises:
         ValidationError: ``base_url`` is no URL, ``timeout`` not positive, or ``max_wait``
@@ -58,9 +64,11 @@ class Overshoot:
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         max_wait: float = config.MAX_WAIT_SECONDS,
+        verify: config.Verify = True,
+        uds: str | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self._endpoint = config.resolve_endpoint(api_key, base_url)
+        self._endpoint = config.reached_by(config.resolve_endpoint(api_key, base_url), verify, uds)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
@@ -347,7 +355,11 @@ class Streams:
 
 
 async def get_models(
-    api_key: str | config.ApiKey | None = None, *, base_url: str | None = None
+    api_key: str | config.ApiKey | None = None,
+    *,
+    base_url: str | None = None,
+    verify: config.Verify = True,
+    uds: str | None = None,
 ) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
 
@@ -355,5 +367,5 @@ async def get_models(
         OvershootError: the server cannot be reached or refuses the key.
     """
     api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-    async with Overshoot(api_key, base_url=base_url) as client:
+    async with Overshoot(api_key, base_url=base_url, verify=verify, uds=uds) as client:
         return await client.get_models()

@@ -29,6 +29,7 @@ from .address import ServerAddress
 from .reply import markup_title, read_json
 from .retry import Fault
 from .retry_after import retry_after_seconds, stated_wait, wait_in_body
+from .route import Proxy
 
 __all__ = [
     "STATUS_ERRORS",
@@ -116,19 +117,37 @@ def make_error(
 # ---- failed tries ------------------------------------------------------------------------------
 
 
-def connection_fault(address: ServerAddress, call: str, error: Exception) -> Fault:
+def connection_fault(
+    address: ServerAddress,
+    call: str,
+    error: Exception,
+    proxy: Proxy | None = None,
+    uds: str | None = None,
+) -> Fault:
     """A try that brought no whole answer, from the transport's error."""
     # It brings aiohttp: only who made a request needs it.
-    from .connection import describe, is_certificate_error, never_connected
+    from .connection import describe, is_certificate_error, is_proxy_error, never_connected
 
     unconnected = never_connected(error)
     verb = "could not connect to" if unconnected else "lost the connection to"
     reason = address.hide(describe(error))
+    where = address.origin
+    if proxy is not None and is_proxy_error(error):
+        reason = _without_auth(proxy, reason)
+        where = f"the proxy {proxy.host} ({proxy.variable}), by which {where} is asked"
+    elif uds is not None and unconnected:
+        where = f"the unix socket {uds}, on which {where} is asked"
     return Fault(
-        NetworkError(f"{call}: {verb} {address.origin}: {reason}"),
+        NetworkError(f"{call}: {verb} {where}: {reason}"),
         reached_server=not unconnected,
         transient=not is_certificate_error(error),
     )
+
+
+def _without_auth(proxy: Proxy, text: str) -> str:
+    for secret in proxy.auth or ():
+        text = text.replace(secret, "[hidden]") if secret else text
+    return text
 
 
 def answer_fault(

@@ -71,6 +71,12 @@ class ApiClient(ServerClient):
             20 s at most, within ``timeout``.
         max_answer_bytes: of an answer's body, and of a result; a larger one is refused. Default
             4 MiB.
+        verify: what an https server's certificate is checked against: True (the usual ones, or
+            what ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` names), the path of a file or folder of certificates, an
+            ``ssl.SSLContext``, or False, which checks nothing.
+        uds: path of a unix socket on which the server listens; ``base_url`` then says the rest,
+            e.g. "http://localhost/v1".
 
     Raises:
         ValidationError: the URL, key or a number cannot be used.
@@ -87,9 +93,13 @@ class ApiClient(ServerClient):
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
+        verify: config.Verify = True,
+        uds: str | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
-        self.endpoint = endpoint or config.resolve_gateway(api_key, base_url)
+        self.endpoint = config.reached_by(
+            endpoint or config.resolve_gateway(api_key, base_url), verify, uds
+        )
         self._http = HttpClient(
             self.endpoint,
             timeout=timeout,
