@@ -28,6 +28,12 @@ VERSION: Final = "/v1"
 _HAS_VERSION: Final = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")
 #: LM Studio says it with status 200.
 _NO_SUCH_PATH: Final = re.compile(r"unexpected endpoint|unknown (?:url|path|endpoint)", re.I)
+_UNKNOWN_MODEL: Final = re.compile(
+    r"(?:no such|unknown|invalid|unrecognized) model|model_not_found"
+    r"|\bmodels?\b.{0,200}(?:not found|n.t exist|not (?:exist|available)|"
+    r"is (?:unknown|invalid))",
+    re.I | re.S,
+)
 _ABOUT_MODEL: Final = re.compile(r"\bmodels?\b", re.I)
 
 
@@ -95,7 +101,7 @@ def _is_unknown_model(error: ApiError, model: str) -> bool:
     if error.status_code not in (400, 404, 422):
         return False
     reason = _reason(error)
-    return model in reason or bool(_ABOUT_MODEL.search(reason))
+    return (error.status_code == 404 and model in reason) or bool(_UNKNOWN_MODEL.search(reason))
 
 
 async def _models(http: HttpClient, path: str) -> list[ModelInfo] | None:

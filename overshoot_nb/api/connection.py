@@ -6,6 +6,7 @@ import functools
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -73,7 +74,7 @@ def open_network_transport(
         network = AiohttpTransport(
             verify=route.tls or _unused_tls(),
             client=functools.partial(_open_session, route, max_connections),
-            proxy=_httpx_proxy(route.proxy),
+            proxy=_aiohttp_proxy(route.proxy),
         )
     return _QueryTransport(network, query) if query else network
 
@@ -98,6 +99,16 @@ def open_connector(route: Route, **options: Any) -> aiohttp.BaseConnector:
 
 def _httpx_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
     return None if proxy is None else httpx.Proxy(proxy.url, auth=proxy.auth)
+
+
+def _aiohttp_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
+    """With the user info in its URL: aiohttp has done away with the other way."""
+    found = _httpx_proxy(proxy)
+    if found is not None and proxy is not None and proxy.auth is not None:
+        user, password = (quote(part, "") for part in proxy.auth)
+        found.auth = None
+        found.url = found.url.copy_with(userinfo=f"{user}:{password}".encode())
+    return found
 
 
 @functools.cache

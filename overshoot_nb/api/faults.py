@@ -41,6 +41,7 @@ __all__ = [
     "is_spent",
     "make_error",
     "named_region",
+    "proxy_fault",
     "read_error_body",
     "read_error_object",
     "retry_after_seconds",
@@ -132,9 +133,11 @@ def connection_fault(
     verb = "could not connect to" if unconnected else "lost the connection to"
     reason = address.hide(describe(error))
     where = address.origin
+    if proxy is not None and getattr(error.__cause__ or error.__context__, "status", 0) == 407:
+        return proxy_fault(address, call, proxy)
     if proxy is not None and is_proxy_error(error):
         reason = _without_auth(proxy, reason)
-        where = f"the proxy {proxy.host} ({proxy.variable}), by which {where} is asked"
+        where = _proxy_in_words(address, proxy)
     elif uds is not None and unconnected:
         where = f"the unix socket {uds}, on which {where} is asked"
     return Fault(
@@ -142,6 +145,23 @@ def connection_fault(
         reached_server=not unconnected,
         transient=not is_certificate_error(error),
     )
+
+
+def proxy_fault(address: ServerAddress, call: str, proxy: Proxy) -> Fault:
+    """A try that the proxy itself refused (407)."""
+    where = _proxy_in_words(address, proxy)
+    wants = "refuses the user name and password" if proxy.auth else "wants a user name and password"
+    return Fault(
+        NetworkError(
+            f"{call}: {where}, {wants} (HTTP 407): they go into {proxy.variable} as "
+            "http://name:password@host:port"
+        ),
+        transient=False,
+    )
+
+
+def _proxy_in_words(address: ServerAddress, proxy: Proxy) -> str:
+    return f"the proxy {proxy.host} ({proxy.variable}), by which {address.origin} is asked"
 
 
 def _without_auth(proxy: Proxy, text: str) -> str:

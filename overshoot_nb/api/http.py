@@ -24,7 +24,7 @@ from overshoot_nb.redaction import once_made
 from overshoot_nb.validation import check_answer_bytes, check_max_wait, check_timeout
 
 from .address import ServerAddress
-from .faults import answer_fault, answer_id, connection_fault
+from .faults import answer_fault, answer_id, connection_fault, proxy_fault
 from .inner_faults import inner_fault
 from .reply import Reply
 from .retry import Fault, RateLimit, RetryPolicy, Waiter, repeat
@@ -132,7 +132,8 @@ class HttpClient:
         return self._route
 
     def _load(self) -> Route | None:
-        importlib.import_module("httpx")
+        for name in ("httpx", "certifi"):
+            importlib.import_module(name)
         if self._shared_transport is None and self.endpoint.is_local:
             from overshoot_nb.local import open_transport
 
@@ -303,6 +304,8 @@ class HttpClient:
                 await response.aclose()
         if response.is_success:
             return Reply(call, status, body, request_id, attempt, headers, hide=self.address.hide)
+        if status == 407 and self._route is not None and self._route.proxy is not None:
+            return proxy_fault(self.address, call, self._route.proxy)
         return answer_fault(self.address, call, status, headers, body)
 
     def _unreached(self, call: str, error: Exception) -> Fault:
