@@ -22,6 +22,7 @@ __all__ = [
     "in_chunks",
     "is_certificate_error",
     "is_proxy_error",
+    "is_tls_error",
     "never_connected",
     "open_connector",
     "open_network_transport",
@@ -227,6 +228,13 @@ def never_connected(error: Exception) -> bool:
 def is_proxy_error(error: Exception) -> bool:
     """True when it is the proxy that could not be reached, or that refused."""
     return any(isinstance(link, PROXY_ERRORS) for link in _chain(error))
+
+
+def is_tls_error(error: Exception) -> bool:
+    """True when an encrypted connection did not come about."""
+    return any(isinstance(link, ssl.SSLError) for link in _chain(error)) or is_certificate_error(
+        error
+    )
 
 
 def is_certificate_error(error: Exception) -> bool:

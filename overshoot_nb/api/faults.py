@@ -127,7 +127,13 @@ def connection_fault(
 ) -> Fault:
     """A try that brought no whole answer, from the transport's error."""
     # It brings aiohttp: only who made a request needs it.
-    from .connection import describe, is_certificate_error, is_proxy_error, never_connected
+    from .connection import (
+        describe,
+        is_certificate_error,
+        is_proxy_error,
+        is_tls_error,
+        never_connected,
+    )
 
     unconnected = never_connected(error)
     verb = "could not connect to" if unconnected else "lost the connection to"
@@ -135,7 +141,11 @@ def connection_fault(
     where = address.origin
     if proxy is not None and getattr(error.__cause__ or error.__context__, "status", 0) == 407:
         return proxy_fault(address, call, proxy)
-    if proxy is not None and is_proxy_error(error):
+    if proxy is not None and is_tls_error(error):
+        # It may be the certificate of either.
+        where = f"{where} (by way of the proxy {proxy.host}, {proxy.variable})"
+    elif proxy is not None and (unconnected or is_proxy_error(error)):
+        # Nothing else is connected to, nor any other name looked up.
         reason = _without_auth(proxy, reason)
         where = _proxy_in_words(address, proxy)
     elif uds is not None and unconnected:

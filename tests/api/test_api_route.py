@@ -197,6 +197,12 @@ def test_a_proxy_that_is_not_there_is_called_one(monkeypatch):
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_proxy_whose_name_is_unknown_is_called_one(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.invalid:3128")
+    with pytest.raises(errors.NetworkError, match=r"to the proxy proxy\.invalid:3128 \(ALL_PROXY"):
+        names("https://server.test/v1")
+
+
 def test_a_proxy_that_refuses_is_called_one(serving, monkeypatch):
     class Refusing(Handler):
         def do_CONNECT(self) -> None:
