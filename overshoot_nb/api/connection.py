@@ -61,11 +61,12 @@ def open_network_transport(
         query: added to every URL just before it is sent, so that a secret in it is in no log.
     """
     network: httpx.AsyncBaseTransport
-    if route.proxy is not None and route.proxy.is_socks:
-        # aiohttp speaks no SOCKS.
+    if (route.proxy is not None and route.proxy.is_socks) or (route.uds and route.tls):
+        # aiohttp speaks no SOCKS, and encrypts nothing on a unix socket.
         network = httpx.AsyncHTTPTransport(
             verify=route.tls or _unused_tls(),
             proxy=_httpx_proxy(route.proxy),
+            uds=route.uds,
             limits=httpx.Limits(
                 max_connections=max_connections, keepalive_expiry=KEEPALIVE_SECONDS
             ),
@@ -91,10 +92,12 @@ def _open_session(route: Route, max_connections: int) -> aiohttp.ClientSession:
 def open_connector(route: Route, **options: Any) -> aiohttp.BaseConnector:
     """aiohttp's connections to a server."""
     if route.uds is not None:
-        connector: aiohttp.BaseConnector = aiohttp.UnixConnector(path=route.uds, **options)
         if route.tls is not None:
-            connector._ssl = route.tls  # type: ignore[attr-defined]
-        return connector
+            # aiohttp would send it unencrypted.
+            raise httpx.UnsupportedProtocol(
+                "an https server on a unix socket is not asked for results: give base_url as http"
+            )
+        return aiohttp.UnixConnector(path=route.uds, **options)
     return aiohttp.TCPConnector(ssl=route.tls or True, **options)
 
 

@@ -232,7 +232,7 @@ def test_a_socks_proxy_without_its_package_names_it(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets")
-def test_a_unix_socket(serving, tmp_path):
+def test_a_unix_socket(serving, certificate, tmp_path):
     class UnixServer(ThreadingHTTPServer):
         address_family = socket.AF_UNIX
 
@@ -241,6 +241,13 @@ def test_a_unix_socket(serving, tmp_path):
 
     path = tmp_path / "s.sock"
     serving(UnixServer(str(path), Handler))
+    secure = UnixServer(str(tmp_path / "tls.sock"), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    serving(secure)
+    reached = {"uds": str(tmp_path / "tls.sock"), "verify": str(certificate[0])}
+    assert len(names("https://127.0.0.1/v1", **reached)) == 2
     assert names("http://localhost/v1", uds=str(path)) == ["qwen2.5vl:7b", "llava:13b"]
     with pytest.raises(errors.NetworkError, match=r"unix socket .*none.sock"):
         names("http://localhost/v1", uds=str(tmp_path / "none.sock"))
