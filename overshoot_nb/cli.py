@@ -168,13 +168,22 @@ def _aliases(words: Sequence[str]) -> dict[str, str]:
     return aliases
 
 
-def _models(args: argparse.Namespace) -> None:
+def _models(args: argparse.Namespace) -> int:
     from .client import get_models
 
     found = asyncio.run(get_models(base_url=args.base_url))
     width = max((len(m.model) for m in found), default=0)
     for model in found:
         print(f"{model.model:{width}}  {model.status}")
+    if found:
+        return 0
+    shown = config.resolve_endpoint(base_url=args.base_url).shown
+    print(
+        f"overshoot-nb: {shown} answers, but lists no models: is a model loaded there, and is its "
+        "address right (OpenAI-compatible servers mostly end in /v1)?",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _doctor(args: argparse.Namespace) -> int:

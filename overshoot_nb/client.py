@@ -62,6 +62,12 @@ class Overshoot:
         extra_headers: header fields of every request, such as ``{"api-key": "..."}`` (Azure) or
             those of a gateway. Their values are secrets: nothing shows them. ``Authorization``
             takes the place of a key that was found. Default: none.
+        verify: what an https server's certificate is checked against: True (the usual ones, or
+            what ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` names), the path of a file or folder of certificates, an
+            ``ssl.SSLContext``, or False, which checks nothing.
+        uds: path of a unix socket on which the server listens; ``base_url`` then says the rest,
+            e.g. "http://localhost/v1".
 
     Raises:
         ValidationError: ``base_url`` is no URL, ``timeout`` not positive, or ``max_wait``
@@ -77,10 +83,13 @@ class Overshoot:
         timeout: float = config.TIMEOUT_SECONDS,
         max_wait: float = config.MAX_WAIT_SECONDS,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
+        verify: config.Verify = True,
+        uds: str | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
-        self._endpoint = with_headers(config.resolve_endpoint(api_key, base_url), extra_headers)
+        endpoint = with_headers(config.resolve_endpoint(api_key, base_url), extra_headers)
+        self._endpoint = config.reached_by(endpoint, verify, uds)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
@@ -389,6 +398,8 @@ async def get_models(
     *,
     base_url: str | None = None,
     extra_headers: ExtraHeaders | HeldHeaders | None = None,
+    verify: config.Verify = True,
+    uds: str | None = None,
 ) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
 
@@ -397,5 +408,7 @@ async def get_models(
     """
     api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
     extra_headers = held_headers(extra_headers)
-    async with Overshoot(api_key, base_url=base_url, extra_headers=extra_headers) as client:
+    async with Overshoot(
+        api_key, base_url=base_url, extra_headers=extra_headers, verify=verify, uds=uds
+    ) as client:
         return await client.get_models()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .installed import ENGINE_MODULES, missing_packages
 from .recording.replay_address import SCHEME, ReplayAddress
 from .redaction import LEFT_OUT, display_url, hidden, kind_of, lacks_secrets, split_url
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -27,10 +31,12 @@ __all__ = [
     "LOCAL_GATEWAY",
     "ApiKey",
     "Endpoint",
+    "Verify",
     "cache_dir",
     "find_api_key",
     "held_key",
     "memory_bytes",
+    "reached_by",
     "resolve_endpoint",
     "resolve_gateway",
     "spill_bytes",
@@ -131,6 +137,8 @@ LOCAL_GATEWAY = "local/v0.2"
 LOCAL_MODEL = "local/auto"
 #: The command that installs what the embedded engine and the demo video need.
 LOCAL_INSTALL = 'pip install "overshoot-nb[local]"'
+#: The same for all that the demo needs.
+DEMO_INSTALL = 'pip install "overshoot-nb[local,notebook]"'
 
 #: How the URL of a server ends that samples the video itself.
 _GATEWAY_PATH = "/v0.2"
@@ -146,6 +154,11 @@ ENV_SPILL_BYTES = "OVERSHOOT_SPILL_BYTES"
 #: Bytes of pictures that all streams together keep in memory: "512MB", "2 GB" or digits alone.
 ENV_MEMORY = "OVERSHOOT_MEMORY"
 KEYRING_SERVICE = "overshoot"
+
+
+#: What a server's certificate is checked against: the usual ones (True), those of a file or
+#: folder, or a context; False checks nothing.
+Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 
 
 class ApiKey:
@@ -186,12 +199,16 @@ class Endpoint:
         surface: "chat" (chat completions, we sample) or "gateway" (v0.2, the server samples).
         key: the key, or None for a server that needs none.
         headers: further header fields of every request; their values are secrets.
+        verify: what its certificate is checked against.
+        uds: path of the unix socket on which it listens, or None.
     """
 
     base_url: str = field(repr=False)
     surface: Literal["chat", "gateway"]
     key: ApiKey | None
     headers: tuple[tuple[str, ApiKey], ...] = field(default=(), repr=False)
+    verify: Verify = field(default=True, repr=False)
+    uds: str | None = None
 
     @property
     def shown(self) -> str:
@@ -288,6 +305,11 @@ def _normal(base_url: str) -> str:
         return url
     if url.startswith(SCHEME):
         return str(ReplayAddress.parse(url))
+    if split_url(url).scheme.endswith("unix"):
+        raise ValidationError(
+            f"base_url={display_url(url)!r} names a unix socket: give its path as uds=, and as "
+            'base_url what would be asked over a port, e.g. "http://localhost/v1"'
+        )
     if split_url(url).scheme not in ("http", "https") or not split_url(url).hostname:
         raise ValidationError(
             f"base_url={display_url(base_url)!r} is not an http(s) URL; give a server's URL such "
@@ -299,7 +321,25 @@ def _normal(base_url: str) -> str:
             f"base_url={display_url(url)!r} has {LEFT_OUT} where a secret was left out: "
             "give the whole URL"
         )
-    return url
+    return _without_call(url)
+
+
+#: What people copy with a server's URL; it is the path of a call.
+_CALL_PATH = "/chat/completions"
+
+
+def _without_call(url: str) -> str:
+    """``url`` without the path of the call, which is added to each request."""
+    parts = split_url(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith(_CALL_PATH):
+        return url
+    shorter = parts._replace(path=path.removesuffix(_CALL_PATH)).geturl()
+    short: str = hidden(shorter, server=True)
+    logger.warning(
+        "base_url ends in %s, which is cut off: asked is %s", _CALL_PATH, display_url(short)
+    )
+    return short
 
 
 _told_local = False
@@ -327,7 +367,7 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
     key = find_api_key(api_key)
     if url is None:
         url = DEFAULT_BASE_URL if key else LOCAL
-        if key is None and not _told_local:
+        if key is None and not _told_local and not missing_packages(ENGINE_MODULES):
             _told_local = True
             logger.warning(
                 "No API key (argument, %s or keyring): answers come from the embedded local "
@@ -361,6 +401,36 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
         base_url = named if _is_gateway_url(named) else GATEWAY_BASE_URL
     url = _normal(base_url)
     return Endpoint(url, "gateway", _key_for(url, key))
+
+
+def reached_by(endpoint: Endpoint, verify: Verify = True, uds: str | None = None) -> Endpoint:
+    """The endpoint with how it is reached, as httpx names it.
+
+    Raises:
+        ValidationError: a value is of no use, or nothing is connected to.
+    """
+    from .errors import ValidationError
+
+    if verify is True and uds is None:
+        return endpoint
+    import ssl
+
+    if not isinstance(verify, bool | str | os.PathLike | ssl.SSLContext) or verify == "":
+        raise ValidationError(
+            f"verify={kind_of(verify)} is not valid: it must be True, False, the path of a file or "
+            "folder of certificates, or an ssl.SSLContext"
+        )
+    if uds is not None:
+        if not isinstance(uds, str | os.PathLike) or not os.fspath(uds):
+            raise ValidationError("uds must be the path of a unix socket, such as '/run/vllm.sock'")
+        if os.name == "nt":
+            raise ValidationError("uds= cannot be used: Windows has no unix sockets for it")
+        uds = str(Path(uds).expanduser())
+    if endpoint.is_local or endpoint.is_replay:
+        raise ValidationError(
+            f"base_url={endpoint.shown!r} is not asked over a network: leave verify and uds out"
+        )
+    return replace(endpoint, verify=verify, uds=uds)
 
 
 def _key_for(url: str, key: ApiKey | None) -> ApiKey | None:

@@ -12,6 +12,7 @@ from . import config
 from ._version import __version__
 from .client import Overshoot
 from .errors import OvershootError
+from .installed import ENGINE_MODULES, missing_packages
 
 __all__ = ["report"]
 
@@ -43,7 +44,17 @@ def report(endpoint: config.Endpoint) -> int:
     _line("front ends", _versions(FRONT_ENDS) or "none: pip install jupyterlab")
     _line("widget", _widget())
     key = config.find_api_key()
-    _line("API key", f"found ({key.origin})" if key else "none; the embedded engine is the default")
+    found = f"found ({key.origin})" if key else "none"
+    if key is None and endpoint.is_local:
+        found += "; the embedded engine is the default"
+        if missing_packages(ENGINE_MODULES):
+            found += ", which is not installed"
+    elif key is not None and endpoint.key is None and not endpoint.is_local:
+        found += f"; not sent to {endpoint.shown}: a key that is found goes to Overshoot alone "
+        found += "(pass api_key= for another server)"
+    elif key is not None and endpoint.key is None:
+        found += "; not sent to this server, the embedded engine, which needs none"
+    _line("API key", found)
     return _server(endpoint)
 
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import keyword
 import os
 import re
-import shlex
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from . import config, interactive
 from .client import Overshoot
 from .config import ApiKey
 from .errors import OvershootError
+from .magic_words import split_words
 from .prompts import PromptVersion
 from .redaction import hidden_line, redact
 from .source_options import WatchParameters
@@ -179,8 +186,13 @@ def _start_parser() -> argparse.ArgumentParser:
 class OvershootMagics(Magics):
     """``%overshoot`` and ``%%overshoot``."""
 
+    # IPython would put values in before the line is split, where their quotes break it.
+    @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def overshoot(self, line: str, cell: str | None = None) -> object:
+    def overshoot(
+        self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None
+    ) -> object:
         """Ask a vision-language model about a video.
 
         Forms::
@@ -207,7 +219,7 @@ class OvershootMagics(Magics):
         """
         line = hidden_line(line)
         try:
-            words = _split(line)
+            words = _split(line, {**self._names, **(local_ns or {})})
             command = _COMMANDS.get(words[0]) if words and cell is None else None
             if command is not None:
                 return command(self, words[1:])
@@ -245,8 +257,9 @@ class OvershootMagics(Magics):
             name = flag.removeprefix("--").replace("-", "_")
             if getattr(args, name) is not None:
                 parameters[name] = getattr(args, name)  # type: ignore[literal-required]
-        if args.out is not None and not args.out.isidentifier():
-            raise UsageError(f"-o {redact(args.out)}: not a name that a variable can have")
+        if args.out is not None and (not args.out.isidentifier() or keyword.iskeyword(args.out)):
+            word = "a word of Python, " if keyword.iskeyword(args.out) else ""
+            raise UsageError(f"-o {redact(args.out)}: {word}not a name that a variable can have")
         kept = None if args.prompt_file is None else _kept(args.prompt_file)
         stream = interactive.watch(
             args.source,
@@ -360,14 +373,12 @@ def _kept(path: str) -> PromptVersion:
         raise UsageError(f"--prompt-file {redact(path)}: {error.strerror}") from None
 
 
-def _split(line: str) -> list[str]:
+def _split(line: str, names: dict[str, Any]) -> list[str]:
     try:
-        if os.name != "nt":
-            return [hidden_line(word) for word in shlex.split(line)]
-        # Backslashes are path separators there, not escapes.
-        return [hidden_line(word.strip("\"'")) for word in shlex.split(line, posix=False)]
+        words = split_words(line, names, windows=os.name == "nt")
     except ValueError as error:
         raise UsageError(f"%overshoot: {error} in: {redact(line)}") from None
+    return [hidden_line(word) for word in words]
 
 
 def _no_more(command: str, words: list[str]) -> None:

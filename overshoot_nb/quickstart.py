@@ -12,11 +12,14 @@ from typing import Any
 
 from . import config
 from .errors import MissingDependencyError, SourceError
+from .installed import ENGINE_MODULES, missing_packages
 
 __all__ = ["execute", "notebook_path", "open_in_lab"]
 
 NAME = "quickstart.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: What the notebook draws and shows with.
+SHOWN_WITH = ("altair", "matplotlib", "ipywidgets")
 #: A cell of the quickstart takes a few seconds; the first one renders the video.
 CELL_SECONDS = 300
 
@@ -36,7 +39,7 @@ def open_in_lab() -> int:
     Raises:
         MissingDependencyError: JupyterLab is not installed.
     """
-    _require("jupyterlab")
+    _require("jupyterlab", "ipykernel")
     folder = config.cache_dir() / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / NAME
@@ -51,7 +54,8 @@ def execute(output: str | None = None) -> int:
     """Execute the notebook cell by cell in a kernel of its own, printing what each cell shows.
 
     Args:
-        output: path of the executed copy; None puts it into the cache folder.
+        output: path of the executed copy; None puts it into the cache folder. A run that
+            failed goes to a file beside it, whose name says so.
 
     Returns:
         0, or 1 when a cell failed (its error is printed).
@@ -59,8 +63,7 @@ def execute(output: str | None = None) -> int:
     Raises:
         MissingDependencyError: nbclient or ipykernel is not installed.
     """
-    for package in ("nbclient", "nbformat", "ipykernel"):
-        _require(package)
+    _require("nbclient", "nbformat", "ipykernel")
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -74,16 +77,16 @@ def execute(output: str | None = None) -> int:
     manager = client.create_kernel_manager()
     if os.name == "posix":
         manager.transport = "ipc"  # no port is opened for other users of the machine to see
-    status = 0
+    well = False
     try:
         client.execute()
+        well = True
     except CellExecutionError as error:
         print(f"\novershoot-nb demo: a cell failed: {error.ename}: {error.evalue}")
-        status = 1
     finally:
-        nbformat.write(book, path)
+        path = _written(book, path, well=well)
     print(f"\nThe executed notebook: {path}")
-    return status
+    return 0 if well else 1
 
 
 def _show(cell: Any, **_: object) -> None:
@@ -106,10 +109,26 @@ def _without_redraws(text: str) -> str:
     return re.sub(r"[^\n]*\r(?!\n)", "", text)
 
 
-def _require(package: str) -> None:
-    import importlib.util
+def _require(*modules: str) -> None:
+    """Check all that the demo needs, before anything begins.
 
-    if importlib.util.find_spec(package) is None:
-        raise MissingDependencyError(
-            f"{package} is not installed: pip install 'overshoot-nb[notebook]'"
-        )
+    Raises:
+        MissingDependencyError: names every missing package, and the one command for all.
+    """
+    if missing := missing_packages(dict.fromkeys((*ENGINE_MODULES, *modules, *SHOWN_WITH))):
+        raise MissingDependencyError(f"the demo needs {', '.join(missing)}: {config.DEMO_INSTALL}")
+
+
+def _written(book: Any, path: Path, *, well: bool) -> Path:
+    """Write the executed notebook; one that failed goes beside, never over one that is good."""
+    import nbformat
+
+    if not well:
+        path = path.with_name(f"{path.stem}.failed{path.suffix}")
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        nbformat.write(book, new)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    return path

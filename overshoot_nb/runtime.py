@@ -309,7 +309,11 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+    async def ended() -> None:  # gather() finds its loop by the policy outside of a coroutine
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    loop.run_until_complete(ended())
 
 
 _runtime = Runtime()

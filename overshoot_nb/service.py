@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Generic, Protocol, TypeVar
 
 from . import config
+from .api.advice import listed
 from .api.chat import ChatClient
 from .api.gateway import ApiClient
 from .chat_session import ChatSession
-from .errors import NotFoundError, ValidationError
+from .errors import NotFoundError, OvershootError, ValidationError
 from .preview import Preview
 from .prompts import PromptVersion
 from .session import Session, Sink
@@ -114,7 +116,8 @@ async def _check_model(
     names = [m.model for m in await api.get_models()]
     if names and settings.model not in names:
         raise NotFoundError(
-            f"the embedded engine has no model {settings.model!r}; it has {', '.join(names)}"
+            f"the embedded engine has no model {settings.model!r}; it has "
+            f"{listed(names, settings.model)}"
         )
 
 
@@ -124,6 +127,7 @@ class _Connected(Generic[Api]):
     def __init__(self, api: Api) -> None:
         self.api: Api = api
         self.endpoint = api.endpoint
+        self._warming: asyncio.Task[None] | None = None
 
     async def get_models(self) -> list[ModelInfo]:
         """See :class:`Service`."""
@@ -131,7 +135,19 @@ class _Connected(Generic[Api]):
 
     async def close(self) -> None:
         """See :class:`Service`."""
+        if self._warming is not None:
+            await self._warming
         await self.api.close()
+
+    async def _check_route(self) -> None:
+        """Refuse what no request could be sent by; what requests need is loaded beside it."""
+        # The first answer needs it, the first sample does not: nobody waits for it here.
+        self._warming = self._warming or asyncio.create_task(self._warm_up())
+        await asyncio.to_thread(self.api.find_route)
+
+    async def _warm_up(self) -> None:
+        with contextlib.suppress(OvershootError):  # the first request says it
+            await self.api.warm_up()
 
 
 class ChatService(_Connected[ChatClient]):
@@ -144,6 +160,7 @@ class ChatService(_Connected[ChatClient]):
                 f"transport={settings.transport!r} is a v0.2 server's, to which video is "
                 f"published; {self.endpoint.shown} is sent single frames: leave it out"
             )
+        await self._check_route()
         await _check_model(self.api, settings, before)
 
     def session(
@@ -184,6 +201,7 @@ class GatewayService(_Connected[ApiClient]):
                 "realtime=False: a v0.2 server samples the video while it plays, so it cannot "
                 "go faster; leave it out, or ask a chat server (analyze() needs one)"
             )
+        await self._check_route()
         await _check_model(self.api, settings, before)
 
     def session(

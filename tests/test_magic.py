@@ -220,3 +220,18 @@ def test_the_extension_can_be_reloaded_and_unloaded(kernel):
     kernel.run("%unload_ext overshoot_nb")
     assert "not found" in kernel.run("%overshoot status")
     kernel.run("%load_ext overshoot_nb")
+
+
+@pytest.mark.parametrize("name", ["class", "1x", "a.b", "None"])
+def test_a_name_that_no_variable_can_have_is_refused(kernel, name):
+    shown = kernel.run(f'%overshoot clip.mp4 "How bright is it?" -o {name}')
+    assert f"-o {name}:" in shown
+    assert "not a name that a variable can have" in shown
+
+
+def test_a_value_with_quotes_is_one_word_and_a_comment_is_none(kernel):
+    kernel.run("asked = 'say \"yes\" or\\n\\'no\\' {now} # $x'")
+    kernel.run("%overshoot clip.mp4 {asked} –o worded # it's a note")
+    assert kernel.run("worded.prompt == asked, repr(worded.widget)[:21]").startswith("(True,")
+    assert "<StreamWidget " in kernel.run("worded.widget.__repr__()")
+    kernel.run("%overshoot stop worded")

@@ -115,3 +115,10 @@ def test_an_editable_install_without_node_goes_on_and_says_what_is_missing(check
     assert done.returncode == 0, done.stderr
     assert "front end was not built" in done.stdout + done.stderr
     assert "npm is not on PATH" in done.stdout + done.stderr
+
+
+def test_the_sdist_holds_what_contributors_and_shippers_read(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/licences.md"} <= names

@@ -147,3 +147,15 @@ get_runtime().close_at_exit(1, hang)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert time.monotonic() - started < 10
+
+
+def test_another_event_loop_policy_after_first_use_prints_nothing_at_exit():
+    script = (
+        "import asyncio\n"
+        "from overshoot_nb.runtime import get_runtime\n"
+        "get_runtime().loop\n"
+        "class Other(asyncio.DefaultEventLoopPolicy): pass\n"
+        "asyncio.set_event_loop_policy(Other())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

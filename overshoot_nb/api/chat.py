@@ -27,6 +27,7 @@ from overshoot_nb.validation import (
     check_text,
 )
 
+from .advice import is_wrong_address, right_address, with_advice
 from .answer import ChatAnswer, judge_content, read_answer
 from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error
@@ -43,6 +44,8 @@ __all__ = ["ChatAnswer", "ChatClient", "ChatRequest", "judge_content"]
 
 logger = logging.getLogger("overshoot_nb")
 
+#: Errors for which a client looks up what would be right.
+MAX_ADVICE = 8
 _Form = Literal["json_schema", "json_object", "prompt"]
 _Limit = Literal["max_tokens", "max_completion_tokens"]
 
@@ -113,6 +116,12 @@ class ChatClient(ServerClient):
         max_answer_bytes: of an answer's body; a larger one is a ServerError. Default 4 MiB.
         extra_headers: header fields of every request, such as ``{"api-key": "..."}``. Their
             values are secrets: no message and no repr shows them.
+        verify: what an https server's certificate is checked against: True (the usual ones, or
+            what ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` names), the path of a file or folder of certificates, an
+            ``ssl.SSLContext``, or False, which checks nothing.
+        uds: path of a unix socket on which the server listens; ``base_url`` then says the rest,
+            e.g. "http://localhost/v1".
 
     Raises:
         ValidationError: the URL is no chat server's, or the key or a number cannot be used.
@@ -131,11 +140,13 @@ class ChatClient(ServerClient):
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
+        verify: config.Verify = True,
+        uds: str | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
         endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
-        self.endpoint = with_headers(endpoint, extra_headers)
+        self.endpoint = config.reached_by(with_headers(endpoint, extra_headers), verify, uds)
         if self.endpoint.surface != "chat":
             raise ValidationError(
                 "base_url ends in /v0.2, which has no chat completions: use ApiClient, "
@@ -156,6 +167,8 @@ class ChatClient(ServerClient):
         self._formless: set[str] = set()
         #: What the server calls the output limit.
         self._limit = _limit_name(self.endpoint)
+        #: What errors say with what would be right, by model and what they said without.
+        self._advice: dict[tuple[str, str], str] = {}
 
     # ---- asking ------------------------------------------------------------------------------
 
@@ -252,8 +265,9 @@ class ChatClient(ServerClient):
         try:
             reply, attempts, started = await self._post(request, sample, waiter)
         except ApiError as error:
+            error = await self._advised(error, request.model)
             if sample.video is None or not _refuses_video(error):
-                raise
+                raise error from None
             raise make_error(
                 error.status_code or 0,
                 f"{error.message}. The server or model may take no video: "
@@ -358,11 +372,31 @@ class ChatClient(ServerClient):
         """
         try:
             reply = await self._http.send("GET", "/models", waits=True)
-        except NotFoundError:
-            if self.endpoint.is_overshoot:
+        except ApiError as error:
+            if self.endpoint.is_overshoot or not is_wrong_address(error):
                 raise
-            return []
+            if (address := await right_address(self._http)) is None:
+                if not isinstance(error, NotFoundError):
+                    raise
+                return []
+            raise NotFoundError(
+                f"{error.message} (base_url lacks /v1: {address!r} would be right)",
+                error.status_code,
+                error.request_id,
+            ) from None
         return model_list(reply)
+
+    async def _advised(self, error: ApiError, model: str) -> ApiError:
+        """The error with what would be right; looked up once for errors that say the same."""
+        said = (model, error.message)
+        if said not in self._advice:
+            if len(self._advice) >= MAX_ADVICE:
+                return error
+            self._advice[said] = (await with_advice(self._http, error, model)).message
+        advice = self._advice[said]
+        if advice == error.message:
+            return error
+        return make_error(error.status_code or 0, advice, error.request_id, error.details)
 
 
 # ---- refusals ----------------------------------------------------------------------------------

@@ -5,25 +5,28 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+from .route import Proxy, Route
 
 __all__ = [
     "CHUNK_BYTES",
     "TRANSPORT_ERRORS",
     "BodyRefused",
     "describe",
-    "environment_proxy",
     "in_chunks",
     "is_certificate_error",
+    "is_proxy_error",
+    "is_tls_error",
     "never_connected",
+    "open_connector",
     "open_network_transport",
     "read_body",
-    "trusted_certificates",
 ]
 
 #: Everything that a transport raises when no whole answer came. httpx-aiohttp does not translate
@@ -36,6 +39,11 @@ TRANSPORT_ERRORS = (
     OSError,
     EOFError,
 )
+PROXY_ERRORS = (
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientHttpProxyError,
+    httpx.ProxyError,
+)
 #: aiohttp warns about larger bodies in one piece, since writing them holds up the loop.
 CHUNK_BYTES = 512 * 1024
 #: A connection that the server closed meanwhile is a connection fault, and tried again.
@@ -43,51 +51,74 @@ KEEPALIVE_SECONDS = 15.0
 
 
 def open_network_transport(
-    origin: str, max_connections: int, query: str = ""
+    route: Route, max_connections: int, query: str = ""
 ) -> httpx.AsyncBaseTransport:
     """httpx over aiohttp's connections: measured as the cheapest for bodies of this size.
 
     Args:
-        origin: scheme, host and port of the one server that is asked.
+        route: how the server is reached.
         max_connections: connections open at most.
         query: added to every URL just before it is sent, so that a secret in it is in no log.
     """
-    tls = trusted_certificates()
-
-    def open_session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=tls
+    network: httpx.AsyncBaseTransport
+    if (route.proxy is not None and route.proxy.is_socks) or (route.uds and route.tls):
+        # aiohttp speaks no SOCKS, and encrypts nothing on a unix socket.
+        network = httpx.AsyncHTTPTransport(
+            verify=route.tls or _unused_tls(),
+            proxy=_httpx_proxy(route.proxy),
+            uds=route.uds,
+            limits=httpx.Limits(
+                max_connections=max_connections, keepalive_expiry=KEEPALIVE_SECONDS
             ),
-            # A cookie of the server has no say in later requests.
-            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
         )
-
-    network = AiohttpTransport(verify=tls, client=open_session, proxy=environment_proxy(origin))
+    else:
+        network = AiohttpTransport(
+            verify=route.tls or _unused_tls(),
+            client=functools.partial(_open_session, route, max_connections),
+            proxy=_aiohttp_proxy(route.proxy),
+        )
     return _QueryTransport(network, query) if query else network
 
 
+def _open_session(route: Route, max_connections: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=open_connector(route, limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS),
+        # A cookie of the server has no say in later requests.
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def open_connector(route: Route, **options: Any) -> aiohttp.BaseConnector:
+    """aiohttp's connections to a server."""
+    if route.uds is not None:
+        if route.tls is not None:
+            # aiohttp would send it unencrypted.
+            raise httpx.UnsupportedProtocol(
+                "an https server on a unix socket is not asked for results: give base_url as http"
+            )
+        return aiohttp.UnixConnector(path=route.uds, **options)
+    return aiohttp.TCPConnector(ssl=route.tls or True, **options)
+
+
+def _httpx_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
+    return None if proxy is None else httpx.Proxy(proxy.url, auth=proxy.auth)
+
+
+def _aiohttp_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
+    """With the user info in its URL: aiohttp has done away with the other way."""
+    found = _httpx_proxy(proxy)
+    if found is not None and proxy is not None and proxy.auth is not None:
+        user, password = (quote(part, "") for part in proxy.auth)
+        found.auth = None
+        found.url = found.url.copy_with(userinfo=f"{user}:{password}".encode())
+    return found
+
+
 @functools.cache
-def trusted_certificates() -> ssl.SSLContext:
-    """The certificates that servers are checked against."""
-    # Reading the certificates takes 30 ms of the loop's time: once is enough.
-    return httpx.create_ssl_context()
-
-
-def environment_proxy(origin: str) -> httpx.Proxy | None:
-    """The proxy that the environment names for ``origin``.
-
-    Looked up once: aiohttp's own ``trust_env`` asks in a thread for every request, which costs as
-    much as the rest of the request.
-    """
-    parts = urlsplit(origin)
-    proxies = getproxies()
-    url = proxies.get(parts.scheme) or proxies.get("all")
-    if not url or proxy_bypass(parts.netloc):
-        return None
-    url = url if "://" in url else f"http://{url}"
-    # aiohttp speaks to no other kind.
-    return httpx.Proxy(url) if urlsplit(url).scheme in ("http", "https") else None
+def _unused_tls() -> ssl.SSLContext:
+    """A context without certificates: reading them for plain HTTP would take 30 ms."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def in_chunks(content: bytes) -> AsyncIterator[bytes]:
@@ -182,6 +213,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def never_connected(error: Exception) -> bool:
     """True when the request surely never reached the server."""
+    if is_proxy_error(error):
+        return True
     for link in _chain(error):
         # httpx-aiohttp gives ConnectTimeout for every fault of a connection, so aiohttp's own
         # error decides where there is one.
@@ -192,6 +225,18 @@ def never_connected(error: Exception) -> bool:
             )
     return isinstance(
         error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.InvalidURL
+    )
+
+
+def is_proxy_error(error: Exception) -> bool:
+    """True when it is the proxy that could not be reached, or that refused."""
+    return any(isinstance(link, PROXY_ERRORS) for link in _chain(error))
+
+
+def is_tls_error(error: Exception) -> bool:
+    """True when an encrypted connection did not come about."""
+    return any(isinstance(link, ssl.SSLError) for link in _chain(error)) or is_certificate_error(
+        error
     )
 
 

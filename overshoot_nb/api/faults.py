@@ -29,6 +29,7 @@ from .address import ServerAddress
 from .reply import markup_title, read_json
 from .retry import Fault
 from .retry_after import retry_after_seconds, stated_wait, wait_in_body
+from .route import Proxy
 
 __all__ = [
     "STATUS_ERRORS",
@@ -40,6 +41,7 @@ __all__ = [
     "is_spent",
     "make_error",
     "named_region",
+    "proxy_fault",
     "read_error_body",
     "read_error_object",
     "retry_after_seconds",
@@ -116,19 +118,66 @@ def make_error(
 # ---- failed tries ------------------------------------------------------------------------------
 
 
-def connection_fault(address: ServerAddress, call: str, error: Exception) -> Fault:
+def connection_fault(
+    address: ServerAddress,
+    call: str,
+    error: Exception,
+    proxy: Proxy | None = None,
+    uds: str | None = None,
+) -> Fault:
     """A try that brought no whole answer, from the transport's error."""
     # It brings aiohttp: only who made a request needs it.
-    from .connection import describe, is_certificate_error, never_connected
+    from .connection import (
+        describe,
+        is_certificate_error,
+        is_proxy_error,
+        is_tls_error,
+        never_connected,
+    )
 
     unconnected = never_connected(error)
     verb = "could not connect to" if unconnected else "lost the connection to"
     reason = address.hide(describe(error))
+    where = address.origin
+    if proxy is not None and getattr(error.__cause__ or error.__context__, "status", 0) == 407:
+        return proxy_fault(address, call, proxy)
+    if proxy is not None and is_tls_error(error):
+        # It may be the certificate of either.
+        where = f"{where} (by way of the proxy {proxy.host}, {proxy.variable})"
+    elif proxy is not None and (unconnected or is_proxy_error(error)):
+        # Nothing else is connected to, nor any other name looked up.
+        reason = _without_auth(proxy, reason)
+        where = _proxy_in_words(address, proxy)
+    elif uds is not None and unconnected:
+        where = f"the unix socket {uds}, on which {where} is asked"
     return Fault(
-        NetworkError(f"{call}: {verb} {address.origin}: {reason}"),
+        NetworkError(f"{call}: {verb} {where}: {reason}"),
         reached_server=not unconnected,
         transient=not is_certificate_error(error),
     )
+
+
+def proxy_fault(address: ServerAddress, call: str, proxy: Proxy) -> Fault:
+    """A try that the proxy itself refused (407)."""
+    where = _proxy_in_words(address, proxy)
+    wants = "refuses the user name and password" if proxy.auth else "wants a user name and password"
+    return Fault(
+        NetworkError(
+            f"{call}: {where}, {wants} (HTTP 407): they go into {proxy.variable} as "
+            "http://name:password@host:port"
+        ),
+        transient=False,
+    )
+
+
+def _proxy_in_words(address: ServerAddress, proxy: Proxy) -> str:
+    return f"the proxy {proxy.host} ({proxy.variable}), by which {address.origin} is asked"
+
+
+def _without_auth(proxy: Proxy, text: str) -> str:
+    for secret in proxy.auth or ():
+        text = text.replace(secret, "[hidden]") if secret else text
+    return text
 
 
 def answer_fault(

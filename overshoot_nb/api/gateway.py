@@ -75,6 +75,12 @@ class ApiClient(ServerClient):
             4 MiB.
         extra_headers: header fields of every request, such as ``{"api-key": "..."}``. Their
             values are secrets: no message and no repr shows them.
+        verify: what an https server's certificate is checked against: True (the usual ones, or
+            what ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` names), the path of a file or folder of certificates, an
+            ``ssl.SSLContext``, or False, which checks nothing.
+        uds: path of a unix socket on which the server listens; ``base_url`` then says the rest,
+            e.g. "http://localhost/v1".
 
     Raises:
         ValidationError: the URL, key or a number cannot be used.
@@ -92,11 +98,13 @@ class ApiClient(ServerClient):
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
+        verify: config.Verify = True,
+        uds: str | None = None,
     ) -> None:
         api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
         endpoint = endpoint or config.resolve_gateway(api_key, base_url)
-        self.endpoint = with_headers(endpoint, extra_headers)
+        self.endpoint = config.reached_by(with_headers(endpoint, extra_headers), verify, uds)
         self._http = HttpClient(
             self.endpoint,
             timeout=timeout,

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -25,10 +24,11 @@ from overshoot_nb.redaction import once_made
 from overshoot_nb.validation import check_answer_bytes, check_max_wait, check_timeout
 
 from .address import ServerAddress
-from .faults import answer_fault, answer_id, connection_fault
+from .faults import answer_fault, answer_id, connection_fault, proxy_fault
 from .inner_faults import inner_fault
 from .reply import Reply
 from .retry import Fault, RateLimit, RetryPolicy, Waiter, repeat
+from .route import Route, find_route
 from .socket import POLICY_VIOLATION, Socket, SocketClosed
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class HttpClient:
         self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
         self._sockets: dict[NetworkSocket, asyncio.AbstractEventLoop] = {}
         self._closed = False
+        self._warm = False
+        self._route: Route | None = None
         self._region: str | None = None
         self._urls: dict[str, httpx.URL] = {}
 
@@ -101,16 +103,14 @@ class HttpClient:
         """The client of the running loop."""
         if self._closed:
             raise NetworkError(f"the client of {self.address.origin} is closed")
-        if "httpx" not in sys.modules:
-            # It takes a fifth of a second, which the streams of this loop need not wait for.
-            await asyncio.to_thread(importlib.import_module, "httpx")
+        route = await self.warm_up()
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
             import httpx
 
             client = httpx.AsyncClient(
-                transport=self._open_transport(), timeout=None, trust_env=False
+                transport=self._open_transport(route), timeout=None, trust_env=False
             )
             self._clients[loop] = client
             # Only now anything is awaited: of two first requests one opens the client.
@@ -119,12 +119,45 @@ class HttpClient:
                     await self._close_dead(gone)
         return client
 
+    async def warm_up(self) -> Route | None:
+        """Load what requests need, off the loop and before any time limit begins.
+
+        Raises:
+            ValidationError: a variable of the environment, or ``verify``, cannot be used.
+            MissingDependencyError: the embedded engine's packages are not installed.
+        """
+        if not self._warm:
+            self._route = await asyncio.to_thread(self._load)
+            self._warm = True
+        return self._route
+
+    def _load(self) -> Route | None:
+        for name in ("httpx", "certifi"):
+            importlib.import_module(name)
+        if self._shared_transport is None and self.endpoint.is_local:
+            from overshoot_nb.local import open_transport
+
+            open_transport()  # the engine is shared, and made once
+        route = self.find_route()
+        importlib.import_module("overshoot_nb.api.connection")
+        return route
+
+    def find_route(self) -> Route | None:
+        """How the server is reached; None where no network is.
+
+        Raises:
+            ValidationError: a variable of the environment, or ``verify``, cannot be used.
+        """
+        if self.endpoint.is_local or self._shared_transport is not None:
+            return None
+        return find_route(self.address.origin, self.endpoint.verify, self.endpoint.uds)
+
     async def _close_dead(self, client: httpx.AsyncClient) -> None:
         """Close a client whose loop is gone; a transport of all loops stays open."""
         if self._shared_transport is None:
             await client.aclose()
 
-    def _open_transport(self) -> httpx.AsyncBaseTransport:
+    def _open_transport(self, route: Route | None) -> httpx.AsyncBaseTransport:
         if self._shared_transport is None and self.endpoint.is_local:
             from overshoot_nb.local import open_transport
 
@@ -134,9 +167,8 @@ class HttpClient:
             return self._shared_transport
         from .connection import open_network_transport
 
-        return open_network_transport(
-            self.address.origin, self._max_connections, self.address.query
-        )
+        assert route is not None
+        return open_network_transport(route, self._max_connections, self.address.query)
 
     # ---- requests ----------------------------------------------------------------------------
 
@@ -217,6 +249,8 @@ class HttpClient:
     ) -> _Answer:
         """Try, and try again where the policy says so, within the timeout of a call."""
         faults: list[Fault] = []
+        if not self._closed:
+            await self.warm_up()  # its time is not the server's
         try:
             async with asyncio.timeout(self.timeout) as scope:
                 return await repeat(
@@ -253,7 +287,7 @@ class HttpClient:
             request = self._request(method, path, content and bytes(content))
             response = await client.send(request, stream=True)
         except TRANSPORT_ERRORS as error:
-            return connection_fault(self.address, call, error)
+            return self._unreached(call, error)
         status, headers = response.status_code, response.headers
         request_id = answer_id(self.address, headers)
         try:
@@ -264,13 +298,19 @@ class HttpClient:
             said = self.address.hide(str(refused))
             return Fault(ServerError(f"{call}: {said}", status, request_id), status)
         except TRANSPORT_ERRORS as error:
-            return connection_fault(self.address, call, error)
+            return self._unreached(call, error)
         finally:
             with contextlib.suppress(*TRANSPORT_ERRORS):
                 await response.aclose()
         if response.is_success:
             return Reply(call, status, body, request_id, attempt, headers, hide=self.address.hide)
+        if status == 407 and self._route is not None and self._route.proxy is not None:
+            return proxy_fault(self.address, call, self._route.proxy)
         return answer_fault(self.address, call, status, headers, body)
+
+    def _unreached(self, call: str, error: Exception) -> Fault:
+        proxy = self._route.proxy if self._route else None
+        return connection_fault(self.address, call, error, proxy, self.endpoint.uds)
 
     async def _try_socket(self, call: str, path: str) -> Socket | Fault:
         """One try: an open socket, or the fault that it ended in."""
@@ -288,9 +328,12 @@ class HttpClient:
         from .connection import TRANSPORT_ERRORS
         from .network_socket import HandshakeRefused, open_network_socket
 
+        route = await self.warm_up()
+        assert route is not None
+        identity = dict(self.address.identity(self._region))
         try:
             socket = await open_network_socket(
-                self.address, path, dict(self.address.identity(self._region)), self.max_answer_bytes
+                self.address, route, path, identity, self.max_answer_bytes
             )
         except HandshakeRefused as refused:
             if refused.status >= 300:
@@ -300,7 +343,7 @@ class HttpClient:
             said = f"{call}: {refused}; is base_url right?"
             return Fault(ServerError(said, refused.status), refused.status)
         except TRANSPORT_ERRORS as error:
-            return connection_fault(self.address, call, error)
+            return self._unreached(call, error)
         if self._closed:
             await socket.close()
             raise NetworkError(f"the client of {self.address.origin} was closed meanwhile")
@@ -387,6 +430,23 @@ class ServerClient:
     def closed(self) -> bool:
         """True once :meth:`close` was called."""
         return self._http.closed
+
+    async def warm_up(self) -> None:
+        """Load what requests need, off the loop. The first request does it otherwise.
+
+        Raises:
+            ValidationError: a variable of the environment, or ``verify``, cannot be used.
+            MissingDependencyError: the embedded engine's packages are not installed.
+        """
+        await self._http.warm_up()
+
+    def find_route(self) -> None:
+        """See that the server can be asked, as far as that is known before a connection.
+
+        Raises:
+            ValidationError: a variable of the environment, or ``verify``, cannot be used.
+        """
+        self._http.find_route()
 
     async def close(self) -> None:
         """Close the connections; streams of the server stay. Idempotent.

@@ -11,8 +11,11 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from overshoot_nb.errors import ValidationError
+
 from .address import ServerAddress
-from .connection import TRANSPORT_ERRORS, describe, environment_proxy, trusted_certificates
+from .connection import TRANSPORT_ERRORS, describe, open_connector
+from .route import Route
 from .socket import ABNORMAL, SocketClosed
 
 __all__ = ["HandshakeRefused", "NetworkSocket", "open_network_socket"]
@@ -48,12 +51,13 @@ class HandshakeRefused(Exception):
 
 
 async def open_network_socket(
-    address: ServerAddress, path: str, headers: Mapping[str, str], max_bytes: int
+    address: ServerAddress, route: Route, path: str, headers: Mapping[str, str], max_bytes: int
 ) -> NetworkSocket:
     """Connect and shake hands, without a time limit of its own; by way of the requests' proxy.
 
     Args:
         address: the server.
+        route: how it is reached.
         path: below the base URL, already quoted.
         headers: to send with the handshake.
         max_bytes: the length of a message that ends the socket. Results are some hundred bytes.
@@ -66,7 +70,7 @@ async def open_network_socket(
     watch.on_request_redirect.append(_refuse_redirect)
     # A session of its own each: sockets are few and long-lived, and close without company.
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=1, force_close=True, ssl=trusted_certificates()),
+        connector=open_connector(route, limit=1, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),
         raise_for_status=_refuse_answer,
@@ -76,7 +80,7 @@ async def open_network_socket(
         web_socket = await session.ws_connect(
             URL(address.socket_url(path), encoded=True),
             headers=headers,
-            proxy=_proxy(address),
+            proxy=_proxy(route),
             heartbeat=HEARTBEAT_SECONDS,
             max_msg_size=max_bytes,
         )
@@ -94,11 +98,16 @@ async def open_network_socket(
     return NetworkSocket(session, web_socket, address.hide)
 
 
-def _proxy(address: ServerAddress) -> URL | None:
-    proxy = environment_proxy(address.origin)
+def _proxy(route: Route) -> URL | None:
+    proxy = route.proxy
     if proxy is None:
         return None
-    url = URL(str(proxy.url))
+    if proxy.is_socks:
+        raise ValidationError(
+            f"{proxy.variable} names a SOCKS proxy, through which no results can be received: "
+            "name the server in NO_PROXY, or give a proxy of the kind http://host:port"
+        )
+    url = URL(proxy.url)
     return url if proxy.auth is None else url.with_user(proxy.auth[0]).with_password(proxy.auth[1])
 
 

@@ -97,9 +97,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError
+from overshoot_nb.installed import ENGINE_MODULES, missing_packages
 
 from .answering import MODELS
-from .engine import Engine, missing_packages
+from .engine import Engine
 from .serving import serve
 
 if TYPE_CHECKING:
@@ -117,8 +118,6 @@ class _Shared(NamedTuple):
     app: Any
     transport: httpx.AsyncBaseTransport
 
-
-_NEEDED = ("starlette", "cv2", "PIL", "onnxruntime", "rapidocr", "regex")
 
 _lock = threading.Lock()
 _shared: _Shared | None = None
@@ -159,7 +158,7 @@ def _open() -> _Shared:
     global _shared
     with _lock:
         if _shared is None:
-            missing = missing_packages(_NEEDED)
+            missing = missing_packages(ENGINE_MODULES)
             if missing:
                 raise MissingDependencyError(
                     f"the embedded engine needs {', '.join(missing)}: {config.LOCAL_INSTALL}"

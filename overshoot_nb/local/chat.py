@@ -71,6 +71,7 @@ def parse_question(
         raise ChatRefusal(404, catalogue.unknown(name), "model_unavailable", param="model")
     if "thread_id" in request and not isinstance(request["thread_id"], str | None):
         raise Invalid("thread_id must be a string", "body.thread_id")
+    _check_choices(request)
     prompt, attachments = _messages(request.get("messages"))
     schema, as_json = _response_format(request.get("response_format"))
     return (
@@ -192,6 +193,15 @@ def _only_data(url: str, where: str) -> None:
     raise ChatRefusal(
         400, f"{where}: {problem}; send the picture as a data: URL", "stream_url_invalid"
     )
+
+
+def _check_choices(request: Mapping[str, Any]) -> None:
+    """Refuse what would be missing from the answer; other unknown fields are ignored."""
+    if request.get("n") not in (None, 1):
+        raise Invalid("n must be 1: the local models give one answer", "body.n")
+    if request.get("tool_choice") not in (None, "auto", "none"):
+        message = "tool_choice must be auto or none: the local models call no tools"
+        raise Invalid(f"{message}. Ask with response_format instead", "body.tool_choice")
 
 
 def completion(model: str, answer: Answer) -> dict[str, Any]:

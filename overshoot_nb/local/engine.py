@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import threading
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from overshoot_nb import config
+from overshoot_nb.installed import missing_packages
 from overshoot_nb.runtime import start_thread
 from overshoot_nb.types import ModelStatus
 
@@ -54,19 +54,6 @@ T = TypeVar("T")
 
 class ClientGone(Exception):
     """The client closed its connection before it had its answer."""
-
-
-def missing_packages(modules: Sequence[str]) -> list[str]:
-    """Those of the modules that are not installed."""
-    return [name for name in modules if not _installed(name)]
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:
-        # It is there, half imported by another thread: cv2 has no spec for a while.
-        return True
 
 
 class _Job(NamedTuple):

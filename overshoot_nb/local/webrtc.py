@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .engine import missing_packages
+from overshoot_nb.installed import missing_packages
+
 from .offer import NamedCandidate, Offer
 from .refusals import Invalid, StreamRefusal
 

@@ -94,6 +94,10 @@ class StreamWidget(anywidget.AnyWidget):
         self.observe(self._select, "selected")
         self.observe(self._ask, "prompt")
 
+    def __repr__(self) -> str:
+        count = self.figures.get("results", len(self.stream.df))
+        return f"<StreamWidget {self.state}, {self.source}, {count} results>"
+
     @property
     def tuning(self) -> TuningChoice:
         """What the Tune tab looks at: versions, field, samples. Can be set; every page follows."""
