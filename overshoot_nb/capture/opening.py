@@ -15,13 +15,13 @@ import av
 import av.error
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
+from overshoot_nb.redaction import LEFT_OUT, SecretText, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 from .files import PipeBody, check_file, is_pipe, page_sentence
 from .playlists import is_playlist_name, playlists_of
-from .web import WebBody, body_of
+from .web import WebBody, body_of, header_pairs
 
 __all__ = [
     "ContainerSource",
@@ -221,10 +221,11 @@ def _logged(url: str, options: dict[str, Any]) -> str:
 def _open_url(
     source: FileSource | HLSSource | RTSPSource | RTMPSource, max_size: tuple[int, int] | None
 ) -> Any:
-    if "://" in source.url and lacks_secrets(source.url):
+    lost = any(value == LEFT_OUT for _, value in header_pairs(source))
+    if "://" in source.url and (lost or lacks_secrets(source.url)):
         why = (
-            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
-            "of a source hold none): make the source anew, from the whole URL"
+            f"{LEFT_OUT} stands in its {'headers' if lost else 'URL'} where a secret was left out "
+            "(a pickle and what is shown of a source hold none): make the source anew, whole"
         )
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     if isinstance(source, FileSource) and "://" not in source.url:
@@ -295,15 +296,23 @@ def _open_at(
         options = dict(_ANY_SEGMENT)
     if isinstance(source, FileSource) and not source.remote:
         timeout = None
+    if pairs := header_pairs(source):
+        # Of a playlist, FFmpeg sends them for its segments and keys, too.
+        options["headers"] = SecretText("".join(f"{name}: {value}\r\n" for name, value in pairs))
     how: dict[str, Any] = {"format": form, "container_options": options}
     if "://" not in place and ":" in place:
         # FFmpeg takes what stands before a colon for a protocol, but in a whole path.
         place = str(Path(place).absolute())
     try:
-        return av.open(place, timeout=timeout, **how)
+        return av.open(place, format=form, container_options=_plain(options), timeout=timeout)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = redact(_reason_of_refusal(error, place, how), source.url)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+
+
+def _plain(options: dict[str, str]) -> dict[str, str]:
+    """Options as PyAV takes them: it refuses subclasses of str, such as a secret is here."""
+    return {name: "".join((value,)) for name, value in options.items()}
 
 
 def _open_pipe(source: FileSource) -> Any:
@@ -329,7 +338,7 @@ def _to_its_end(source: FileSource, container: Any) -> Any:
     if container.size is not None and container.size >= 0:
         return container
     try:
-        body = WebBody(source.url, source.timeout)
+        body = WebBody(source.url, source.timeout, header_pairs(source))
     except OSError:
         return container
     form = container.format.name.partition(",")[0]

@@ -342,7 +342,12 @@ def _as_found(source: ContainerSource, container: Any) -> ContainerSource:
         if container.duration is not None and container.duration > 0:  # it has an end
             if isinstance(source, FileSource):
                 return source
-            return FileSource(source.url, realtime=source.realtime, timeout=source.timeout)
+            return FileSource(
+                source.url,
+                realtime=source.realtime,
+                timeout=source.timeout,
+                headers=source.headers,
+            )
         live = isinstance(source, HLSSource) or source.remote
     else:
         size = container.size
@@ -356,6 +361,6 @@ def _as_found(source: ContainerSource, container: Any) -> ContainerSource:
             "watch it with client.streams.create(...), without realtime=False"
         )
     if form == "hls":
-        return HLSSource(source.url, timeout=source.timeout)
+        return HLSSource(source.url, timeout=source.timeout, headers=source.headers)
     assert isinstance(source, FileSource)
     return replace(source, live=True, loop=False)
