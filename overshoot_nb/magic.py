@@ -27,7 +27,7 @@ from .config import ApiKey
 from .errors import OvershootError
 from .magic_words import split_words
 from .prompts import PromptVersion
-from .redaction import hidden_line, redact
+from .redaction import hidden_line, redact, secret_pairs
 from .source_options import WatchParameters
 from .stream import Stream
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
@@ -175,6 +175,7 @@ def _start_parser() -> argparse.ArgumentParser:
     add("--base-url", metavar="URL", help="the server to ask; default: as Overshoot() finds it")
     add("--key-env", metavar="NAME", help="environment variable that holds the server's key")
     add("--client", metavar="NAME", help="variable that holds the client to use: Overshoot(...)")
+    add("--headers", metavar="NAME", help="an http(s) source: variable with its header fields")
     add("--on-result", metavar="NAME", help="function that is called with each result")
     add("--on-error", metavar="NAME", help="function that is called with each error")
     add("--record", metavar="FILE", help="keep the run in this Parquet file, as stream.record()")
@@ -252,6 +253,7 @@ class OvershootMagics(Magics):
             "extra_body": self._object("--extra-body", args.extra_body, "this"),
             "transport": args.transport,
             "same_frame": args.same_frame or config.SAME_FRAME,
+            "headers": self._headers(args.headers),
         }
         for flag in _FURTHER:
             name = flag.removeprefix("--").replace("-", "_")
@@ -287,6 +289,16 @@ class OvershootMagics(Magics):
             raise UsageError(f"{flag} {redact(name)}: no variable of this name")
         function: Callable[[Any], object] = self._names[name]  # what is none, start() refuses
         return function
+
+    def _headers(self, name: str | None) -> Any:
+        """The header fields that a variable holds: secrets, which are not typed here."""
+        if name is not None and name not in self._names:
+            # Whoever gave the fields themselves must not see them in the error.
+            raise UsageError(
+                "--headers takes the name of a variable that holds a dict such as "
+                '{"Cookie": "..."}, and there is none of this name'
+            )
+        return None if name is None else secret_pairs(self._names[name])
 
     def _client(self, name: str | None) -> Overshoot | None:
         """The client that a variable holds."""

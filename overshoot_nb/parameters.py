@@ -34,6 +34,10 @@ class Given:
     __slots__ = ("_args", "_kwargs")
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if "headers" in kwargs:
+            from .redaction import secret_pairs  # which needs this module
+
+            kwargs["headers"] = secret_pairs(kwargs["headers"])
         self._args, self._kwargs = args, kwargs
 
     def args(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self, SupportsIndex, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -27,6 +27,7 @@ __all__ = [
     "lacks_secrets",
     "once_made",
     "redact",
+    "secret_pairs",
     "split_url",
 ]
 
@@ -214,6 +215,16 @@ def once_made(show: Callable[[T], str]) -> Callable[[T], str]:
     return shown
 
 
+def secret_pairs(headers: Any) -> Any:
+    """Header fields as pairs whose values are secrets; what is no mapping as it is."""
+    if not isinstance(headers, Mapping):
+        return headers
+    return tuple(
+        (name, SecretText(value) if type(value) is str else value)
+        for name, value in headers.items()
+    )
+
+
 def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
     """A dataclass whose constructor's frames show no secrets, not even when it refuses a value.
 
@@ -226,6 +237,8 @@ def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]
         names = list(cls.__dataclass_fields__)  # type: ignore[attr-defined]
 
         def covered(name: str, value: Any) -> Any:
+            if name == "headers":
+                return secret_pairs(value)
             return SecretText(value) if name in secret and type(value) is str else hidden(value)
 
         @functools.wraps(make)

@@ -18,6 +18,7 @@ __all__ = ["SourceOptions", "WatchParameters", "source_and_rest"]
 class SourceOptions(TypedDict, total=False):
     """Options of sources, each described at the sources that have it; None leaves it as it is."""
 
+    headers: Mapping[str, str] | None
     loop: bool | None
     live: bool | None
     start_time: datetime | None

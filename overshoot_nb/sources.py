@@ -13,7 +13,8 @@ Copies in the same process are whole.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,8 @@ import numpy.typing as npt
 from .errors import ValidationError
 from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock
 from .recording.replay_source import Replay
-from .redaction import display_url, hidden, hides_arguments, kind_of, split_url
+from .redaction import LEFT_OUT, display_url, hidden, hides_arguments, kind_of, split_url
+from .validation import header_refusal
 
 __all__ = [
     "ArraySource",
@@ -50,6 +52,23 @@ READ_TIMEOUT_SECONDS = 3.0
 HLS_READ_TIMEOUT_SECONDS = 15.0
 #: Schemes of what comes over a network.
 _NETWORK = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps")
+
+
+#: Header fields as they are given, and as they are kept: pairs.
+Headers = Mapping[str, str] | tuple[tuple[str, str], ...] | None
+
+
+def _checked_headers(source: FileSource | HLSSource) -> None:
+    given = () if source.headers is None else source.headers
+    if not isinstance(given, tuple):
+        raise ValidationError(
+            'headers must be a mapping of names to texts, such as {"Cookie": "..."}, not '
+            f"{type(given).__name__}"
+        )
+    for name, value in given:
+        if (why := header_refusal(name, value)) is not None and value != LEFT_OUT:
+            raise ValidationError(f"headers: field {name!r:.100}: {why}")
+    object.__setattr__(source, "headers", given)
 
 
 def _text(name: str, value: object) -> None:
@@ -90,6 +109,10 @@ class FileSource:
             sample is then this plus its media time, and ``df.overshoot.events(...)`` say when
             things happened. One without a zone is local time; it is kept in UTC. Default: a
             sample's ``captured_at`` is when the sample was taken.
+        headers: header fields of every request for an http(s) file, such as
+            ``{"Cookie": "...", "User-Agent": "..."}``. Their values are secrets: they are shown
+            nowhere, and are in no pickle and no recording. They go to where the server sends us,
+            too. Kept as pairs.
 
     Raises:
         ValidationError: ``path`` is empty or neither a string nor a ``Path``, or a ``Path`` made
@@ -103,8 +126,14 @@ class FileSource:
     timeout: float = field(default=READ_TIMEOUT_SECONDS, kw_only=True)
     live: bool = field(default=False, kw_only=True)
     start_time: datetime | None = field(default=None, kw_only=True)
+    headers: Headers = field(default=(), kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
+        _checked_headers(self)
+        if self.headers and not self.remote:
+            raise ValidationError(
+                f"headers= does not apply to {self.shown!r}: it is no http(s) URL"
+            )
         if not isinstance(self.path, Path):
             _text("path", self.path)
         if str(self.path).partition(":/")[0].lower() in _NETWORK and "://" not in str(self.path):
@@ -122,8 +151,8 @@ class FileSource:
 
     @property
     def url(self) -> str:
-        """What FFmpeg opens."""
-        return self.path if isinstance(self.path, str) else str(self.path)
+        """What is opened: a URL, or a path with its ``~`` and without ``file:``."""
+        return file_path(os.fspath(self.path))
 
     @property
     def remote(self) -> bool:
@@ -209,11 +238,18 @@ class HLSSource(_NetworkSource):
         timeout: seconds without data after which the connection counts as broken (default 15).
         realtime: of a finished one: play at the video's own pace; False takes samples as fast as
             they are used.
+        headers: header fields of every request, as in :class:`FileSource`: for playlists,
+            segments and keys.
     """
 
     timeout: float = field(default=HLS_READ_TIMEOUT_SECONDS, kw_only=True)
     realtime: bool = field(default=True, kw_only=True)
+    headers: Headers = field(default=(), kw_only=True, repr=False)
     _schemes: ClassVar[tuple[str, ...]] = ("http", "https")
+
+    def __post_init__(self) -> None:
+        _NetworkSource.__post_init__(self)
+        _checked_headers(self)
 
     @property
     def live(self) -> bool:
@@ -380,8 +416,8 @@ def _from_text(text: str) -> SourceConfig:
     if low.startswith("/dev/video"):
         return CameraSource(text)
     scheme, separator = low.partition("://")[:2]  # what follows may be a secret
-    if not separator:
-        return _from_path(text)
+    if not separator or scheme == "file":
+        return _from_path(file_path(text))
     if scheme in ("rtsp", "rtsps"):
         return RTSPSource(text)
     if scheme in ("rtmp", "rtmps"):
@@ -389,10 +425,20 @@ def _from_text(text: str) -> SourceConfig:
     if scheme in ("http", "https"):
         hls = split_url(low).path.endswith((".m3u8", ".m3u"))
         return HLSSource(text) if hls else FileSource(text)
-    if scheme == "file":
-        return _from_path(unquote(split_url(text).path))
     shown = display_url(text)
     raise ValidationError(f"{shown!r}: {scheme}:// is no known source; give {_ACCEPTED}")
+
+
+def file_path(text: str) -> str:
+    """The path that a ``file:`` URL names; other text with its ``~`` as the user's folder."""
+    if text[:6].lower() != "file:/":
+        return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 (str)
+    parts = split_url(text)
+    # A drive of Windows stands after the slash, or in the place of the host.
+    drive = parts.netloc if re.fullmatch("[A-Za-z]:", parts.netloc) else ""
+    host = "" if drive or parts.netloc.lower() in ("", "localhost") else f"//{parts.netloc}"
+    path = unquote(parts.path)
+    return host + (path[1:] if re.match("/[A-Za-z]:(/|$)", path) else drive + path)
 
 
 def _from_path(path: str) -> SourceConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from numbers import Integral, Rational, Real
@@ -40,6 +41,7 @@ __all__ = [
     "check_token_rate",
     "check_whole",
     "exact",
+    "header_refusal",
 ]
 
 
@@ -289,6 +291,21 @@ def check_extra_body(extra_body: Mapping[str, Any], name: str = "extra_body") ->
         raise ValidationError(f"{name} cannot be written as JSON: {error}") from None
     plain: dict[str, Any] = json.loads(text)
     return plain
+
+
+#: RFC 9110, section 5.6.2.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def header_refusal(name: object, text: object) -> str | None:
+    """Why a header field cannot be sent, in words that do not show its value; None if it can."""
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        return "this is no name of a header field"
+    if not isinstance(text, str):
+        return f"its value must be text, not {type(text).__name__}"
+    if not (text.isascii() and text.isprintable()) or text != text.strip():
+        return "its value has characters that a header cannot carry, or spaces around it"
+    return None
 
 
 def check_timeout(timeout: float) -> float:

@@ -513,7 +513,7 @@ def _refused(path: Path | str) -> str:
 
 def test_what_is_no_video_is_refused_by_name(folder: Path) -> None:
     assert "no such file" in _refused(folder / "missing.mp4")
-    assert "is a directory" in _refused(folder)
+    assert "(a directory)" in _refused(folder)
     empty = folder / "empty.mp4"
     empty.touch()
     assert "is an empty file" in _refused(empty)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from overshoot_nb import config
 from overshoot_nb.config import ApiKey
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.validation import header_refusal
 
 __all__ = ["ExtraHeaders", "HeldHeaders", "held_headers", "with_headers"]
 
@@ -18,8 +18,6 @@ ExtraHeaders = Mapping[str, str]
 #: The same as it is kept.
 HeldHeaders = tuple[tuple[str, ApiKey], ...]
 
-#: RFC 9110, section 5.6.2.
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: They say how the body travels, which is decided here.
 _OWN: Final = frozenset(
     {
@@ -77,13 +75,9 @@ def with_headers(endpoint: config.Endpoint, headers: HeldHeaders) -> config.Endp
 
 
 def _refusal(name: object, value: ApiKey, endpoint: config.Endpoint) -> str | None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        return "this is no name of a header field"
-    text = value.reveal()
-    if not isinstance(text, str):
-        return f"its value must be text, not {type(text).__name__}"
-    if not (text.isascii() and text.isprintable()) or text != text.strip():
-        return "its value has characters that a header cannot carry, or spaces around it"
+    if (why := header_refusal(name, value.reveal())) is not None:
+        return why
+    assert isinstance(name, str)
     if name.lower() in _OWN:
         return "it says how the body travels, which is decided here"
     key = endpoint.key if name.lower() == "authorization" else None

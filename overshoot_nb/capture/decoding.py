@@ -21,7 +21,7 @@ from overshoot_nb.types import EncodedFrame
 
 from .opening import close_input
 from .packets import PacketReader
-from .picture import Aspects, Orientations, deinterlaced
+from .picture import Aspects, Orientations, deinterlaced, over_white
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 
 __all__ = ["Decoding", "Near", "Shown"]
@@ -291,7 +291,7 @@ class Decoding(PacketReader):
         aspect = self._aspects.of(frame)
         if frame.interlaced_frame:
             frame = deinterlaced(frame, self.stream)
-        return Shown(frame, start, end, self.unit, rotation, aspect, mirrored=mirrored)
+        return Shown(over_white(frame), start, end, self.unit, rotation, aspect, mirrored=mirrored)
 
 
 class _Pace:

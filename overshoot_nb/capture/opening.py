@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import subprocess
 import sys
@@ -16,12 +15,13 @@ import av
 import av.error
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
+from overshoot_nb.redaction import LEFT_OUT, SecretText, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
+from .files import PipeBody, check_file, is_pipe, page_sentence
 from .playlists import is_playlist_name, playlists_of
-from .web import WebBody, body_of
+from .web import WebBody, body_of, header_pairs
 
 __all__ = [
     "ContainerSource",
@@ -124,7 +124,13 @@ def open_source(
                 + (f", only {' and '.join(kinds)}" if kinds and "video" not in kinds else "")
                 + (", only a cover picture" if "video" in kinds else "")
             )
-        if stream.codec_context is None:
+        context = stream.codec_context
+        if context is not None and context.name == "webp" and not context.width:
+            raise SourceError(
+                f"{source.label}: FFmpeg finds no picture in this WebP, as it cannot read animated "
+                "ones: make a GIF or a video of it"
+            )
+        if context is None:
             raise SourceError(f"{source.label}: no decoder for its video is installed")
     except BaseException:
         close_input(container)
@@ -215,14 +221,18 @@ def _logged(url: str, options: dict[str, Any]) -> str:
 def _open_url(
     source: FileSource | HLSSource | RTSPSource | RTMPSource, max_size: tuple[int, int] | None
 ) -> Any:
-    if "://" in source.url and lacks_secrets(source.url):
+    lost = any(value == LEFT_OUT for _, value in header_pairs(source))
+    if "://" in source.url and (lost or lacks_secrets(source.url)):
         why = (
-            f"{LEFT_OUT} stands in its URL where a secret was left out (a pickle and what is shown "
-            "of a source hold none): make the source anew, from the whole URL"
+            f"{LEFT_OUT} stands in its {'headers' if lost else 'URL'} where a secret was left out "
+            "(a pickle and what is shown of a source hold none): make the source anew, whole"
         )
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why)
     if isinstance(source, FileSource) and "://" not in source.url:
-        _check_file(Path(source.url))
+        if is_pipe(check_file(source.url)):
+            return _open_pipe(source)
+    elif (page := page_sentence(source.url)) is not None:
+        raise SourceError(f"{_name(source)}: {page}", page)
     places: list[str] = []
     looks = isinstance(source, HLSSource) or is_playlist_name(source.url)
     if looks and isinstance(source, FileSource | HLSSource):
@@ -286,11 +296,37 @@ def _open_at(
         options = dict(_ANY_SEGMENT)
     if isinstance(source, FileSource) and not source.remote:
         timeout = None
+    if pairs := header_pairs(source):
+        # Of a playlist, FFmpeg sends them for its segments and keys, too.
+        options["headers"] = SecretText("".join(f"{name}: {value}\r\n" for name, value in pairs))
     how: dict[str, Any] = {"format": form, "container_options": options}
+    if "://" not in place and ":" in place:
+        # FFmpeg takes what stands before a colon for a protocol, but in a whole path.
+        place = str(Path(place).absolute())
     try:
-        return av.open(place, timeout=timeout, **how)
+        return av.open(place, format=form, container_options=_plain(options), timeout=timeout)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = redact(_reason_of_refusal(error, place, how), source.url)
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+
+
+def _plain(options: dict[str, str]) -> dict[str, str]:
+    """Options as PyAV takes them: it refuses subclasses of str, such as a secret is here."""
+    return {name: "".join((value,)) for name, value in options.items()}
+
+
+def _open_pipe(source: FileSource) -> Any:
+    """A named pipe, of which FFmpeg would wait for a writer without end."""
+    try:
+        body = PipeBody(source.url, OPEN_TIMEOUT_SECONDS, source.timeout)
+    except OSError as error:
+        why = str(error)
+        raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
+    try:
+        return av.open(body)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        body.close()
+        why = body.broken or reason(error, source.url)
         raise SourceError(f"{_name(source)}: cannot be opened: {why}", why) from None
 
 
@@ -302,7 +338,7 @@ def _to_its_end(source: FileSource, container: Any) -> Any:
     if container.size is not None and container.size >= 0:
         return container
     try:
-        body = WebBody(source.url, source.timeout)
+        body = WebBody(source.url, source.timeout, header_pairs(source))
     except OSError:
         return container
     form = container.format.name.partition(",")[0]
@@ -319,19 +355,6 @@ def _to_its_end(source: FileSource, container: Any) -> Any:
 
 def _name(source: FileSource | HLSSource | RTSPSource | RTMPSource) -> str:
     return source.shown if isinstance(source, FileSource) else source.label
-
-
-def _check_file(path: Path) -> None:
-    """FFmpeg's messages for these are about formats; a person's are about the file."""
-    if not path.exists():
-        hint = "" if path.is_absolute() else f" (in {Path.cwd()})"
-        error = SourceError(f"{path}: no such file{hint}")
-        error.errno = errno.ENOENT
-        raise error
-    if path.is_dir():
-        raise SourceError(f"{path}: is a directory, not a video")
-    if path.is_file() and path.stat().st_size == 0:
-        raise SourceError(f"{path}: is an empty file")
 
 
 def _video_stream(container: Any) -> Any | None:

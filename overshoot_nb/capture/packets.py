@@ -84,6 +84,8 @@ class PacketReader:
         #: Seconds of a file that were passed over, since this was last set to 0: more than an hour
         #: without a frame.
         self.passed_over = 0.0
+        #: Whether packets came and no keyframe among them; None before the first packet.
+        self.keyless: bool | None = None
         self._stop = stop
         self._body = body_of(container)
         self._carried: Any = None
@@ -308,6 +310,8 @@ class PacketReader:
                     if not packet.size:
                         continue
                     faults = 0
+                    if self.keyless is not False:
+                        self.keyless = not packet.is_keyframe
                     if self.live:
                         now = time.monotonic()
                         self.silence = now - self.read_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from fractions import Fraction
@@ -13,8 +14,17 @@ import av.error
 import av.filter
 import av.sidedata.sidedata
 import av.video.reformatter
+import numpy as np
 
-__all__ = ["Aspects", "Orientation", "Orientations", "deinterlaced", "pixel_aspect"]
+__all__ = [
+    "Aspects",
+    "Orientation",
+    "Orientations",
+    "deinterlaced",
+    "image_over_white",
+    "over_white",
+    "pixel_aspect",
+]
 
 #: Width and height of the copy of a frame at whose side data is looked.
 _SMALL = 16
@@ -160,6 +170,45 @@ class Aspects:
             return self._aspect
         self._said, self._aspect = said, aspect
         return aspect
+
+
+@functools.cache
+def _may_be_clear(pixel_format: str) -> bool:
+    """Whether pixels of a format may be transparent."""
+    form = av.VideoFormat(pixel_format)
+    return form.has_palette or any(part.is_alpha for part in form.components)
+
+
+def over_white(frame: Any) -> Any:
+    """The frame on a white ground, where it is transparent; else as it is.
+
+    What lies under transparent pixels is black in most files: dark text on it would be gone.
+    """
+    if not _may_be_clear(frame.format.name):
+        return frame
+    try:
+        pixels = frame.to_ndarray(format="rgba")
+    except (av.error.FFmpegError, ValueError):  # the encoder says so, too
+        return frame
+    clear = 255 - pixels[..., 3:].astype(np.uint16)
+    if not clear.any():
+        return frame
+    shares = pixels[..., :3] * (255 - clear) + 255 * clear
+    flat = av.VideoFrame.from_ndarray(((shares + 127) // 255).astype(np.uint8), "rgb24")
+    flat.pts = frame.pts
+    if frame.time_base is not None:
+        flat.time_base = frame.time_base
+    return flat
+
+
+def image_over_white(image: Any) -> Any:
+    """The same of an image of Pillow, in mode RGB."""
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    from PIL import Image
+
+    clear = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
 
 
 def deinterlaced(frame: Any, stream: Any) -> Any:

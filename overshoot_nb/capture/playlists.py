@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from overshoot_nb.redaction import hidden
 from overshoot_nb.sources import FileSource, HLSSource
 
-from .web import MAX_TEXT_BYTES, read_text
+from .web import MAX_TEXT_BYTES, header_pairs, read_text
 
 __all__ = ["Variant", "by_preference", "is_playlist_name", "playlists_of", "variants_in"]
 
@@ -62,7 +62,7 @@ def playlists_of(source: FileSource | HLSSource, max_size: tuple[int, int] | Non
     """
     try:
         if isinstance(source, HLSSource) or source.remote:
-            text, base = read_text(source.url, source.timeout)
+            text, base = read_text(source.url, source.timeout, header_pairs(source))
         elif Path(source.url).stat().st_size <= MAX_TEXT_BYTES:
             base = source.url
             text = Path(base).read_text("utf-8-sig", "replace")

@@ -26,6 +26,11 @@ __all__ = ["CUT_OFF", "PASSED_OVER", "WITHOUT_FRAMES", "ContainerCapture", "reco
 
 #: Words of an ``ending`` that tell of what was lost.
 CUT_OFF, PASSED_OVER = "cut off", "passed over"
+INDEX_AT_END = (
+    "; its index (moov) stands at its end, and the server gives no parts of it (ranges): download "
+    "it and give the file, or put the index first: ffmpeg -i in.mp4 -c copy -movflags +faststart "
+    "out.mp4"
+)
 WITHOUT_FRAMES = f"without a frame were {PASSED_OVER}"
 
 logger = logging.getLogger("overshoot_nb")
@@ -260,6 +265,8 @@ class ContainerCapture:
         if decoding.fault is not None:
             if endless and decoding.ended_without_length:
                 return ""
+            if endless and decoding.keyless is None and "mp4" in decoding.container.format.name:
+                hint = INDEX_AT_END
             return reason(decoding.fault, url) + hint
         # Only a playlist says its length otherwise than by its timestamps.
         told = not decoding.set_anew or decoding.container.format.name == "hls"
@@ -312,6 +319,8 @@ class ContainerCapture:
         words = f"end of file at {at}" if isinstance(self._source, FileSource) else f"end at {at}"
         if problem:
             words = f"{CUT_OFF} at {at}: {problem}"
+        if self._decoding is not None and self._decoding.keyless:
+            words += "; no keyframe came, without which no frame can be decoded"
         if self._passed_over:
             words += f"; {self._passed_over / 3600:.1f} hours {WITHOUT_FRAMES}"
         if self._damaged:
@@ -333,7 +342,12 @@ def _as_found(source: ContainerSource, container: Any) -> ContainerSource:
         if container.duration is not None and container.duration > 0:  # it has an end
             if isinstance(source, FileSource):
                 return source
-            return FileSource(source.url, realtime=source.realtime, timeout=source.timeout)
+            return FileSource(
+                source.url,
+                realtime=source.realtime,
+                timeout=source.timeout,
+                headers=source.headers,
+            )
         live = isinstance(source, HLSSource) or source.remote
     else:
         size = container.size
@@ -347,6 +361,6 @@ def _as_found(source: ContainerSource, container: Any) -> ContainerSource:
             "watch it with client.streams.create(...), without realtime=False"
         )
     if form == "hls":
-        return HLSSource(source.url, timeout=source.timeout)
+        return HLSSource(source.url, timeout=source.timeout, headers=source.headers)
     assert isinstance(source, FileSource)
     return replace(source, live=True, loop=False)

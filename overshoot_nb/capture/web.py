@@ -12,10 +12,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from overshoot_nb.redaction import display_url
 
+from .files import PipeBody
+
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["MAX_TEXT_BYTES", "WebBody", "body_of", "read_text"]
+__all__ = ["MAX_TEXT_BYTES", "WebBody", "body_of", "header_pairs", "read_text"]
 
 #: Seconds that a connection may take.
 CONNECT_SECONDS = 5.0
@@ -34,6 +36,7 @@ class WebBody:
     Args:
         url: http or https.
         timeout: seconds without data after which it counts as broken.
+        headers: further header fields, as pairs; their values are secrets.
 
     Attributes:
         name: "": what FFmpeg is told of where it reads.
@@ -45,7 +48,7 @@ class WebBody:
 
     name = ""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, headers: tuple[tuple[str, str], ...] = ()) -> None:
         # Loaded where it is needed: nothing else here asks for it, and it takes its time.
         import httpx
 
@@ -68,8 +71,10 @@ class WebBody:
             # The environment names a proxy of a kind that FFmpeg would pass over, such as socks5.
             self._client = client(trust_env=False)
         try:
-            headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
-            request = self._client.build_request("GET", bare, headers=headers)
+            fields = httpx.Headers({"User-Agent": _USER_AGENT, "Accept": "*/*"})
+            fields.update(list(headers))
+            fields["Accept-Encoding"] = "identity"
+            request = self._client.build_request("GET", bare, headers=fields)
             auth: Any = (unquote(user), unquote(password)) if info else None
             response = self._client.send(request, auth=auth, stream=True)
             if info and response.status_code == 401 and _wants_digest(response):
@@ -110,6 +115,12 @@ class WebBody:
         self._client.close()
 
 
+def header_pairs(source: object) -> tuple[tuple[str, str], ...]:
+    """The header fields of a source, which few kinds have."""
+    pairs: tuple[tuple[str, str], ...] = getattr(source, "headers", ())
+    return pairs
+
+
 def _cover(request: httpx.Request) -> None:
     """Let a request's URL show no secrets: httpx logs it, and names it in its errors."""
     request.url = _shown_url()(request.url)
@@ -128,19 +139,21 @@ def _shown_url() -> type[httpx.URL]:
     return ShownURL
 
 
-def body_of(container: Any) -> WebBody | None:
+def body_of(container: Any) -> WebBody | PipeBody | None:
     """What an open container is read from, where FFmpeg does not read it itself."""
     body = getattr(container.file, "file", None)
-    return body if isinstance(body, WebBody) else None
+    return body if isinstance(body, WebBody | PipeBody) else None
 
 
-def read_text(url: str, timeout: float) -> tuple[str, str]:
+def read_text(
+    url: str, timeout: float, headers: tuple[tuple[str, str], ...] = ()
+) -> tuple[str, str]:
     """A text over http(s), and where it was found in the end.
 
     Raises:
         OSError: it cannot be had, or is no text of at most 4 MiB.
     """
-    body = WebBody(url, timeout)
+    body = WebBody(url, timeout, headers)
     try:
         data = b""
         while part := body.read():

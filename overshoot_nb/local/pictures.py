@@ -189,10 +189,12 @@ def _image(file: _File) -> Picture:
     import numpy as np
     from PIL import ImageOps
 
+    from overshoot_nb.capture.picture import image_over_white
+
     with _opened(file) as image:
         # In place and only where it is not RGB: each copy of a large picture is 160 MB.
         ImageOps.exif_transpose(image, in_place=True)
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        return np.asarray(image_over_white(image))
 
 
 def _video(file: _File, room: int, used: _Used) -> list[Picture]:

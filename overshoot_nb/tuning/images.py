@@ -16,7 +16,7 @@ import simplejpeg
 
 from overshoot_nb import config
 from overshoot_nb.capture.opening import closing_input
-from overshoot_nb.capture.picture import Orientation, Orientations
+from overshoot_nb.capture.picture import Orientation, Orientations, image_over_white, over_white
 from overshoot_nb.encoder import FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import display_url, hidden, is_url
@@ -68,7 +68,7 @@ class ImageEncoder:
             from PIL import ImageOps
 
             image: Any = picture
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = image_over_white(ImageOps.exif_transpose(image))
             return self._from_array(np.asarray(upright), name)
         raise ValidationError(
             f"{name} is no picture, but {type(picture).__name__}: give samples, JPEG bytes, Pillow "
@@ -119,4 +119,4 @@ def _decoded(data: bytes, name: str) -> tuple[Any, Orientation]:
             frame: Any = next(container.decode(video=0))
     except (av.error.FFmpegError, IndexError, StopIteration) as error:
         raise ValidationError(f"{name} cannot be read as an image: {error}") from None
-    return frame, Orientations().of(frame)
+    return over_white(frame), Orientations().of(frame)

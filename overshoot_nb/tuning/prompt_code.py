@@ -105,6 +105,8 @@ def _source(source: SourceConfig, comments: list[str]) -> str:
         value = getattr(source, field.name)
         if field.default is MISSING or value != field.default:
             given[field.name] = value
+    if given.pop("headers", None):
+        comments.append("# headers=: the source's header fields are left out: put them back.")
     for name in given.keys() & {"path", "url"}:
         given[name] = _url(str(given[name]), "the source's URL", comments)
     if isinstance(source, LiveKitSource):
