@@ -25,11 +25,13 @@
                                       (a UserWarning)
 
 The names and attributes of the first two levels are those of the service's own SDK. An error
-that a person would expect as a builtin is one.
+that a person would expect as a builtin is one. In a notebook each is shown as its sentence and
+the user's own lines; ``overshoot_nb.errors.full = True`` shows the whole traceback.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = [
@@ -55,8 +57,35 @@ __all__ = [
 ]
 
 
+#: Notebooks show an error of this package as its sentence and the user's own lines. True shows the
+#: whole traceback there, as scripts always do.
+full = False
+
+
+#: Whether a notebook shows the whole traceback of an error of ours.
+full: bool = False
+
+
+def _render_traceback(error: BaseException) -> Callable[[], list[str]]:
+    """What IPython looks for on an error that it shows; it is not there where all is shown."""
+    from .traceback_display import renderer
+
+    found = renderer(error, full)
+    if found is None:
+        raise AttributeError("_render_traceback_")
+    return found
+
+
 class OvershootError(Exception):
     """Base of every error of this package."""
+
+    _render_traceback_ = property(_render_traceback)
+
+    def _render_traceback_(self) -> list[str]:
+        # How IPython asks an error to show itself.
+        from .error_display import rendered, rendered_whole
+
+        return rendered_whole(self) if full else rendered(self)
 
 
 class ApiError(OvershootError):
@@ -206,3 +235,5 @@ class MissingDependencyError(OvershootError, ImportError):
 
 class IncompleteRunWarning(UserWarning):
     """Rows of :func:`~overshoot_nb.analyze` lack something; the message says what was lost."""
+
+    _render_traceback_ = property(_render_traceback)
