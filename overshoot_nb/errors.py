@@ -57,11 +57,6 @@ __all__ = [
 ]
 
 
-#: Notebooks show an error of this package as its sentence and the user's own lines. True shows the
-#: whole traceback there, as scripts always do.
-full = False
-
-
 #: Whether a notebook shows the whole traceback of an error of ours.
 full: bool = False
 
@@ -80,12 +75,6 @@ class OvershootError(Exception):
     """Base of every error of this package."""
 
     _render_traceback_ = property(_render_traceback)
-
-    def _render_traceback_(self) -> list[str]:
-        # How IPython asks an error to show itself.
-        from .error_display import rendered, rendered_whole
-
-        return rendered_whole(self) if full else rendered(self)
 
 
 class ApiError(OvershootError):

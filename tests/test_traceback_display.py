@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from kernels import Kernel
 from overshoot_nb import errors
+
+from kernels import Kernel
 
 CLASSES = [name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)]
 
