@@ -25,8 +25,10 @@
                                       (a UserWarning)
 
 The names and attributes of the first two levels are those of the service's own SDK. An error
-that a person would expect as a builtin is one. In a notebook each is shown as its sentence and
-the user's own lines; ``overshoot_nb.errors.full = True`` shows the whole traceback.
+that a person would expect as a builtin is one.
+
+A notebook shows an error of ours as its sentence and the lines of the user that led to it;
+``overshoot_nb.errors.full = True`` shows the whole traceback, as a script always does.
 """
 
 from __future__ import annotations

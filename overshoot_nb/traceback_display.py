@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, Final
 
 __all__ = ["renderer"]
 
 _US: Final = __name__.partition(".")[0]
-_FOLDER: Final = str(Path(__file__).parent)
+_FOLDER: Final = Path(__file__).parent
 #: Whose frames are above every cell.
 _HOSTS: Final = (_US, "IPython", "ipykernel")
-_STANDARD: Final = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+_STANDARD: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
 #: As many frames of the user, and lines of one call, are shown: a recursion has a thousand.
 _MOST_FRAMES: Final = 12
 _MOST_LINES: Final = 8
@@ -53,7 +52,7 @@ def _short(error: BaseException) -> list[str]:
     links = list(_chain(error))
     parts = []
     for link in links:
-        frames = list(_users_frames(link.__traceback__))
+        frames = _users_frames(link.__traceback__)
         if link is not error and not frames:
             continue
         if len(frames) > _MOST_FRAMES:
@@ -78,12 +77,7 @@ def _without_our_variables(error: BaseException, shell: Any) -> list[str]:
         return make(record)
 
     shown.format_record = format_record
-    lines: list[str] = _verbose(shown, error)
     shell.InteractiveTB.tb = error.__traceback__
-    return lines
-
-
-def _verbose(shown: Any, error: BaseException) -> list[str]:
     lines = shown.structured_traceback(type(error), error, error.__traceback__, tb_offset=1)
     return list(lines)
 
@@ -110,14 +104,9 @@ def _each(tb: TracebackType | None) -> Iterator[TracebackType]:
         tb = tb.tb_next
 
 
-def _users_frames(tb: TracebackType | None) -> Iterator[TracebackType]:
-    """Where the user's code is. A library that called us is the user's, one that we call is not."""
-    within = not any(_is_ours(frame) for frame, _ in walk_tb(tb))
-    for each in _each(tb):
-        within = within or _is_ours(each.tb_frame)
-        installed = _is_installed(each.tb_frame)
-        if _is_users(each.tb_frame) or (installed and not within):
-            yield each
+def _users_frames(tb: TracebackType | None) -> list[TracebackType]:
+    """Where the user's code is."""
+    return [each for each in _each(tb) if _is_users(each.tb_frame)]
 
 
 def _module(frame: FrameType) -> str:
@@ -126,22 +115,21 @@ def _module(frame: FrameType) -> str:
 
 def _is_ours(frame: FrameType) -> bool:
     # A dataclass's constructor has no file; the module's name says whose it is.
-    file = frame.f_code.co_filename
-    return _module(frame) == _US or str(Path(file).parent).startswith(_FOLDER)
+    return _module(frame) == _US or Path(frame.f_code.co_filename).is_relative_to(_FOLDER)
 
 
 def _is_installed(frame: FrameType) -> bool:
-    """A library that was installed, and is neither ours nor what runs the notebook."""
-    parts = Path(frame.f_code.co_filename).parts
-    installed = "site-packages" in parts or "dist-packages" in parts
-    return installed and _module(frame) not in _HOSTS and not _is_ours(frame)
+    # Compiled code names its source by a path that is not there; its module has a file.
+    files = frame.f_code.co_filename, str(frame.f_globals.get("__file__", ""))
+    parts = {part for file in files for part in Path(file).parts}
+    return not parts.isdisjoint(("site-packages", "dist-packages"))
 
 
 def _is_users(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
     if _is_ours(frame) or _module(frame) in _HOSTS or _is_installed(frame):
         return False
-    return not file.startswith(("<frozen ", *_STANDARD))
+    return not file.startswith("<frozen ") and not any(map(Path(file).is_relative_to, _STANDARD))
 
 
 def _place(tb: TracebackType, shell: Any, coloured: bool) -> str:

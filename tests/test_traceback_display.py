@@ -7,7 +7,10 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from overshoot_nb import errors
 
@@ -49,7 +52,11 @@ get_ipython()._showtraceback = keep
 
 def shown(kernel, code):
     assert "Error" in kernel.run(code) or "Warning" in code
-    return re.sub(r"\x1b\[[\d;]*m", "", kernel.run("print(last)"))
+    return plain(kernel.run("print(last)"))
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
 def test_every_class_raised_in_a_cell_is_its_sentence_and_the_line(kernel):
@@ -98,6 +105,13 @@ def test_a_module_and_a_run_script_show_every_line_of_the_user(kernel, folder):
     assert "----> 3 mine.look()" in text
 
 
+def test_libraries_between_the_users_lines_are_left_out(kernel):
+    text = shown(
+        kernel, "import pandas\npandas.Series([1]).map(\n    lambda x: overshoot_nb.FileSource(''))"
+    )
+    assert re.findall(r"^(?:Cell In\[\d+\]|File .*), line (\d+)", text, re.MULTILINE) == ["2", "3"]
+
+
 def test_a_cause_is_shown_where_the_user_had_a_part_in_it(kernel):
     text = shown(
         kernel,
@@ -125,6 +139,20 @@ def test_full_shows_the_whole_traceback_but_variables_of_the_users_frames_only(k
     finally:
         kernel.run("%xmode Context\novershoot_nb.errors.full = False")
     assert "batch.py" not in shown(kernel, "mine.look()")
+
+
+def test_an_executed_notebook_ends_with_the_sentence(folder):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import mine\nmine.look()")]
+    )
+    with pytest.raises(CellExecutionError) as raised:
+        NotebookClient(
+            notebook, timeout=60, resources={"metadata": {"path": str(folder)}}
+        ).execute()
+    text = plain(str(raised.value))
+    assert "SourceError: gone.mp4: no such file" in text
+    assert "----> 2 mine.look()" in text
+    assert "batch.py" not in text
 
 
 def test_a_script_shows_everything(folder):
