@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 from .client import Overshoot, check_one_client
 from .config import ApiKey, held_key
 from .coroutines import coroutine
+from .display import show_notice
 from .errors import IncompleteRunWarning, ValidationError
 from .losses import losses_of
 from .parameters import named_parameters
@@ -93,6 +94,7 @@ def analyze(
     runtime = get_runtime()
     given, rest = _finite(source, parameters)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
+    show_notice()
     try:
         name = model if model is not None else runtime.run(own.default_model())
         settings = StreamSettings.build(given, prompt, name, **rest)
@@ -137,6 +139,7 @@ async def analyze_async(
     check_one_client(client, api_key, base_url)
     given, rest = _finite(source, parameters)
     own = Overshoot(api_key, base_url=base_url) if client is None else client
+    show_notice()
     try:
         name = model if model is not None else await own.default_model()
         settings = StreamSettings.build(given, prompt, name, **rest)

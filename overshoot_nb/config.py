@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -343,13 +344,33 @@ def _without_call(url: str) -> str:
 
 
 _told_local = False
+#: Said once: in a kernel by the first stream that is shown.
+LOCAL_NOTICE = (
+    f"No API key (argument, {ENV_API_KEY} or keyring): answers come from the embedded local "
+    "engine. It reads text and describes light, colour, motion and faces; it is not a language "
+    "model."
+)
+_notice: list[str] = []
+
+
+def take_notice() -> str:
+    """What was not said yet, for whoever shows it now; "" for nothing."""
+    return _notice.pop() if _notice else ""
+
+
+def in_kernel() -> bool:
+    """Whether this is a Jupyter kernel, and not a terminal or a script."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Endpoint:
     """Who answers, from what the user gave, the environment, and the presence of a key.
 
     ``base_url`` None means ``OVERSHOOT_BASE_URL``, else the service when there is a key, else the
-    embedded engine, which is said once in the log.
+    embedded engine, which is said once: in the log, or in a kernel beside the first stream that is
+    shown.
 
     A key found in the environment or the keyring is for Overshoot, and for a v0.2 server on this
     machine: another server gets only a key that was passed as an argument.
@@ -369,12 +390,12 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
         url = DEFAULT_BASE_URL if key else LOCAL
         if key is None and not _told_local and not missing_packages(ENGINE_MODULES):
             _told_local = True
-            logger.warning(
-                "No API key (argument, %s or keyring): answers come from the embedded local "
-                "engine. It reads text and describes light, colour, motion and faces; "
-                "it is not a language model.",
-                ENV_API_KEY,
-            )
+            if in_kernel():
+                # An output of its own would stand beside the widget, and hosts that count the
+                # outputs of a cell (Voila) would lose later ones.
+                _notice.append(LOCAL_NOTICE)
+            else:
+                logger.warning("%s", LOCAL_NOTICE)
     url = _normal(url)
     return Endpoint(url, "gateway" if _is_gateway_url(url) else "chat", _key_for(url, key))
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import html
 import logging
 import re
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .config import in_kernel, take_notice
 from .errors import MissingDependencyError
 from .stats import StreamStats
 
@@ -26,7 +26,7 @@ __all__ = [
     "escaped",
     "figures",
     "fragment",
-    "in_kernel",
+    "show_notice",
     "show_stream",
     "stream_html",
     "visible",
@@ -110,8 +110,8 @@ def figures(stats: StreamStats) -> str:
     return ", ".join(words)
 
 
-def stream_html(stream: Stream) -> str:
-    """The stream as an HTML fragment, as it is at this moment."""
+def stream_html(stream: Stream, notice: str = "") -> str:
+    """The stream as an HTML fragment, as it is at this moment, and a notice below it."""
     head = " · ".join(
         escaped(text)
         for text in (stream.settings.source.label, stream.model, figures(stream.stats))
@@ -122,9 +122,18 @@ def stream_html(stream: Stream) -> str:
         f"<div><strong>{status}</strong> · {head}</div>"
         f'<div style="opacity: .75; white-space: pre-wrap">{prompt}'
         f" <small>(prompt version {stream.prompt_version})</small></div>"
-        f"{_newest(stream)}",
+        f"{_newest(stream)}" + (f"<div><small>{escaped(notice)}</small></div>" if notice else ""),
         BAR,
     )
+
+
+def show_notice() -> None:
+    """Show what was not said yet, where a cell shows no stream."""
+    if notice := take_notice():
+        from IPython.display import publish_display_data
+
+        publish: Any = publish_display_data
+        publish({"text/plain": notice})
 
 
 def show_stream(stream: Stream) -> None:
@@ -141,13 +150,6 @@ def show_stream(stream: Stream) -> None:
         logger.warning("%s", error)
         raise NotImplementedError from error
     widget.show()
-
-
-def in_kernel() -> bool:
-    """Whether this is a Jupyter kernel, and not a terminal or a script."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
 
 
 def _newest(stream: Stream) -> str:

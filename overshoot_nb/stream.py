@@ -305,6 +305,7 @@ class Stream(Tunable, Followed, Recordable):
             raise TimeoutError(f"not over after {timeout:g} s: {self.status}") from None
         if not drain and not self._life.callbacks.inside():
             await self._runtime.call(self._life.callbacks.drain(CALLBACK_SECONDS))
+        self._show_end()
         if self.error is not None:
             raise self.error
         return self.status
@@ -332,7 +333,9 @@ class Stream(Tunable, Followed, Recordable):
             )
         # Callbacks that wait for a loop which stands still here would never be over.
         drain = asyncio._get_running_loop() is None
-        return self._runtime.run(self._over(timeout, drain=drain))
+        status = self._runtime.run(self._over(timeout, drain=drain))
+        self._show_end()
+        return status
 
     @coroutine(finish=True)
     async def close(self, reason: str = "closed by its user") -> None:
@@ -343,6 +346,12 @@ class Stream(Tunable, Followed, Recordable):
         """
         drain = not self._life.callbacks.inside()
         await self._runtime.call(self._life.close(reason, drain=drain), finish=True)
+        self._show_end()
+
+    def _show_end(self) -> None:
+        """Write the end into the cells that show the stream, before whoever waited goes on."""
+        if self._widget is not None:
+            self._widget.flush()
 
     async def __aenter__(self) -> Stream:
         return self

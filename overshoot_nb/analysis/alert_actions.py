@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from overshoot_nb.display import clock, in_kernel
+from overshoot_nb.config import in_kernel
+from overshoot_nb.display import clock
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import StreamInferenceResult
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.display import in_kernel
+from overshoot_nb.config import in_kernel
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.journal import Journal
 from overshoot_nb.side_thread import SideThread

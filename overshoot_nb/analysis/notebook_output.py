@@ -6,7 +6,8 @@ import importlib
 import uuid
 from typing import Any
 
-from overshoot_nb.display import escaped, fragment, in_kernel, visible
+from overshoot_nb.config import in_kernel
+from overshoot_nb.display import escaped, fragment, visible
 
 __all__ = ["Note", "NotebookOutput"]
 

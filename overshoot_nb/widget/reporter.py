@@ -65,6 +65,8 @@ class Reporter:
         self._rows_sent = 0
         self._newest_prompt: PromptVersion | None = None
         self._status_sent: dict[str, Any] = {}
+        #: What is said beside the status; "" for nothing.
+        self.notice = ""
         self._journal.watch(self.touched)
 
     def close(self) -> None:
@@ -121,6 +123,8 @@ class Reporter:
     def send_status(self, *, always: bool) -> None:
         """State and figures; unless ``always``, only when they changed."""
         status = status_of(self._stream, self._screen.media_time)
+        if self.notice:
+            status["status"] += f" · {self.notice}"
         news = {**status, **_NO_NEWS}
         if always or news != self._status_sent:
             self._status_sent = news

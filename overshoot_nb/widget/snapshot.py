@@ -37,6 +37,9 @@ class Snapshot:
         stream: what is shown.
         key: the widget's own.
         clock: seconds, monotonic.
+
+    Attributes:
+        notice: what is said below it; "" for nothing.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Snapshot:
         self._stream = stream
         self._key = key
         self._clock = clock
+        self.notice = ""
         self._shown = False
         self._state = ""
         self._at = 0.0
@@ -52,8 +56,10 @@ class Snapshot:
     def bundle(self) -> dict[str, str]:
         """The stream as it is now, as HTML and text."""
         key = escaped(self._key)
-        inside = f'<div class="ov-snapshot" data-key="{key}">{stream_html(self._stream)}</div>'
-        return {"text/html": _STYLE + inside, "text/plain": repr(self._stream)}
+        shown = stream_html(self._stream, self.notice)
+        inside = f'<div class="ov-snapshot" data-key="{key}">{shown}</div>'
+        text = f"{self._stream!r}\n{self.notice}" if self.notice else repr(self._stream)
+        return {"text/html": _STYLE + inside, "text/plain": text}
 
     def show(self) -> None:
         """Show it below the widget, in the cell that runs."""

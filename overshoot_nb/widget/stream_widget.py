@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from overshoot_nb.config import take_notice
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 from overshoot_nb.runtime import get_runtime
 
@@ -107,6 +108,8 @@ class StreamWidget(anywidget.AnyWidget):
         """Show the widget in the cell that runs, and below it what a kernel leaves behind."""
         from IPython.display import display
 
+        self._notice()
+
         show: Any = display
         # No HTML of its own: where a front end would take it, the snapshot is there already.
         show({**self._view(), "text/html": "", "text/plain": ""}, raw=True)
@@ -116,7 +119,24 @@ class StreamWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         # In a box, or where only the widget itself is shown.
+        self._notice()
         return {**self._view(), **self._snapshot.bundle()}
+
+    def _notice(self) -> None:
+        """What was not said yet is said here."""
+        self._snapshot.notice = self._reporter.notice = self._snapshot.notice or take_notice()
+
+    def flush(self) -> None:
+        """Write how the stream stands into the cells that show it, now.
+
+        Where nobody reads what comes after a cell (``jupyter execute``), it would be lost.
+        """
+        if threading.current_thread() is threading.main_thread():
+            self._sync()
+        else:
+            # As a part of the cell that runs now: what runs on the streams' loop has its context.
+            self._snapshot.refresh()
+            self._link.on_kernel(self._sync)
 
     def _view(self) -> dict[str, Any]:
         made = super()._repr_mimebundle_()
