@@ -7,9 +7,10 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import av.codec
@@ -35,13 +36,15 @@ from .rows import run_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["annotate"]
+__all__ = ["annotate", "annotate_events"]
 
 logger = logging.getLogger("overshoot_nb")
 
 #: What can be written: formats that hold H.264, any audio that matters, and text.
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 _MAX_THREADS = 64
+#: The shortest clip of an event, in seconds.
+MIN_CLIP_SECONDS = 0.5
 
 
 class _Stored(NamedTuple):
@@ -58,9 +61,10 @@ def annotate(
     caption: CaptionText | None,
     source: str | os.PathLike[str] | FileSource | None,
     burn: bool,
+    sound: bool,
     hold: float | None,
-    start: float,
-    end: float | None,
+    start: float | timedelta,
+    end: float | timedelta | None,
     font_size: int | None,
     position: Position,
     threads: int | None,
@@ -88,7 +92,7 @@ def annotate(
     try:
         tick = bar.tick if bar else _unheard
         if isinstance(video, FileSource):
-            annotate_file(video, part, captions, span, look, tick)
+            annotate_file(video, part, captions, span, look, tick, sound)
         else:
             annotate_frames(video.store, video.samples, part, captions, span, look, tick)
         _put(part, target, overwrite)
@@ -192,6 +196,7 @@ def _checked_target(path: object, overwrite: bool) -> Path:
 
 
 def _checked_span(start: object, end: object) -> tuple[float, float]:
+    start, end = _as_seconds("start", start), _as_seconds("end", end)
     for name, value in (("start", start), ("end", end)):
         if value is None and name == "end":
             continue
@@ -204,6 +209,55 @@ def _checked_span(start: object, end: object) -> tuple[float, float]:
     if last <= first:
         raise ValidationError(f"end={end!r} must be later than start={start!r}")
     return first, last
+
+
+def _as_seconds(name: str, value: object) -> object:
+    """A length of time in seconds; anything else as it is."""
+    if isinstance(value, datetime | np.datetime64):
+        raise ValidationError(
+            f"{name}={value!r} is a time of day: give media time, such as {name}=event.{name}"
+        )
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "us")) / 1e6
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def annotate_events(
+    rows: pd.DataFrame,
+    folder: str | os.PathLike[str],
+    events: pd.DataFrame | str,
+    *,
+    padding: float | timedelta,
+    suffix: str,
+    **options: Any,
+) -> list[Path]:
+    """See :meth:`~overshoot_nb.analysis.video_methods.VideoMethods.annotate_events`."""
+    folder = hidden(folder)
+    found: Any = rows.overshoot.events(events) if isinstance(events, str) else events
+    if {"start", "end"} - set(getattr(found, "columns", ())):
+        raise ValidationError(
+            f"events={type(events).__name__} is not valid: give what df.overshoot.events(...) "
+            'gives, or its condition, such as "out.people > 3"'
+        )
+    if not len(found):
+        raise ValidationError("events is empty: there is nothing to make clips of")
+    around: Any = _as_seconds("padding", padding)
+    if not isinstance(around, Real) or isinstance(around, bool) or not 0 <= around < math.inf:  # type: ignore[operator]
+        raise ValidationError(f"padding={padding!r} is not valid: it must be seconds, 0 or more")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    made = []
+    digits = max(3, len(str(len(found))))
+    several = "stream_id" in rows.columns and rows["stream_id"].nunique() > 1
+    for number, event in enumerate(found.itertuples(index=False), 1):
+        start, end = (getattr(event, name).total_seconds() for name in ("start", "end"))
+        own = rows[rows["stream_id"] == event.stream_id] if several else rows
+        name = f"event_{number:0{digits}}_{start:.1f}s{suffix}"
+        begin = max(0.0, start - float(around))
+        # One row alone is a moment: a clip has a frame at least.
+        until = max(end + float(around), begin + MIN_CLIP_SECONDS)
+        path = Path(folder) / name
+        made.append(annotate(own, path, start=begin, end=until, **options))
+    return made
 
 
 def _check_encoder() -> None:

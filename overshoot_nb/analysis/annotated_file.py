@@ -19,7 +19,7 @@ from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.sources import FileSource
 
 from .annotated_picture import BEYOND_SECONDS, ROUNDING, Span, UprightFrames, add_h264
-from .annotated_tracks import Clocks, CopiedTrack, SubtitleTrack, copied_tracks
+from .annotated_tracks import Clocks, CopiedTrack, OtherTrack, SubtitleTrack, copied_tracks
 from .captions import Caption
 from .captions_drawing import CaptionPainter, Position
 
@@ -83,6 +83,7 @@ def annotate_file(
     span: tuple[float, float],
     look: Look | None,
     tick: Callable[[int, int | None], None],
+    sound: bool = True,
 ) -> None:
     """Writes the file.
 
@@ -93,6 +94,7 @@ def annotate_file(
         span: media time from and to which the video goes.
         look: how captions are drawn; None: they become a track of their own.
         tick: told how many frames are done, of how many where that is known.
+        sound: whether it has the source's sound.
 
     Raises:
         SourceError: the file cannot be read, or has no video.
@@ -105,12 +107,12 @@ def annotate_file(
     encode = not COPIES_VIDEO or first.time is None or (look is not None and bool(captions))
     if not encode:
         try:
-            with _work(source, output, first, span, tick) as work:
+            with _work(source, output, first, span, tick, sound) as work:
                 work.copy(captions, soft=look is None and bool(captions))
             return
         except _NotCopied:
             pass  # nor where their clock is set anew: they may be of several recordings
-    with _work(source, output, first, span, tick) as work:
+    with _work(source, output, first, span, tick, sound) as work:
         work.encode(captions, look or Look(None, "bottom", 0), soft=look is None)
 
 
@@ -125,12 +127,15 @@ def _work(
     first: _First,
     span: tuple[float, float],
     tick: Callable[[int, int | None], None],
+    sound: bool,
 ) -> Iterator[_Work]:
     container, video = open_source(source)
     try:
         with av.open(str(output), "w") as target:
             target.metadata.update(container.metadata)
-            yield _Work(source, container, video, target, first, span, tick)
+            work = _Work(source, container, video, target, first, span, tick, sound)
+            yield work
+            work.finish()
     finally:
         close_input(container)
 
@@ -168,7 +173,10 @@ class _Work:
         first: _First,
         span: tuple[float, float],
         tick: Callable[[int, int | None], None],
+        sound: bool,
     ) -> None:
+        self._sound = sound
+        self._others: dict[int, OtherTrack] = {}
         self._source = source
         self._container, self._video, self._target = container, video, target
         self._first = first
@@ -186,7 +194,7 @@ class _Work:
             picture = CopiedTrack(self._target, self._video)
         except ValueError:  # which is how PyAV says that the format cannot hold it
             raise _NotCopied from None
-        others = copied_tracks(self._container, self._video, self._target)
+        others = self._other_tracks()
         # Players show the first track of a kind by default: the captions come after the source's.
         subtitles = SubtitleTrack(self._target) if soft else None
         base: Fraction | None = None if self._from > 0 else self._start()
@@ -242,7 +250,7 @@ class _Work:
             # What the output's clock says at media time zero: sound may begin before the picture.
             lead = -Fraction(self._from) if self._from > 0 else self._origin - self._start()
             stream = add_h264(self._target, first.frame, unit, rate, first.aspect, look.threads)
-            others = copied_tracks(self._container, video, self._target)
+            others = self._other_tracks()
             if soft:
                 SubtitleTrack(self._target).write(captions, lead)
             painter = CaptionPainter(
@@ -289,7 +297,16 @@ class _Work:
         finally:
             capture.close()
 
-    def _copied(self, others: dict[int, CopiedTrack], lead: Fraction) -> Iterator[Fraction]:
+    def _other_tracks(self) -> dict[int, OtherTrack]:
+        self._others = copied_tracks(self._container, self._video, self._target, sound=self._sound)
+        return self._others
+
+    def finish(self) -> None:
+        """Write what the other tracks hold back."""
+        for track in self._others.values():
+            track.finish()
+
+    def _copied(self, others: dict[int, OtherTrack], lead: Fraction) -> Iterator[Fraction]:
         """Copies the other tracks; yields at each packet of the picture how far that is."""
         if not others:
             return
@@ -329,7 +346,7 @@ class _Work:
 
     # ---- reading -------------------------------------------------------------------------------
 
-    def _packets(self, others: dict[int, CopiedTrack]) -> Any:
+    def _packets(self, others: dict[int, OtherTrack]) -> Any:
         """The packets of all wanted tracks."""
         wanted = [self._container.streams[index] for index in (self._video.index, *others)]
         faults = 0

@@ -18,7 +18,7 @@ from overshoot_nb.errors import MissingDependencyError, ValidationError
 from .captions import Caption
 from .subtitles import srt_escaped
 
-__all__ = ["Clocks", "CopiedTrack", "SubtitleTrack", "copied_tracks"]
+__all__ = ["Clocks", "CopiedTrack", "OtherTrack", "SubtitleTrack", "copied_tracks"]
 
 logger = logging.getLogger("overshoot_nb")
 
@@ -65,6 +65,57 @@ class CopiedTrack:
         packet.stream = self.stream
         self._output.mux(packet)
 
+    def finish(self) -> None:
+        """Nothing is left."""
+
+
+class TranscodedSound:
+    """A sound track of the output, as AAC, of one that its format cannot hold.
+
+    Args:
+        output: the container being written.
+        track: the input's.
+    """
+
+    def __init__(self, output: Any, track: Any) -> None:
+        self._output = output
+        self._decoder = track.codec_context
+        rate = self._decoder.sample_rate
+        if rate not in _AAC_RATES:
+            rate = min((r for r in _AAC_RATES if r > rate), default=_AAC_RATES[-1])
+        layout = "mono" if self._decoder.layout.nb_channels == 1 else "stereo"
+        self.stream = output.add_stream("aac", rate=rate, layout=layout)
+        self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+        self._newest: int | None = None
+        _describe(self.stream, track)
+
+    def write(self, packet: Any, base: Fraction, *, joined: bool = False) -> None:
+        """As of :class:`CopiedTrack`."""
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            return
+        for frame in frames:
+            if frame.pts is not None:
+                at = round((frame.pts * frame.time_base - base) / Fraction(1, frame.sample_rate))
+                if joined and self._newest is not None and at < self._newest:
+                    continue
+                self._newest = at + frame.samples
+                frame.pts, frame.time_base = at, Fraction(1, frame.sample_rate)
+            self._encode(self._resampler.resample(frame))
+
+    def finish(self) -> None:
+        """Writes what is left."""
+        self._encode(self._resampler.resample(None))
+        self._output.mux(self.stream.encode(None))
+
+    def _encode(self, frames: Sequence[Any]) -> None:
+        for frame in frames:
+            self._output.mux(self.stream.encode(frame))
+
+
+#: What AAC knows, in samples a second (ISO/IEC 14496-3, table 1.18).
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 #: Seconds that decoding times may step back before they are another recording's.
 STEP_BACK = Fraction(1, 10)
@@ -178,26 +229,48 @@ class SubtitleTrack:
         return len(data).to_bytes(2, "big") + data
 
 
-def copied_tracks(source: Any, video: Any, output: Any) -> dict[int, CopiedTrack]:
+#: What the packets of a track are given to.
+OtherTrack = CopiedTrack | TranscodedSound
+
+
+def copied_tracks(
+    source: Any, video: Any, output: Any, *, sound: bool = True
+) -> dict[int, OtherTrack]:
     """Tracks of the output for all but ``video``, by the input's index of each.
+
+    Without ``sound`` no audio track is among them. One that the format cannot hold becomes AAC.
 
     Cover pictures are left out, and so are data and further videos that the format cannot hold,
     which is logged.
 
     Raises:
-        ValidationError: the format cannot hold an audio or subtitle track.
+        ValidationError: the format cannot hold a subtitle track, or nothing here can decode an
+            audio track that it cannot hold.
     """
-    return {track.index: CopiedTrack(output, track) for track in _others(source, video, output)}
+    return {
+        track.index: CopiedTrack(output, track) if held else TranscodedSound(output, track)
+        for track, held in _others(source, video, output)
+        if sound or track.type != "audio"
+    }
 
 
-def _others(source: Any, video: Any, output: Any) -> Iterator[Any]:
+def _others(source: Any, video: Any, output: Any) -> Iterator[tuple[Any, bool]]:
+    """The tracks, and whether the format holds each as it is."""
     form = output.format.name
     for track in source.streams:
         cover = track.type == "video" and is_cover(source, track)
         if track.index == video.index or cover or track.type == "attachment":
             continue
         if _holds(form, track):
-            yield track
+            yield track, True
+            continue
+        if track.type == "audio" and track.codec_context is not None:
+            logger.info(
+                "the sound (%s) does not fit into %s, and becomes AAC",
+                track.codec_context.name,
+                form,
+            )
+            yield track, False
             continue
         codec = track.codec_context.name if track.codec_context else "unknown"
         if track.type in _NEEDED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,9 +81,10 @@ class VideoMethods:
         caption: CaptionText | None = None,
         source: str | os.PathLike[str] | FileSource | None = None,
         burn: bool = True,
+        sound: bool = True,
         hold: float | None = None,
-        start: float = 0.0,
-        end: float | None = None,
+        start: float | timedelta = 0.0,
+        end: float | timedelta | None = None,
         font_size: int | None = None,
         position: Position = "bottom",
         threads: int | None = None,
@@ -93,7 +95,8 @@ class VideoMethods:
 
         The video is the file that the run watched, with all its frames at their own times; where
         that is gone, or was no file on this machine, it is made of the pictures that the stream
-        took, which the log says. Sound, subtitles and data are copied bit by bit. The picture is
+        took, which the log says. Sound, subtitles and data are copied bit by bit; sound that the
+        format cannot hold (a camera's G.711 in .mp4, ADPCM) becomes AAC. The picture is
         encoded anew (H.264) where captions are drawn, and copied where none falls into the part
         that is written.
 
@@ -103,9 +106,11 @@ class VideoMethods:
             source: the video, where the rows' run does not know it or it was moved.
             burn: draw the captions; False adds them as a subtitle track that can be switched off,
                 and copies the picture.
+            sound: False leaves the sound out.
             hold: as of :meth:`to_srt`.
-            start, end: the part to write, in seconds of media time; default all of it. Where the
-                picture is copied, it begins at the keyframe before ``start``.
+            start, end: the part to write, in media time: seconds, or a timedelta, as ``events()``
+                gives them (``start=event.start``); default all of it. Where the picture is
+                copied, it begins at the keyframe before ``start``.
             font_size: height of the letters in pixels; default: a twentieth of the picture's
                 shorter side.
             position: "bottom" or "top".
@@ -134,9 +139,70 @@ class VideoMethods:
             caption=caption,
             source=source,
             burn=burn,
+            sound=sound,
             hold=hold,
             start=start,
             end=end,
+            font_size=font_size,
+            position=position,
+            threads=threads,
+            progress=progress,
+            overwrite=overwrite,
+        )
+
+    def annotate_events(
+        self,
+        folder: str | os.PathLike[str],
+        events: pd.DataFrame | str,
+        *,
+        padding: float | timedelta = 1.0,
+        suffix: str = ".mp4",
+        caption: CaptionText | None = None,
+        source: str | os.PathLike[str] | FileSource | None = None,
+        burn: bool = True,
+        sound: bool = True,
+        hold: float | None = None,
+        font_size: int | None = None,
+        position: Position = "bottom",
+        threads: int | None = None,
+        progress: bool = False,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """A video of each event, with the answers of these rows on it.
+
+        ``df.overshoot.annotate_events("clips", "out.people > 3")``.
+
+        Args:
+            folder: where to; made where it is not there. The files are called by the number and
+                the start of their event, such as ``event_001_12.5s.mp4``.
+            events: rows of ``events()``, all or some of them, or the condition.
+            padding: seconds (or a timedelta) that a clip begins earlier and ends later.
+            suffix: .mp4, .m4v, .mov or .mkv.
+            caption, source, burn, sound, hold, font_size, position, threads, progress, overwrite:
+                as of :meth:`annotate`.
+
+        Returns:
+            The paths, in the order of the events. What was made before an error stays.
+
+        Raises:
+            ValidationError: there is no event, a parameter is wrong, or as of :meth:`annotate`.
+            SourceError, SampleNotKeptError, MissingDependencyError, OSError: as of
+                :meth:`annotate`.
+        """
+        source = hidden(source)
+        from .annotate import annotate_events
+
+        return annotate_events(
+            self._rows,
+            folder,
+            events,
+            padding=padding,
+            suffix=suffix,
+            caption=caption,
+            source=source,
+            burn=burn,
+            sound=sound,
+            hold=hold,
             font_size=font_size,
             position=position,
             threads=threads,
