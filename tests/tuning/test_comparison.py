@@ -114,7 +114,8 @@ def test_every_prompt_is_asked_of_every_model_about_every_picture():
     df = comparison.df
     assert list(df.columns) == [
         "sample", "media_time", "prompt", "model", "repeat", "answer", "ok", "error",
-        "latency_ms", "tokens", "cost_cents", "cached", "right",
+        "latency_ms", "tokens", "prompt_tokens", "completion_tokens", "cost_cents",
+        "cached", "right",
     ]  # fmt: skip
     assert len(df) == 24
     assert df["ok"].all()
