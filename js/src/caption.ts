@@ -65,7 +65,7 @@ export function caption({ session, signal }: View): Caption {
 
 function captionOf(row: Row): (Node | string)[] {
   if (!row.ok) return [shorten(row.error ?? "error", 120)];
-  if (!row.chips?.length) return [shorten(row.text, LETTERS) || NOTHING];
+  if (!row.chips?.length) return [shorten(row.text.trim(), LETTERS) || NOTHING];
   return row.chips
     .slice(0, FIELDS)
     .map(([name, value]) =>
