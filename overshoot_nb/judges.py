@@ -8,7 +8,8 @@ parameters make one: ``stream.score(judges.number_within(relative=0.1))``, and b
 name                right where                                            forgiven
 ==================  =====================================================  ======================
 ``exact``           both say the same                                      Unicode form, whitespace
-                                                                           around, 3 for 3.0 or "3"
+                                                                           around, 3 for 3.0 or "3",
+                                                                           kinds of spaces, dashes
 ``contains``        the expected text is in the answer                     case
 ``regex``           the expected pattern is found in the answer
 ``number_within``   the numbers are near each other                        words around a number
@@ -37,6 +38,7 @@ from .tuning.judged_values import (
     is_number,
     number_in,
     numbers_in,
+    plain,
     says,
 )
 
@@ -67,12 +69,16 @@ def exact(answer: Any, expected: Any) -> bool:
     not 1. A text that is nothing but a number says that number, and "true" or "False" the truth
     value: ``stream.label(12, 3)`` is right about the free text "3", and wrong about "3 people" and
     "007". Only text that stands alone is read so, none within lists. The order of a list matters.
+
+    No-break and thin spaces are spaces, hyphens, en dashes and minus signs are one sign, and digits
+    are the same in any script (full width). "1 200" with a no-break space says 1200; "1,200", which
+    is 1.2 elsewhere, is text.
     """
     if isinstance(answer, str) and not isinstance(expected, str):
         return says(answer, expected)
     if isinstance(expected, str) and not isinstance(answer, str):
         return says(expected, answer)
-    return comparable(answer) == comparable(expected)
+    return comparable(plain(answer)) == comparable(plain(expected))
 
 
 def contains(*, ignore_case: bool = True) -> Judge:
@@ -144,7 +150,9 @@ def number_within(absolute: float = 0, relative: float = 0) -> Judge:
     """A judge: ``|answer - expected| <= max(absolute, relative * |expected|)``, in decimal digits.
 
     Text counts as the one number in it ("84", "about 1,200 people"; but neither "10:42" nor
-    "1.2.3"). Where one side is no number, the answer is right only where both say the same.
+    "1.2.3"). Thousands are apart by commas, or by no-break, figure or thin spaces; minus signs
+    and digits may be those of any script or typography ("−3", "８４"). Where one side is no number,
+    the answer is right only where both say the same.
 
     Args:
         absolute: largest difference, x >= 0.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import sys
 from typing import Any
 
 __all__ = ["TICK_SECONDS", "ProgressBar"]
@@ -23,10 +23,23 @@ class ProgressBar:
 
     def __init__(self, label: str, total: int | None, unit: str = "sample") -> None:
         # tqdm.auto warns in a kernel without ipywidgets, where its text bar works as well.
-        text_only = importlib.util.find_spec("ipywidgets") is None
-        tqdm = importlib.import_module("tqdm.std" if text_only else "tqdm.auto").tqdm
+        if importlib.util.find_spec("ipywidgets") is None:
+            from tqdm.std import tqdm
+        else:
+            from tqdm.auto import tqdm
         self._noted = ""
-        self._bar: Any = tqdm(total=total, desc=label, unit=unit, leave=True)
+        options: dict[str, Any] = {"total": total, "desc": label, "unit": unit, "leave": True}
+        widgets = sys.modules.get("tqdm.notebook")
+        if widgets is None or not issubclass(tqdm, widgets.tqdm_notebook):
+            self._bar: Any = tqdm(**options)
+            self._output: Any = None
+            return
+        from IPython.display import display
+
+        # Shown by us, so that the text beside it, which is all that a saved notebook may show of
+        # it later, can be changed when it has ended: tqdm leaves it at 0 %.
+        self._bar = tqdm(**options, display=False)
+        self._output = display(self._bar.container, display_id=True)
 
     def draw(self, done: int, errors: int = 0, note: str = "") -> None:
         """Show how many samples are done, how many of them failed, and what is waited for."""
@@ -41,5 +54,9 @@ class ProgressBar:
         """Leave it as it is; ``complete`` says that what is done is all."""
         if complete:
             self._bar.total = self._bar.n
+            if self._output is not None and self._bar.n:
+                self._bar.container.children[1].max = self._bar.n
             self._bar.refresh()
         self._bar.close()
+        if self._output is not None:
+            self._output.update(self._bar.container)

@@ -37,6 +37,17 @@ class Kernel:
         self.client.execute_interactive(code, timeout=timeout, output_hook=show)
         return "".join(shown)
 
+    def messages(self, code: str, timeout: float = 60) -> list[tuple[str, dict[str, Any]]]:
+        """Type and content of everything that a cell sends to the page."""
+        sent: list[tuple[str, dict[str, Any]]] = []
+
+        def keep(message: dict[str, Any]) -> None:
+            sent.append((message["msg_type"], message["content"]))
+
+        run = self.client.execute_interactive
+        self._thread.submit(run, code, timeout=timeout, output_hook=keep).result()
+        return sent
+
     def until(self, code: str, seconds: float = 60) -> str:
         """Evaluate ``code`` until it is truthy."""
         deadline = time.monotonic() + seconds

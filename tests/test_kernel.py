@@ -59,6 +59,27 @@ def test_a_prompt_is_updated_while_the_stream_runs(kernel):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="interrupts by signal")
+def test_a_bar_that_is_saved_says_how_it_ended(kernel):
+    sent = kernel.messages(
+        "df = overshoot_nb.analyze('clip.mp4', 'How bright is it?', 'local/scene',\n"
+        "    client=client, interval_seconds=2.5)"
+    )
+    # Without the state of its widgets a saved notebook shows the text alone.
+    outputs: dict[str, str] = {}
+    for kind, content in sent:
+        if kind in ("display_data", "update_display_data"):
+            outputs[content["transient"]["display_id"]] = content["data"]["text/plain"]
+    (bar,) = outputs.values()
+    assert bar.startswith("clip.mp4: 100%")
+    assert "4/4" in bar
+    (largest,) = kernel.run(
+        "import gc, ipywidgets\n"
+        "bars = [w for w in gc.get_objects() if type(w) is ipywidgets.FloatProgress]\n"
+        "print([(w.value, w.max, w.bar_style) for w in bars][-1:])"
+    ).splitlines()
+    assert largest == "[(4.0, 4.0, 'success')]"
+
+
 def test_interrupting_analyze_keeps_what_came(kernel):
     interrupt = threading.Timer(2.0, kernel.interrupt)
     interrupt.start()

@@ -1,7 +1,7 @@
 /** The answer over the video, with its age or time, and the button that switches it off. */
 
 import { div, fill, h, iconButton, setAttr, setText, span } from "./dom";
-import { clock, shorten } from "./format";
+import { clock, NOTHING, shorten } from "./format";
 import type { Row } from "./messages";
 import type { View } from "./view";
 
@@ -65,7 +65,7 @@ export function caption({ session, signal }: View): Caption {
 
 function captionOf(row: Row): (Node | string)[] {
   if (!row.ok) return [shorten(row.error ?? "error", 120)];
-  if (row.chips === null) return [shorten(row.text, LETTERS)];
+  if (!row.chips?.length) return [shorten(row.text.trim(), LETTERS) || NOTHING];
   return row.chips
     .slice(0, FIELDS)
     .map(([name, value]) =>

@@ -1,5 +1,8 @@
 /** Numbers as people read them. */
 
+/** What is shown of an answer without a letter. */
+export const NOTHING = "(empty answer)";
+
 /** Media time: 0:07.5, 1:02:03.0. */
 export function clock(seconds: number): string {
   const tenths = Math.max(0, Math.round(seconds * 10));

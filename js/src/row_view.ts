@@ -1,7 +1,7 @@
 /** One row of the results: an element that is filled anew for each row that it shows. */
 
 import { div, fill, icon, setAttr, setText, span, uniqueId, type Child } from "./dom";
-import { clock, count, latency, shorten } from "./format";
+import { clock, count, latency, NOTHING, shorten } from "./format";
 import type { Row } from "./messages";
 
 /** Fields of a structured answer that a row shows; two lines never hold more. */
@@ -92,7 +92,7 @@ export class RowView {
     const empty = row !== undefined && cells.answer === "";
     setAttr(this.#text, "data-empty", empty);
     if (cells.chips) this.#showChips(cells.chips);
-    else this.#text.textContent = empty ? "(empty answer)" : cells.answer;
+    else this.#text.textContent = empty ? NOTHING : cells.answer;
   }
 
   #showChips(chips: readonly [string, string][]): void {

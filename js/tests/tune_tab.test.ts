@@ -226,6 +226,17 @@ describe("the grid", () => {
     expect(two?.querySelector("i")).toBeNull();
   });
 
+  it("says of rows that are not there yet neither that they differ nor that they are right", () => {
+    tab.samples(...Array.from({ length: 5 }, (_, i) => i));
+    tab.pass();
+    expect(rows().length).toBe(5);
+    const signs = [...document.querySelectorAll<HTMLElement>(".ov-tune-cell [role=img]")];
+    expect(signs.filter((sign) => !sign.hidden)).toEqual([]);
+    expect(signs.length).toBeGreaterThanOrEqual(10);
+    const busy = document.querySelectorAll(".ov-tune-cell[aria-busy]");
+    expect([...busy].map((one) => one.textContent?.replace(/[≠✓✗]/g, ""))).toEqual(Array(10).fill(""));
+  });
+
   it("filters through the kernel, and takes only what is new of the samples", () => {
     filled();
     button("Differ").click();

@@ -203,6 +203,17 @@ describe("the caption", () => {
     expect(find(".ov-caption").classList.contains("ov-error")).toBe(false);
   });
 
+  it("says that an answer is empty", () => {
+    rows(row(0, { text: "" }));
+    expect(text()).toBe("(empty answer)");
+    rows(row(1, { text: " \n" }));
+    expect(text()).toBe("(empty answer)");
+    rows(row(2, { text: "{}", chips: [] }));
+    expect(text()).toBe("{}");
+    rows(row(3, { text: "again" }));
+    expect(text()).toBe("again");
+  });
+
   it("can be switched off, by its button or from elsewhere", () => {
     rows(row(0));
     const button = find(".ov-video > button, button[aria-pressed]");

@@ -199,8 +199,8 @@ class SubtitleTrack:
     def __init__(self, output: Any) -> None:
         if not hasattr(output, "add_mux_stream"):
             raise MissingDependencyError(
-                "annotate(burn=False) needs a newer PyAV: pip install --upgrade av (burn=True and "
-                "to_srt() need none)"
+                f"annotate(burn=False) needs PyAV 17 or newer, and this is {av.__version__}: "
+                'pip install "av>=17,<20" (burn=True and to_srt() work with this one)'
             )
         self._output = output
         self._tx3g = output.format.name != "matroska"

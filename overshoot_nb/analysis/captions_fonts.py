@@ -73,8 +73,8 @@ class Lettering:
             from PIL import ImageFont, features
         except ImportError:
             raise MissingDependencyError(
-                "captions are drawn with Pillow: pip install pillow (annotate(burn=False) needs "
-                "none)"
+                'captions are drawn with Pillow: pip install "overshoot-nb[plot]", or pillow alone '
+                "(annotate(burn=False) needs none)"
             ) from None
         if not features.check("freetype2"):
             raise MissingDependencyError(

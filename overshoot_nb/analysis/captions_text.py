@@ -83,7 +83,8 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
     # A column's name may have dots: str.format would take what follows one for an attribute, and
     # would reach whatever objects have.
     try:
-        pieces = list(Formatter().parse(form))
+        plain, stood_for = _stand_ins(form, rows.columns)
+        pieces = list(Formatter().parse(plain))
     except ValueError as error:
         raise ValidationError(f"caption={form!r} is no format: {error}") from None
     columns: list[tuple[str, list[str]]] = []
@@ -92,6 +93,7 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
         between += literal
         if field is None:  # the end, or a brace that stands for itself
             continue
+        field = stood_for.get(field, field)
         if (name := resolve(field, rows.columns)) is None:
             raise ValidationError(f"caption={form!r}: {not_there(field, rows.columns)}")
         if conversion:
@@ -113,6 +115,30 @@ def _formatted(rows: pd.DataFrame, form: str, method: str) -> Iterable[str]:
         else ""
         for line in lines
     )
+
+
+#: What str.format takes for a part of its own where a column's name has it.
+_OF_FORMATS = re.compile(r"[{}:!\[\]]")
+
+
+def _stand_ins(form: str, columns: Iterable[object]) -> tuple[str, dict[str, str]]:
+    """The format with stand-ins for names that no format can hold, and what these stand for.
+
+    Of several that fit, the longest is meant; "{{" begins such a name where a column is called so.
+    """
+    known = {str(column) for column in columns}
+    names = {name for column in known for name in (column, column.removeprefix(_OUT))}
+    special = sorted(filter(_OF_FORMATS.search, names), key=len, reverse=True)
+    if not special:
+        return form, {}
+    numbers = {name: f"\0{number}" for number, name in enumerate(special)}
+    either = "|".join(map(re.escape, special))
+    plain = re.sub(
+        rf"\{{({either})(?=[}}:!])|\{{\{{|\}}\}}",
+        lambda found: "{" + numbers[found[1]] if found[1] else found[0],
+        form,
+    )
+    return plain, {number: name for name, number in numbers.items()}
 
 
 def _fitted(value: Any, spec: str, field: str, form: str) -> str:

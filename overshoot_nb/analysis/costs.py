@@ -15,7 +15,7 @@ from overshoot_nb.errors import ValidationError
 
 from .grouping import Groups, columns_by
 from .rows import require
-from .runs import asked, result_rows
+from .runs import as_stream_rows, asked, result_rows
 
 __all__ = ["Prices", "cost", "tokens"]
 
@@ -27,6 +27,7 @@ _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 def tokens(rows: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     """See :meth:`~overshoot_nb.analysis.table_methods.TableMethods.tokens`."""
+    rows, by = as_stream_rows(rows, by)
     keys = columns_by(by)
     require(rows, "tokens", *keys, *_TOKENS)
     rows = asked(result_rows(rows))
@@ -43,6 +44,7 @@ def tokens(rows: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
 
 def cost(rows: pd.DataFrame, prices: Prices | None, by: str | Sequence[str]) -> pd.DataFrame:
     """See :meth:`~overshoot_nb.analysis.table_methods.TableMethods.cost`."""
+    rows, by = as_stream_rows(rows, by)
     keys = columns_by(by)
     if prices is None:
         require(rows, "cost", *keys, "cost_cents")

@@ -44,7 +44,8 @@ def drops(rows: pd.DataFrame) -> pd.DataFrame:
             f"drops() asks the streams, for a sample that was dropped has no row, and of "
             f"{_some(gone)} nothing is known any more: keep the stream that "
             "client.streams.create(...) returns (stream.stats.drops has the counts), or record it "
-            "(stream.record(path)) and use the rows of overshoot_nb.load(path)"
+            "(stream.record(path), or analyze(..., record=path)) and use the rows of "
+            "overshoot_nb.load(path)"
         )
     return _table(ids, dropped, taken)
 

@@ -15,7 +15,7 @@ from overshoot_nb.stats import quantile
 
 from .grouping import Groups, columns_by
 from .rows import require
-from .runs import answered, asked, result_rows
+from .runs import answered, as_stream_rows, asked, result_rows
 
 __all__ = ["LATENCIES", "latency"]
 
@@ -27,18 +27,22 @@ def latency(
     rows: pd.DataFrame, by: str | Sequence[str], percentiles: Sequence[float]
 ) -> pd.DataFrame:
     """See :meth:`~overshoot_nb.analysis.table_methods.TableMethods.latency`."""
+    compared, (rows, by) = rows, as_stream_rows(rows, by)
     keys = columns_by(by)
     quantiles = _quantiles(percentiles)
-    require(rows, "latency", *keys, *LATENCIES)
+    # Of a comparison nothing was sampled: its answers have no time from sample to row.
+    known = list(LATENCIES)[: 1 if rows is not compared else None]
+    require(rows, "latency", *keys, *known)
     rows = asked(result_rows(rows))
     ok = answered(rows)
     groups = Groups(rows, keys)
     # Of those that were answered: how soon a request failed says nothing of how long one takes.
-    measured = rows[list(LATENCIES)].astype("float64").where(pd.Series(ok, rows.index), axis=0)
+    measured = rows[known].astype("float64").where(pd.Series(ok, rows.index), axis=0)
     grouped = groups.each(measured)
     mean, largest = groups.whole(grouped.mean()), groups.whole(grouped.max())
     figures: dict[str, Any] = {"n": groups.count(), "ok": groups.count(ok)}
-    for column, which in LATENCIES.items():
+    for column in known:
+        which = LATENCIES[column]
         figures[f"{which}_mean_ms"] = mean[column]
         at = _at_quantiles(measured[column].to_numpy(), groups, list(quantiles.values()))
         for name, percentile in zip(quantiles, at, strict=True):

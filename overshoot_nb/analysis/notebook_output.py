@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import uuid
 from typing import Any
 
@@ -66,9 +65,13 @@ def _shown(value: Any) -> Any:
 
 
 def _display(value: Any, **options: Any) -> None:
-    importlib.import_module("IPython.display").display(value, **options)
+    from IPython.display import display
+
+    display(value, **options)
 
 
 def _cell_number() -> int:
-    shell = importlib.import_module("IPython").get_ipython()
+    from IPython import get_ipython
+
+    shell = get_ipython()
     return getattr(shell, "execution_count", -1)

@@ -124,8 +124,8 @@ def sample_of(row: pd.Series[Any] | Mapping[str, Any] | int, rows: Any = None) -
     if failure is None:
         failure = SampleNotKeptError(
             f"the pictures of stream {stream_id} are gone with it: keep the stream that "
-            "client.streams.create(...) returns, or record it (stream.record(path)) and use the "
-            "rows of overshoot_nb.load(path)"
+            "client.streams.create(...) returns, or record it (stream.record(path), or "
+            "analyze(..., record=path)) and use the rows of overshoot_nb.load(path)"
         )
     raise failure
 

@@ -5,6 +5,7 @@ Media time starts at zero in every run, so whatever is done over time is done ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -17,9 +18,11 @@ from overshoot_nb.recording.format import RowKind
 from .rows import media_seconds
 
 __all__ = [
+    "BY",
     "Runs",
     "answered",
     "are_results",
+    "as_stream_rows",
     "asked",
     "by_run",
     "holds_answers",
@@ -29,6 +32,26 @@ __all__ = [
 ]
 
 _KINDS = frozenset(get_args(RowKind))
+
+
+#: Columns of ``compare(...).df``, and what rows of a stream call them.
+_OF_COMPARISONS = {"latency_ms": "inference_latency_ms", "tokens": "total_tokens"}
+#: What rows are told apart by where nobody says; the answers of a comparison have no versions.
+BY = ("model", "prompt_version")
+
+
+def as_stream_rows(
+    rows: pd.DataFrame, by: str | Sequence[str]
+) -> tuple[pd.DataFrame, str | Sequence[str]]:
+    """Rows with the names that a stream's have, and what to tell them apart by; others as is.
+
+    Those of a comparison are told apart by model and prompt where ``by`` is the default.
+    """
+    if "stream_id" in rows or not {"prompt", "repeat", *_OF_COMPARISONS} <= set(rows.columns):
+        return rows, by
+    if by == BY and BY[1] not in rows:
+        by = ("model", "prompt")
+    return rows.rename(columns=_OF_COMPARISONS), by
 
 
 @dataclass(frozen=True, slots=True)

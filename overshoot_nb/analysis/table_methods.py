@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from .runs import BY
+
 if TYPE_CHECKING:
     from .costs import Prices
     from .plotting import Plots
     from .resampling import How
 
 __all__ = ["TableMethods"]
-
-_BY = ("model", "prompt_version")
 
 
 class TableMethods:
@@ -58,20 +58,21 @@ class TableMethods:
 
     def latency(
         self,
-        by: str | Sequence[str] = _BY,
+        by: str | Sequence[str] = BY,
         percentiles: Sequence[float] = (50, 90, 95, 99),
     ) -> pd.DataFrame:
         """How long answers took, in milliseconds.
 
         Args:
-            by: the columns to tell apart by; ``()`` takes all rows together.
+            by: the columns to tell apart by; ``()`` takes all rows together. Default: model and
+                prompt version, and of ``compare(...).df``, which has none, model and prompt.
             percentiles: which, 0..100; interpolated linearly.
 
         Returns:
             One row for each combination of ``by``, in their order: those columns, ``n`` (rows),
             ``ok`` (those that were answered, of which the figures are), then for both latencies
             ``inference_mean_ms``, ``inference_p50_ms``, ..., ``inference_max_ms`` and
-            ``total_mean_ms`` and so on (float64, NaN of none).
+            ``total_mean_ms`` and so on (float64, NaN of none), which a comparison's have not.
 
         Raises:
             ValidationError: an argument is wrong, or a column is not there.
@@ -80,11 +81,12 @@ class TableMethods:
 
         return latency(self._rows, by, percentiles)
 
-    def tokens(self, by: str | Sequence[str] = _BY) -> pd.DataFrame:
+    def tokens(self, by: str | Sequence[str] = BY) -> pd.DataFrame:
         """How many tokens answers took, failed ones too.
 
         Args:
-            by: the columns to tell apart by; ``()`` takes all rows together.
+            by: the columns to tell apart by; ``()`` takes all rows together. Default: model and
+                prompt version, and of ``compare(...).df``, which has none, model and prompt.
 
         Returns:
             One row for each combination of ``by``: those columns, ``n`` (rows), ``known`` (those
@@ -99,8 +101,8 @@ class TableMethods:
 
         return tokens(self._rows, by)
 
-    def cost(self, prices: Prices | None = None, by: str | Sequence[str] = _BY) -> pd.DataFrame:
-        """What answers cost in US cents, failed ones too.
+    def cost(self, prices: Prices | None = None, by: str | Sequence[str] = BY) -> pd.DataFrame:
+        """What answers cost in US cents, failed ones too; of a comparison cached ones, too.
 
         What a v0.2 server charges for the time of a stream is in no row: ``stream.stats`` has it.
 
@@ -108,7 +110,8 @@ class TableMethods:
             prices: ``{"model": (10, 40)}``: US cents for a million prompt tokens and a million
                 completion tokens; rows of these models are priced by their tokens. Those of
                 others, and all with None, by ``cost_cents``, which is what the server said.
-            by: the columns to tell apart by; ``()`` takes all rows together.
+            by: the columns to tell apart by; ``()`` takes all rows together. Default: model and
+                prompt version, and of ``compare(...).df``, which has none, model and prompt.
 
         Returns:
             One row for each combination of ``by``: those columns, ``n`` (rows), ``priced`` (those

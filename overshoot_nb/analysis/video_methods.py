@@ -104,8 +104,9 @@ class VideoMethods:
             path: file to write: .mp4, .m4v, .mov or .mkv.
             caption: what is said, as of :meth:`to_srt`.
             source: the video, where the rows' run does not know it or it was moved.
-            burn: draw the captions; False adds them as a subtitle track that can be switched off,
-                and copies the picture.
+            burn: draw the captions (needs Pillow: extra ``plot`` or ``local``); False (needs PyAV
+                17 or newer) adds them as a subtitle track that can be switched off, and copies the
+                picture.
             sound: False leaves the sound out.
             hold: as of :meth:`to_srt`.
             start, end: the part to write, in media time: seconds, or a timedelta, as ``events()``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import Final
 from urllib.parse import quote, unquote, urlunsplit
 
@@ -12,6 +13,8 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import display_url, once_made, split_url
 
 __all__ = ["ServerAddress"]
+
+logger = logging.getLogger("overshoot_nb")
 
 #: Where the embedded engine's transport is reached; the name is never resolved.
 LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.2"}
@@ -54,6 +57,13 @@ class ServerAddress:
                 "as %2F and so on"
             )
         self._secrets = self._find_secrets()
+        if key is not None and self._user_info is not None:
+            logger.warning(
+                "base_url of %s has user info, and there is an API key (%s): a request carries one "
+                "of them, and that is the key; leave out the one that is not meant",
+                self.origin,
+                key.origin,
+            )
 
     def _take_apart(self, url: str) -> bool:
         """Find the parts of the URL; False where it has no host, or no port."""
@@ -85,6 +95,8 @@ class ServerAddress:
         key = self._endpoint.key
         password = (self._user_info or "").partition(":")[2]
         basic = _encoded(self._user_info or "")  # what a server quotes that quotes its headers
+        # Where there is no password, the name may be a token.
+        password = password or unquote((self._user_info or "").partition(":")[0])
         found = {key.reveal() if key else "", password, quote(password, ""), basic, self.query}
         found |= {value.reveal() for _, value in self._endpoint.headers}
         # "Bearer ..." is quoted without its first word, too.

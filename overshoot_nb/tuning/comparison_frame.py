@@ -64,6 +64,10 @@ def tidy_frame(rows: Sequence[TidyRow], schemas: Sequence[Mapping[str, Any]]) ->
         **_reasoning(results),
         "latency_ms": (_floats(), [result.inference_latency_ms for result in results]),
         "tokens": (NullableColumn(np.int64), [usage and usage.total_tokens for usage in usages]),
+        **{
+            name: (NullableColumn(np.int64), [usage and getattr(usage, name) for usage in usages])
+            for name in ("prompt_tokens", "completion_tokens")
+        },
         "cost_cents": (_floats(), [usage and usage.cost_cents for usage in usages]),
         "cached": (NumberColumn(np.bool_, bool, missing=False), [row.cached for row in rows]),
         "right": (NullableColumn(np.bool_), [row.right for row in rows]),

@@ -111,6 +111,8 @@ class Comparison:
                                                       an answer has any
         latency_ms              float64               milliseconds from request to answer
         tokens                  Int64                 of prompt and answer, where reported
+        prompt_tokens,          Int64                 each of the two, where reported
+        completion_tokens
         cost_cents              float64               US cents, where reported
         cached                  bool                  known before: nothing was requested for it
         right                   boolean               by the labels, missing where they do not say

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import unicodedata
@@ -22,6 +21,7 @@ __all__ = [
     "is_number",
     "number_in",
     "numbers_in",
+    "plain",
     "says",
 ]
 
@@ -30,13 +30,60 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+#: Characters that stand for a plain one: hyphens, dashes and minus signs (not the long dash of a
+#: sentence), and the full-width forms of what numbers are written with.
+_PLAIN = {
+    **{ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"},
+    ord("\uff0b"): "+",
+    ord("\uff0c"): ",",
+    ord("\uff0e"): ".",
+}
+#: Spaces at which no line breaks, or that are thin: they may stand between the groups of a number.
+_GROUP_SPACES = "\u00a0\u2007\u2009\u202f"
+_GROUPS = re.compile(
+    rf"(?<![\w.,{_GROUP_SPACES}])[0-9]{{1,3}}(?:[{_GROUP_SPACES}][0-9]{{3}})+"
+    rf"(?![\w,]|[{_GROUP_SPACES}][0-9])"
+)
+_SPACES = re.compile(r"[^\S\x00-\x7f]")
+
+
+def plain(value: Any) -> Any:
+    """Text as a keyboard types it: digits, minus signs and spaces; in lists and dicts, too.
+
+    Texts that look the same are then the same, whichever sign a model took. Spaces within a number
+    are kept: "1 200" is not the text "1200".
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else _SPACES.sub(" ", _signs(value))
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
+
+
+def _signs(text: str) -> str:
+    """Digits and signs as ASCII has them."""
+    if text.isascii():
+        return text
+    return "".join(
+        sign if sign.isascii() or (digit := unicodedata.decimal(sign, None)) is None else str(digit)
+        for sign in text.translate(_PLAIN)
+    )
+
+
+def _ungrouped(text: str) -> str:
+    """The same with the groups of each number together: "1 200" with a no-break space is 1200."""
+    return _GROUPS.sub(lambda number: _SPACES.sub("", number.group()), _signs(text))
+
+
 #: A number as JSON writes it: "007" and "+3" are text.
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,6})?")
 
 
 def says(text: str, value: Any) -> bool:
     """Whether a text is nothing but a number or truth value."""
-    text = text.strip()
+    text = _ungrouped(text.strip())
     if isinstance(value, bool):
         return text.casefold() == str(value).casefold()
     if not is_number(value) or _JSON_NUMBER.fullmatch(text) is None:
@@ -48,7 +95,7 @@ def bounded_search(flags: int | re.RegexFlag, timeout: float) -> Callable[[str, 
     if not is_number(timeout) or not 0 < timeout < math.inf:
         raise ValidationError(f"timeout={timeout!r} is not valid: it must be a number, x > 0")
     try:
-        regex: Any = importlib.import_module("regex")
+        import regex  # type: ignore[import-untyped]
     except ImportError:
         raise ValidationError(
             "timeout= needs the regex package, for Python's own re knows no limit: "
@@ -71,7 +118,7 @@ def bounded_search(flags: int | re.RegexFlag, timeout: float) -> Callable[[str, 
 
 
 def as_text(value: Any, ignore_case: bool) -> str:
-    text = "" if value is None else shown(value)
+    text = "" if value is None else shown(plain(value))
     if ignore_case:
         text = unicodedata.normalize("NFC", text.casefold())
     return text
@@ -103,7 +150,7 @@ def number_in(value: Any) -> Decimal | None:
 
 def numbers_in(text: str) -> list[Decimal]:
     """The numbers that stand by themselves in a text."""
-    found = _NUMBER.findall(text.replace("\N{MINUS SIGN}", "-"))
+    found = _NUMBER.findall(_ungrouped(text))
     return [Decimal(number.replace(",", "")) for number in found]
 
 

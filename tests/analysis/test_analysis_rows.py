@@ -179,6 +179,11 @@ def test_rows_whose_stream_is_gone_say_what_to_do() -> None:
     assert run_of("nobody's") is None
     with pytest.raises(SampleNotKeptError, match=r"gone with it: keep the stream .* or record it"):
         sample_of({"stream_id": "nobody's", "sample": 0})
+    # analyze() gives no stream that could be kept.
+    rows = pd.DataFrame({"stream_id": ["nobody's"], "sample": [0]})
+    for ask in (lambda: sample_of(0, rows), rows.overshoot.drops):
+        with pytest.raises(SampleNotKeptError, match=r"or analyze\(..., record=path\)\) and use"):
+            ask()
 
 
 # ---- runs that are kept for their rows ---------------------------------------------------------

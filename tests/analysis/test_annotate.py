@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from overshoot_nb import FileSource, Overshoot
 from overshoot_nb.analysis import annotate as annotating
 from overshoot_nb.analysis.annotated_file import COPIES_VIDEO
+from overshoot_nb.analysis.annotated_tracks import SubtitleTrack
 from overshoot_nb.errors import (
     MissingDependencyError,
     SampleNotKeptError,
@@ -750,3 +752,23 @@ def test_frames_are_drawn_on_as_copies():
     painted = CaptionPainter(WIDTH, HEIGHT).painted(frame, "hello\nworld " * 30)
     assert (frame.to_ndarray() == before).all()
     assert (painted.to_ndarray() != before).any()
+
+
+def test_without_pillow_the_command_is_named(clip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        annotated(clip, "none.mp4")
+    assert 'pip install "overshoot-nb[plot]"' in str(caught.value)
+    assert "annotate(burn=False) needs none" in str(caught.value)
+
+
+def test_a_pyav_that_writes_no_text_is_named_with_the_one_that_does():
+    with pytest.raises(MissingDependencyError) as caught:
+        SubtitleTrack(object())
+    assert f"needs PyAV 17 or newer, and this is {av.__version__}" in str(caught.value)
+    assert 'pip install "av>=17,<20"' in str(caught.value)
+
+
+def test_that_pyav_writes_text():
+    writes = hasattr(av.container.OutputContainer, "add_mux_stream")
+    assert writes == (int(av.__version__.partition(".")[0]) >= 17)

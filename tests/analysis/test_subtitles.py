@@ -235,6 +235,27 @@ def test_a_column_a_format_or_a_function():
 
 
 @pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("{out.a:b} it is", "1 it is"),
+        ("{a:b:03d} {share {%}:.1f}", "001 0.2"),
+        ("{out.share {%}}", "0.25"),
+        ("out.share {%}", "0.25"),
+        ("{{{a:b}}} {{}}", "{1} {}"),
+        ("{why?!} {list[0}", "so 7"),
+        ("{a:b:c} {a} {a:03d}", "2 5 005"),
+        ("{{v}}{media_time}", "x0:00.0"),
+        ("{{w}}", "{w}"),
+    ],
+)
+def test_columns_whose_names_have_what_formats_have(form, said):
+    names = {"a:b": 1, "share {%}": 0.25, "why?!": "so", "list[0": 7, "a:b:c": 2, "a": 5}
+    columns = {f"out.{name}": [value] for name, value in names.items()}
+    table = rows("an answer", **columns, **{"{v}": ["x"]})
+    assert [text for _, _, text in srt(table, caption=form, width=200)] == [said]
+
+
+@pytest.mark.parametrize(
     ("caption", "words"),
     [
         ("peple", "there is no column peple; did you mean out.people\\?"),
@@ -242,6 +263,7 @@ def test_a_column_a_format_or_a_function():
         ("{people.__class__}", "there is no column people.__class__"),
         ("{people!r}", "!r is not known"),
         ("{people", "is no format"),
+        ("{peo:ple}", "there is no column peo"),
         ("{dark:%Y}", "does not fit"),
         (3, "caption=3 is not valid"),
     ],

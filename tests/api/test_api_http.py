@@ -92,6 +92,31 @@ def test_user_info_becomes_basic_authorization_and_the_query_is_kept(server: Fau
     assert request.headers["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
+def test_a_key_goes_before_user_info_and_that_is_said(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.queue(Answer.of({"detail": f"no hushhush, no {KEY}"}, 500))
+    client = make_client(server.url.replace("http://", "http://me:hushhush@"))
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        f"base_url of {server.url} has user info, and there is an API key (argument): a request "
+        "carries one of them, and that is the key; leave out the one that is not meant"
+    )
+    with pytest.raises(errors.ServerError) as caught:
+        run(client)
+    assert server.received[0].headers["authorization"] == f"Bearer {KEY}"
+    shown = everything_said(caught.value) + repr(client) + caplog.text
+    assert "hush" not in shown
+    assert KEY not in shown
+
+
+def test_a_token_in_the_place_of_a_name_is_not_shown(server: FaultServer) -> None:
+    server.queue(Answer.of({"detail": "no hushtoken"}, 500))
+    with pytest.raises(errors.ServerError) as caught:
+        run(make_client(server.url.replace("http://", "http://hushtoken@"), key=None))
+    assert "hush" not in everything_said(caught.value)
+
+
 @pytest.mark.parametrize("size", [0, 600_000, 3_000_000])
 def test_large_bodies_arrive_whole(server: FaultServer, size: int) -> None:
     content = b"x" * size

@@ -114,7 +114,8 @@ def test_every_prompt_is_asked_of_every_model_about_every_picture():
     df = comparison.df
     assert list(df.columns) == [
         "sample", "media_time", "prompt", "model", "repeat", "answer", "ok", "error",
-        "latency_ms", "tokens", "cost_cents", "cached", "right",
+        "latency_ms", "tokens", "prompt_tokens", "completion_tokens", "cost_cents",
+        "cached", "right",
     ]  # fmt: skip
     assert len(df) == 24
     assert df["ok"].all()
@@ -949,3 +950,29 @@ def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(gateway, tmp_pa
                 await compare(PICTURES, "Read", "local/read", client=client)
 
     asyncio.run(watch())
+
+
+def test_figures_of_its_rows():
+    comparison, _ = run(PICTURES, ["which number?", "which kind?"], ["model-a", "model-b"])
+    df = comparison.df
+    asked = [
+        ("model-a", "which kind?"),
+        ("model-a", "which number?"),
+        ("model-b", "which kind?"),
+        ("model-b", "which number?"),
+    ]
+    latency = df.overshoot.latency()
+    assert sorted(zip(latency["model"], latency["prompt"], strict=True)) == asked
+    assert list(latency["n"]) == list(latency["ok"]) == [6] * 4
+    own = df[(df["model"] == "model-a") & (df["prompt"] == "which kind?")]["latency_ms"]
+    (mean,) = latency[(latency["model"] == "model-a") & (latency["prompt"] == "which kind?")][
+        "inference_mean_ms"
+    ]
+    assert mean == pytest.approx(own.mean())
+    assert not [name for name in latency.columns if name.startswith("total")]
+    tokens = df.overshoot.tokens(by=())
+    assert list(tokens["total_tokens"]) == [24 * 12]
+    assert df.overshoot.cost()["priced"].sum() == 0
+    cost = df.overshoot.cost({"model-a": (10, 40)}, by="model")
+    assert list(cost["priced"]) == [12, 0]
+    assert cost["cents"].iloc[0] == pytest.approx(12 * (10 * 10 + 2 * 40) / 1e6)

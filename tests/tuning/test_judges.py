@@ -56,6 +56,73 @@ def test_exact_forgives_unicode_form_and_whitespace_around(text, space, form):
     assert judges.exact(space + unicodedata.normalize(form, text) + space, text)
 
 
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ("1\u00a0200", 1200),
+        ("1\u202f200\u202f300", 1_200_300),
+        ("−1\u2009200.5", -1200.5),
+        ("\u00a03\u202f", 3),
+        ("−3", -3),
+        ("–3", -3),
+        ("‑3", -3),
+        ("－８．５", -8.5),
+        ("８４", 84),
+        ("٣", 3),
+    ],
+)
+def test_numbers_as_typography_and_other_scripts_write_them(answer, number):
+    within = judges.number_within()
+    for said in (answer, number), (number, answer):
+        assert judges.exact(*said)
+        assert within(*said)
+    assert within(f"about {answer} people", number)
+    assert not within(answer, number + 0.1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ("12\u00a03456", 123456),
+        ("1200\u00a0300", 1200300),
+        ("3–5", 35),
+        ("3–5", -5),
+        ("1\u00a020", 120),
+        ("10:42", 42),
+        ("1,2\u00a0300", 12300),
+    ],
+)
+def test_what_is_no_such_number(answer, number):
+    assert not judges.number_within()(answer, number)
+    assert not judges.exact(answer, number)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("3\u00a0people", "3 people"),
+        ("10\u202f%", "10 %"),
+        ("−3", "-3"),
+        ("3–5", "3-5"),
+        ("ＡＢ８", "ＡＢ8"),
+        (["a\u2009b", {"k": "−1"}], ["a b", {"k": "-1"}]),
+    ],
+)
+def test_texts_that_look_the_same_are_the_same(one, other):
+    assert judges.exact(one, other)
+    assert judges.exact(other, one)
+    assert judges.contains()(f"it says {one}!" if isinstance(one, str) else one, other)
+
+
+def test_groups_within_a_number_are_text_to_exact():
+    assert not judges.exact("1\u00a0200", "1200")
+    assert judges.exact("1\u00a0200", "1 200")
+    assert judges.number_within()("1\u00a0200", "1200")
+    assert judges.number_within()("1,200", "1\u202f200")
+    assert not judges.exact("1,200", 1200)
+    assert not judges.exact("007\u00a0", 7)
+
+
 @given(st.integers(-(2**53), 2**53))
 def test_exact_takes_whole_floats_for_integers(number):
     assert judges.exact(float(number), number)

@@ -229,7 +229,7 @@ function cellOf(version: number) {
     mark.el,
     text,
   );
-  let shown: Cell | undefined;
+  let shown: Cell | undefined | null = null; // nothing yet: not even that a cell is not loaded
   return {
     el,
     show(row: GridRow | undefined, chosen: boolean) {
