@@ -235,7 +235,16 @@ def _shown_in_cell(widget: StreamWidget) -> None:
 
 
 def _after_cell(_result: object = None) -> None:
-    """What an earlier run of this cell showed, and this one did not, is on no page any more."""
+    """What an earlier run of this cell showed, and this one did not, is on no page any more.
+
+    What ended while the cell ran, however it did, is shown as ended before the cell is over.
+    """
+    for widget in list(_reloaded):
+        stream = getattr(widget, "stream", None)
+        if stream is None or stream._widget is not widget:
+            continue  # never whole, or let go
+        if not stream.is_active and widget.state != stream.state:
+            widget.flush()
     if (here := _this_cell()) is None:
         return
     _, cell, execution = here

@@ -38,7 +38,9 @@ WATCH = "s = overshoot_nb.watch('clip.mp4', 'How bright?', realtime=False)\ns"
     [
         ("await s.wait()\nawait s.close()", "ended"),
         ("s.join()", "ended"),
-        ("async for r in s:\n    pass\nawait s.close('enough')", "ended"),
+        ("async for r in s:\n    pass", "ended"),
+        ("import time\nwhile s.is_active:\n    time.sleep(0.05)", "ended"),
+        ("from overshoot_nb import interactive\nawait interactive.client().close()", ""),
         ("s.close().result()", ""),
         ("%overshoot stop", ""),
     ],
