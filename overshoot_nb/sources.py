@@ -111,8 +111,8 @@ class FileSource:
             sample's ``captured_at`` is when the sample was taken.
         headers: header fields of every request for an http(s) file, such as
             ``{"Cookie": "...", "User-Agent": "..."}``. Their values are secrets: they are shown
-            nowhere, and are in no pickle and no recording. They go to where the server sends us,
-            too. Kept as pairs.
+            nowhere, and are in no pickle and no recording. Where the server sends us on to
+            another one, only user agent, accept and accept-language go along. Kept as pairs.
 
     Raises:
         ValidationError: ``path`` is empty or neither a string nor a ``Path``, or a ``Path`` made
@@ -239,7 +239,9 @@ class HLSSource(_NetworkSource):
         realtime: of a finished one: play at the video's own pace; False takes samples as fast as
             they are used.
         headers: header fields of every request, as in :class:`FileSource`: for playlists,
-            segments and keys.
+            segments and keys. Cookies are for the playlist's own server; FFmpeg sends the other
+            fields to every server that the playlist names for segments and keys, and to where
+            that one sends it on.
     """
 
     timeout: float = field(default=HLS_READ_TIMEOUT_SECONDS, kw_only=True)

@@ -68,7 +68,7 @@ def guarded(tmp_path_factory):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http://127.0.0.1:{server.server_port}", asked, folder
     server.shutdown()
     thread.join()
     server.server_close()
@@ -76,7 +76,7 @@ def guarded(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["clip.mp4", "away.mp4", "list.m3u8", "master.m3u8"])
 def test_they_go_with_every_request(guarded, name):
-    url, asked = guarded
+    url, asked, _ = guarded
     asked.clear()
     df = analyze(
         f"{url}/{name}",
@@ -93,8 +93,94 @@ def test_they_go_with_every_request(guarded, name):
         assert any(path.endswith(".ts") for path, _, _ in asked)
 
 
+@pytest.fixture
+def elsewhere(guarded):
+    """Two servers, the first of which sends everything on to the other; what both were sent."""
+    folder = guarded[2]
+    seen: dict[str, list[tuple[str, set[str]]]] = {"home": [], "away": []}
+
+    class Away(SimpleHTTPRequestHandler):
+        which = "away"
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, directory=str(folder), **kwargs)  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            sent = {name for name, value in self.headers.items() if "0123456789abcdef" in value}
+            seen[self.which].append((self.path, sent))
+            with contextlib.suppress(OSError):
+                self.answer()
+
+        def answer(self) -> None:
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Home(Away):
+        which = "home"
+
+        def answer(self) -> None:
+            if self.path == "/own.m3u8":
+                self.path = "/list.m3u8"
+                SimpleHTTPRequestHandler.do_GET(self)
+                return
+            self.send_response(302)
+            self.send_header("Location", f"{away_url}{self.path}")
+            self.end_headers()
+
+    away = ThreadingHTTPServer(("127.0.0.1", 0), Away)
+    away_url = f"http://127.0.0.1:{away.server_port}"
+    home = ThreadingHTTPServer(("127.0.0.1", 0), Home)
+    threads = [threading.Thread(target=server.serve_forever) for server in (away, home)]
+    for thread in threads:
+        thread.start()
+    yield f"http://127.0.0.1:{home.server_port}", seen
+    for server in (home, away):
+        server.shutdown()
+        server.server_close()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "list.m3u8", "master.m3u8"])
+def test_another_server_is_sent_none_of_them(elsewhere, name):
+    url, seen = elsewhere
+    secrets = HEADERS | {"Authorization": "Bearer 0123456789abcdef", "X-Key": "0123456789abcdef"}
+    df = analyze(
+        f"{url}/{name}",
+        "How bright?",
+        "local/scene",
+        base_url="local",
+        progress=False,
+        headers=secrets,
+    )
+    assert df["ok"].all()
+    assert {frozenset(sent) for _, sent in seen["home"]} == {
+        frozenset({"Cookie", "Authorization", "X-Key"})
+    }
+    assert seen["away"]
+    assert all(not sent for _, sent in seen["away"])
+
+
+def test_a_segment_that_is_elsewhere_is_sent_no_cookie(elsewhere):
+    url, seen = elsewhere
+    df = analyze(
+        f"{url}/own.m3u8",
+        "How bright?",
+        "local/scene",
+        base_url="local",
+        progress=False,
+        headers=HEADERS,
+    )
+    assert df["ok"].all()
+    assert any(path.endswith(".ts") and "Cookie" in sent for path, sent in seen["home"])
+    assert any(path.endswith(".ts") for path, _ in seen["away"])
+    assert all(not sent for _, sent in seen["away"])
+
+
 def test_without_them_it_is_refused_and_they_show_nowhere(guarded):
-    url, _ = guarded
+    url, *_ = guarded
     with pytest.raises(SourceError, match="403"):
         analyze(f"{url}/clip.mp4", "?", base_url="local", progress=False)
     wrong = {"Cookie": f"{COOKIE}-wrong"}
@@ -106,7 +192,7 @@ def test_without_them_it_is_refused_and_they_show_nowhere(guarded):
 
 
 def test_a_source_shows_and_keeps_none(guarded, tmp_path):
-    url, _ = guarded
+    url, *_ = guarded
     for source in (
         FileSource(f"{url}/clip.mp4", headers=HEADERS),
         HLSSource(f"{url}/list.m3u8", headers=HEADERS),

@@ -15,13 +15,13 @@ import av
 import av.error
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.redaction import LEFT_OUT, SecretText, lacks_secrets, redact
+from overshoot_nb.redaction import LEFT_OUT, lacks_secrets, redact
 from overshoot_nb.sources import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 from .files import PipeBody, check_file, is_pipe, page_sentence
 from .playlists import is_playlist_name, playlists_of
-from .web import WebBody, body_of, header_pairs
+from .web import WebBody, body_of, header_options, header_pairs, settled
 
 __all__ = [
     "ContainerSource",
@@ -297,8 +297,8 @@ def _open_at(
     if isinstance(source, FileSource) and not source.remote:
         timeout = None
     if pairs := header_pairs(source):
-        # Of a playlist, FFmpeg sends them for its segments and keys, too.
-        options["headers"] = SecretText("".join(f"{name}: {value}\r\n" for name, value in pairs))
+        place, pairs = settled(place, source.url, source.timeout, pairs)
+        options |= header_options(place, pairs)
     how: dict[str, Any] = {"format": form, "container_options": options}
     if "://" not in place and ":" in place:
         # FFmpeg takes what stands before a colon for a protocol, but in a whole path.

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from overshoot_nb.redaction import display_url
+from overshoot_nb.redaction import SecretText, display_url, hidden
 
 from .files import PipeBody
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["MAX_TEXT_BYTES", "WebBody", "body_of", "header_pairs", "read_text"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "WebBody",
+    "allowed_at",
+    "body_of",
+    "header_options",
+    "header_pairs",
+    "read_text",
+    "settled",
+]
 
 #: Seconds that a connection may take.
 CONNECT_SECONDS = 5.0
@@ -25,13 +35,16 @@ CONNECT_SECONDS = 5.0
 MAX_TEXT_BYTES = 4 << 20
 #: FFmpeg's own; servers that choose by it choose the same for both.
 _USER_AGENT = "Lavf/61.0.0"
+#: Header fields that are for every server: servers choose by them, and they open nothing.
+_FOR_ALL = frozenset({"user-agent", "accept", "accept-language"})
 
 
 class WebBody:
     """The body of one GET request, as a file that is read once.
 
     Redirects are followed. User info of the URL is for its own server alone, and certificates are
-    not checked: both as FFmpeg does, which reads the same from the same place.
+    not checked: both as FFmpeg does, which reads the same from the same place. Header fields are
+    for the URL's own server alone, too (:func:`allowed_at`).
 
     Args:
         url: http or https.
@@ -63,7 +76,7 @@ class WebBody:
             verify=False,
             timeout=limits,
             follow_redirects=True,
-            event_hooks={"request": [_cover]},
+            event_hooks={"request": [_cover, functools.partial(_keep_home, bare, headers)]},
         )
         try:
             self._client = client(trust_env=True)
@@ -119,6 +132,76 @@ def header_pairs(source: object) -> tuple[tuple[str, str], ...]:
     """The header fields of a source, which few kinds have."""
     pairs: tuple[tuple[str, str], ...] = getattr(source, "headers", ())
     return pairs
+
+
+def allowed_at(
+    place: str, home: str, headers: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The fields that ``place`` may be sent: all at the server of ``home``, else no secrets."""
+    if _server(place) == _server(home) or _made_secure(home, place):
+        return headers
+    return tuple(pair for pair in headers if pair[0].lower() in _FOR_ALL)
+
+
+def settled(
+    url: str, home: str, timeout: float, headers: tuple[tuple[str, str], ...]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Where a URL leads in the end, and the fields of ``home`` that may be sent there.
+
+    FFmpeg sends header fields to wherever it is sent on, so it is not to be sent on.
+    """
+    allowed = allowed_at(url, home, headers)
+    try:
+        body = WebBody(url, timeout, allowed)
+    except OSError:
+        return url, allowed  # FFmpeg says why it cannot be had
+    body.close()
+    # Hidden: a signed place has secrets, and a traceback shows it.
+    return hidden(body.url), allowed_at(body.url, url, allowed)
+
+
+def header_options(place: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Header fields as FFmpeg takes them, which sends them for segments and keys, too.
+
+    Cookies are bound to their server, also where a segment's server sends us on; for other fields
+    FFmpeg has nothing of the kind.
+    """
+    cookies = [value for name, value in pairs if name.lower() == "cookie"]
+    each = [part.strip() for cookie in cookies for part in cookie.split(";") if part.strip()]
+    host = urlsplit(place).netloc.rpartition("@")[2]  # FFmpeg compares it with its port
+    others = [pair for pair in pairs if pair[0].lower() != "cookie"]
+    return {
+        "cookies": SecretText("\n".join(f"{part}; path=/; domain={host}" for part in each)),
+        "headers": SecretText("".join(f"{name}: {value}\r\n" for name, value in others)),
+        "max_redirects": "0",
+    }
+
+
+def _server(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    with suppress(ValueError):
+        port = parts.port or {"http": 80, "https": 443}.get(scheme)
+        return scheme, (parts.hostname or "").rstrip("."), port
+    return scheme, "", None
+
+
+def _made_secure(home: str, place: str) -> bool:
+    """Whether a server sends us on to itself, from http to https."""
+    name = _server(home)[1]
+    return _server(home) == ("http", name, 80) and _server(place) == ("https", name, 443)
+
+
+def _keep_home(home: str, headers: tuple[tuple[str, str], ...], request: httpx.Request) -> None:
+    """Take from a request what another server than the first must not see; httpx takes cookies."""
+    import httpx
+
+    allowed = allowed_at(httpx.URL.__str__(request.url), home, headers)
+    for name, value in headers:
+        if (name, value) not in allowed:
+            request.headers.pop(name, None)
+        elif name not in request.headers:
+            request.headers[name] = value
 
 
 def _cover(request: httpx.Request) -> None:
