@@ -339,7 +339,9 @@ class ChatClient(ServerClient):
         elsewhere = proven or request.model in self._formless or _is_about_else(refusal)
         if elsewhere and not _refuses_format(refusal):
             return None
-        return _FORMS[_FORMS.index(form) + 1]
+        # Another request may have found the right one while this was under way.
+        learned = self._forms.get(request.model, (form, False))[0]
+        return _FORMS[max(_FORMS.index(form) + 1, _FORMS.index(learned))]
 
     def _learn(self, model: str, form: _Form) -> None:
         """An answer came to a form, where "auto" was asked for."""

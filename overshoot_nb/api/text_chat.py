@@ -52,6 +52,8 @@ async def ask_text(
     max_output_tokens: int | None = None,
     temperature: float | None = None,
     response_format: ResponseFormat = "auto",
+    system: str | None = None,
+    extra_body: Mapping[str, Any] | None = None,
 ) -> ChatAnswer:
     """POST /chat/completions: ask a language model. Parameters as in :meth:`ChatClient.prepare`.
 
@@ -71,6 +73,8 @@ async def ask_text(
         max_output_tokens=max_output_tokens,
         temperature=temperature,
         response_format=response_format,
+        system=system,
+        extra_body=extra_body,
     )
     templates = {way: TextTemplate(template) for way, template in request._templates.items()}
     return await chat.complete(replace(request, _templates=templates), _NO_SAMPLE)

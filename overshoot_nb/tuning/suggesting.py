@@ -10,10 +10,10 @@ stream until somebody applies it.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
 from overshoot_nb.api.text_chat import ask_text
@@ -23,7 +23,13 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.redaction import hidden
 from overshoot_nb.runtime import get_runtime
 from overshoot_nb.service import ChatService, Service
-from overshoot_nb.validation import check_temperature, check_text, check_whole
+from overshoot_nb.validation import (
+    check_extra_body,
+    check_system,
+    check_temperature,
+    check_text,
+    check_whole,
+)
 
 from .budget import Budget, check_budget
 from .run import Run
@@ -57,6 +63,8 @@ async def suggest(
     progress: bool = True,
     budget: Budget | None = None,
     temperature: float | None = None,
+    system: str | None = None,
+    extra_body: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Suggestions:
     """Ask a language model for better prompts, and score them on samples that it was not shown.
@@ -84,6 +92,8 @@ async def suggest(
             then is no answer. Default: never. The one request to the language model is not part
             of it.
         temperature: of the language model, 0..2; None leaves it to its server.
+        system, extra_body: of the request to the language model, as in ``client.streams.create``;
+            the prompts are scored with those of the version. Default: none.
         seed: which samples are held out.
 
     Raises:
@@ -101,6 +111,9 @@ async def suggest(
         raise ValidationError(f"holdout={holdout!r} is not valid: it must be a number, 0 < x < 1")
     if temperature is not None:
         check_temperature(temperature)
+    check_system(system)
+    if extra_body is not None:
+        extra_body = check_extra_body(extra_body)
     check_budget(budget)
     if max_in_flight is None:
         # The embedded engine answers one at a time: more would only stand in the stream's way.
@@ -115,7 +128,13 @@ async def suggest(
         part = split(judged, holdout, random.Random(seed))
         text = request_text(current, run.settings.mode, part.training, n)
         asking = ask_text(
-            service.api, text, model, output_schema=SUGGESTED, temperature=temperature
+            service.api,
+            text,
+            model,
+            output_schema=SUGGESTED,
+            temperature=temperature,
+            system=system,
+            extra_body=extra_body,
         )
         ideas = ideas_in(await get_runtime().call(asking), current, n)
     baseline, *suggested = await trial.scored(ideas, part.held_out)

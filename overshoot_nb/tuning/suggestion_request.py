@@ -96,6 +96,9 @@ def request_text(version: PromptVersion, mode: Mode, examples: Iterable[Example]
         "prompt that it is asked with. You see none of the pictures.",
         f"The prompt in use, as JSON text:\n{_json(version.text)}",
     ]
+    if version.system is not None:
+        system = _json(version.system)
+        parts.append(f"A system message stands before it and stays as it is:\n{system}")
     if version.output_schema is not None:
         schema = _json(dict(version.output_schema))
         parts.append(f"Its answers have to fit this JSON schema, which stays as it is:\n{schema}")

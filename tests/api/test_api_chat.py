@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from overshoot_nb import config, errors
 from overshoot_nb.api import ChatAnswer, ChatClient, RetryPolicy
 from overshoot_nb.types import EncodedFrame, ModelInfo, Sample, Usage
 
+from chatserver import ChatServer, Reply
 from faultserver import Answer, FaultServer
 
 FAST = RetryPolicy(backoff_seconds=0.002)
@@ -268,6 +270,33 @@ def test_a_server_that_takes_no_form_gets_the_schema_in_the_prompt(
     asked = [form_of(request.json) for request in server.received]
     before = [form for form in FORMS[:2] for _ in range(tries)]
     assert asked == [*before, "prompt", "prompt", "json_schema"]
+
+
+def test_what_was_under_way_meanwhile_goes_on_with_the_form_that_was_found() -> None:
+    found, waiting = threading.Event(), threading.Event()
+
+    def answer(request: Any) -> str | Reply:
+        if form_of(request.body) == "prompt":
+            return '{"count": 3}'
+        if request.prompt.startswith("Late"):
+            waiting.set()
+            assert found.wait(30)
+        return Reply('{"error": {"message": "boom"}}', 400)
+
+    async def both(client: ChatClient) -> None:
+        late = client.prepare("Late?", "m", output_schema=SCHEMA)
+        early = client.prepare("Early?", "m", output_schema=SCHEMA)
+        asking = asyncio.create_task(client.complete(late, FRAME))
+        assert await asyncio.to_thread(waiting.wait, 30)
+        assert (await client.complete(early, FRAME)).ok
+        found.set()
+        assert (await asking).attempts == 2
+
+    with ChatServer(answer) as server:
+        run(server.url, both)
+        asked = [(r.prompt.split("?")[0], form_of(r.body)) for r in server.requests]
+    assert [form for name, form in asked if name == "Early"] == FORMS
+    assert [form for name, form in asked if name == "Late"] == ["json_schema", "prompt"]
 
 
 def test_a_failure_after_a_form_was_answered_is_no_refusal_of_it(server: FaultServer) -> None:

@@ -140,6 +140,30 @@ def test_suggestions_are_scored_on_samples_that_the_language_model_was_not_shown
     assert sorted(models.asked[-12:]) == asked
 
 
+def test_the_language_model_is_asked_with_a_system_text_and_fields_of_its_own(servers, video):
+    server, models = servers
+    models.__init__()
+
+    async def go() -> None:
+        async with overshoot_nb.Overshoot(base_url=server.url) as client:
+            own = {"system": "You read.", "extra_body": {"seed": 7}}
+            stream = await watched(client, video, **own)
+            stream.labels.update(LABELS)
+            await stream.prompts.suggest(
+                "text", system="You write.", extra_body={"reasoning_effort": "low"}, progress=False
+            )
+
+    before = len(server.requests)
+    asyncio.run(go())
+    [request] = models.text_requests
+    assert request.body["messages"][0] == {"role": "system", "content": "You write."}
+    assert request.body["reasoning_effort"] == "low"
+    assert "seed" not in request.body
+    assert '"You read."' in request.prompt
+    scored = [r.body for r in server.requests[before:] if r is not request]
+    assert {(b["messages"][0]["content"], b["seed"]) for b in scored} == {("You read.", 7)}
+
+
 def test_nothing_is_applied_and_no_version_is_made(stream, servers):
     _, models = servers
     before = len(stream.prompts), stream.prompt_version, len(stream.df.columns)
@@ -632,6 +656,8 @@ def test_pictures_that_are_gone_cannot_be_scored_on(servers, video):
         ({"seed": "x"}, "seed='x'"),
         ({"judge": "nobody"}, "judge='nobody'"),
         ({"model": " "}, "model=' '"),
+        ({"system": " "}, "system=' '"),
+        ({"extra_body": {"stream": True}}, "extra_body has the field 'stream'"),
     ],
 )
 def test_bad_parameters_are_named_before_anything_is_asked(stream, servers, options, message):
