@@ -264,6 +264,8 @@ class Lifecycle:
             if self._closes != closes:
                 raise StreamClosedError("the stream was closed before it could restart")
             settings = await checked_change(self.service, self.settings, changes)
+            if self._closes != closes:
+                raise StreamClosedError("the stream was closed before it could restart")
             restart = self._restart = asyncio.create_task(self._run_again(settings))
             try:
                 # Its own task: close() may cancel it without cancelling the caller.

@@ -160,7 +160,8 @@ class ChatService(_Connected[ChatClient]):
                 f"transport={settings.transport!r} is a v0.2 server's, to which video is "
                 f"published; {self.endpoint.shown} is sent single frames: leave it out"
             )
-        await self._check_route()
+        if before is None:
+            await self._check_route()
         await _check_model(self.api, settings, before)
 
     def session(
@@ -201,7 +202,8 @@ class GatewayService(_Connected[ApiClient]):
                 "realtime=False: a v0.2 server samples the video while it plays, so it cannot "
                 "go faster; leave it out, or ask a chat server (analyze() needs one)"
             )
-        await self._check_route()
+        if before is None:
+            await self._check_route()
         await _check_model(self.api, settings, before)
 
     def session(

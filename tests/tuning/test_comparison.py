@@ -375,13 +375,16 @@ def test_a_model_that_fails_is_shown_beside_those_that_answer():
     # Once was enough to know.
     assert sum(request.body["model"] == "model-c" for request in server.requests) == 1
     df = comparison.df.set_index(["sample", "model"])
-    assert "no such model (HTTP 404)" in df.loc[(0, "model-c"), "error"]
+    said = df.loc[(0, "model-c"), "error"]
+    assert (
+        "no such model (the server has no model 'model-c'; it lists test/model) (HTTP 404)" in said
+    )
     assert not df.loc[(0, "model-c"), "ok"]
     assert len(df) == 7
     assert len(comparison.stopped) == 1
     assert "no such model" in comparison.stopped[0]
     html = comparison._repr_mimebundle_()["text/html"]
-    assert "no answer: POST /v1/chat/completions: no such model (HTTP 404)" in html
+    assert "no answer: POST /v1/chat/completions: no such model (the server has no model" in html
     assert "not asked" in html
     assert "1 without an answer" in repr(comparison)
     assert comparison.grid().loc[0, ("which kind?", "model-c")] is None
