@@ -125,7 +125,7 @@ def test_prompt_tuning_is_told_from_the_guess_to_the_measured_prompt():
     # Saved, and started again from the file.
     assert 'model = "local/auto"' in of(".save(path)")
     assert "await overshoot_nb.Overshoot" in of(".save(path)")
-    assert "local/auto, running" in of("--prompt-file")
+    assert "local/auto, closed" in of("--prompt-file")
     assert re.search(r"\d rows stay in its df", of("%overshoot stop"))
 
 
