@@ -210,7 +210,10 @@ class SubtitleTrack:
     def write(self, captions: Sequence[Caption], shift: Fraction) -> None:
         """Writes all captions, ``shift`` seconds later than they are."""
         for caption in captions:
-            packet = av.Packet(self._packed(caption.text))
+            data = self._packed(caption.text)
+            # Memory of FFmpeg's own: the muxer of PyAV 17.0.0 reads Python's after it is freed.
+            packet = av.Packet(len(data))
+            packet.update(data)
             start, end = (
                 max(0, round((Fraction(time) + shift) / _MILLISECOND))
                 for time in (caption.start, caption.end)
