@@ -135,7 +135,7 @@ def geckodriver() -> str | None:
     return str(path) if path.is_file() else None
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def programs() -> tuple[str, str]:
     """Firefox and its driver."""
     if importlib.util.find_spec("selenium") is None:
