@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,51 @@ def test_the_sdist_holds_what_contributors_and_shippers_read(built):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/licences.md"} <= names
+
+
+def test_no_link_of_the_long_description_is_relative(built, checkout):
+    (wheel,) = built.glob("*.whl")
+    (metadata,) = (data for name, data in contents(wheel).items() if name.endswith("/METADATA"))
+    fields = message_from_bytes(metadata)
+    assert fields["Description-Content-Type"] == "text/markdown"
+    shown = fields.get_payload(decode=True).decode("utf-8")
+    assert relative_targets(shown) == []
+    for name in ("notebooks/quickstart.ipynb", "CONTRIBUTING.md", "CHANGELOG.md"):
+        assert f"`{name}`" in shown
+    # All else is README's, whose own links work in a repository.
+    readme = (checkout / "README.md").read_text("utf-8")
+    assert "notebooks/quickstart.ipynb" in relative_targets(readme)
+    assert "[Overshoot](https://overshoot.ai)" in shown
+    assert re.findall(r"^```.*?^```", shown, re.DOTALL | re.MULTILINE) == re.findall(
+        r"^```.*?^```", readme, re.DOTALL | re.MULTILINE
+    )
+
+
+def relative_targets(markdown: str) -> list[str]:
+    """Where links and pictures lead that need a folder around them, in any of Markdown's forms."""
+    prose = re.sub(r"^```.*?^```|`[^`]+`(?!\])", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    forms = (r"\]\(\s*<?([^)>\s]+)", r"^ *\[[^\]]+\]:\s*(\S+)", r"(?:href|src)=[\"']?([^\"'\s>]+)")
+    targets = [target for form in forms for target in re.findall(form, prose, re.MULTILINE)]
+    return [target for target in targets if not re.match(r"https?://|mailto:", target)]
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("[CHANGELOG.md](CHANGELOG.md)", "`CHANGELOG.md`"),
+        ("[`a.md`](a.md#part)", "`a.md`"),
+        ("[the notes\non it](docs/a.md 'Notes')", "the notes\non it (`docs/a.md`)"),
+        ("![](docs/a.png)", "`docs/a.png`"),
+        ("[above](#start)", "above"),
+        ("[Overshoot](https://overshoot.ai)", "[Overshoot](https://overshoot.ai)"),
+        ("`rows[0](a.md)` and [b](b.md)", "`rows[0](a.md)` and b (`b.md`)"),
+        ("```\n[a](a.md)\n```", "```\n[a](a.md)\n```"),
+    ],
+)
+def test_relative_links_are_named(link, shown):
+    spec = importlib.util.spec_from_file_location("hatch_readme", ROOT / "js" / "hatch_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.without_relative_links(link) == shown
