@@ -33,7 +33,7 @@ from .pipeline import SampleReader
 from .preview import Preview
 from .prompts import PromptVersion
 from .session import Sink
-from .settings import StreamSettings
+from .settings import ASKED, StreamSettings
 from .stats import StreamStats
 from .taken_up import Outcome, PromptInForce, SameFrames, TakenUp, copy_of
 from .types import (
@@ -77,18 +77,7 @@ class ChatSession:
         source: the same as a source: once it is open, as it turned out to be.
     """
 
-    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
-        (
-            "prompt",
-            "model",
-            "output_schema",
-            "max_output_tokens",
-            "temperature",
-            "system",
-            "extra_body",
-            "interval_seconds",
-        )
-    )
+    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset((*ASKED, "interval_seconds"))
 
     def __init__(
         self,

@@ -127,13 +127,14 @@ def stream_html(stream: Stream, notice: str = "") -> str:
     )
 
 
-def show_notice() -> None:
-    """Show what was not said yet, where a cell shows no stream."""
-    if notice := take_notice():
+def show_notice(*more: str) -> None:
+    """Show what was not said yet, and more, where a cell shows no widget."""
+    said = [text for text in (take_notice(), *more) if text]
+    if said:
         from IPython.display import publish_display_data
 
         publish: Any = publish_display_data
-        publish({"text/plain": notice})
+        publish({"text/plain": "\n".join(said)})
 
 
 def show_stream(stream: Stream) -> None:
@@ -147,7 +148,7 @@ def show_stream(stream: Stream) -> None:
     try:
         widget = stream.widget
     except MissingDependencyError as error:
-        logger.warning("%s", error)
+        show_notice(str(error))
         raise NotImplementedError from error
     widget.show()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from .accessor_registration import register_accessor
 from .client import Overshoot, check_one_client
 from .config import ApiKey, Endpoint, held_key, resolve_endpoint
+from .display import show_notice
 from .errors import NotFoundError, ValidationError
 from .parameters import named_parameters
 from .prompts import ASKED, PromptVersion
@@ -215,6 +216,7 @@ def models(
     asked = _asked(client, api_key, base_url)
     found = get_runtime().run(asked.get_models())
     register_accessor()
+    show_notice()
     return pd.DataFrame(
         [(m.model, m.ready, m.status) for m in found], columns=["model", "ready", "status"]
     )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from .config import held_key
 from .redaction import hidden
+from .settings import ASKED as PARAMETERS
+from .settings import StreamSettings
 
 if TYPE_CHECKING:
     import os
 
-    from .settings import StreamSettings
     from .tuning.prompt_diff import PromptDiff
     from .tuning.run import Run
     from .tuning.suggesting import Suggestions
@@ -24,15 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PromptHistory", "PromptVersion", "asked_by"]
 
 #: The fields that say what is asked; two versions that agree in them are one.
-ASKED = (
-    "text",
-    "model",
-    "output_schema",
-    "max_output_tokens",
-    "temperature",
-    "system",
-    "extra_body",
-)
+ASKED = ("text", *(name for name in PARAMETERS if name != "prompt"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from .validation import (
 )
 
 __all__ = [
+    "ASKED",
     "StreamChanges",
     "StreamParameters",
     "StreamSettings",
@@ -46,6 +47,18 @@ __all__ = [
     "expected_samples",
     "processing_from",
 ]
+
+
+#: The parameters that say what is asked: those of a prompt version.
+ASKED = (
+    "prompt",
+    "model",
+    "output_schema",
+    "max_output_tokens",
+    "temperature",
+    "system",
+    "extra_body",
+)
 
 
 class StreamParameters(TypedDict, total=False):
@@ -243,7 +256,7 @@ class StreamSettings:
         numbers = self.numbers if mode == self.mode else {}
         numbers |= {name: value for name, value in changes.items() if name in _NUMBERS}
         processing = processing_from(mode, **numbers)
-        asked = {name: changes[name] for name in _ASKED if name in changes}  # type: ignore[literal-required]
+        asked = {name: changes[name] for name in ASKED if name in changes}  # type: ignore[literal-required]
         if asked.get("output_schema") is not None:
             asked["output_schema"] = schema_from(asked["output_schema"])
         if asked.get("extra_body") is not None:
@@ -273,15 +286,6 @@ class StreamSettings:
         return {name: getattr(self.processing, name) for name in self.processing.__slots__}
 
 
-_ASKED = (
-    "prompt",
-    "model",
-    "output_schema",
-    "max_output_tokens",
-    "temperature",
-    "system",
-    "extra_body",
-)
 _NUMBERS = ("target_fps", "clip_length_seconds", "delay_seconds", "interval_seconds")
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import orjson
+from typing import TYPE_CHECKING, Any, get_args
 
 from overshoot_nb import config
 from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
-from overshoot_nb.redaction import hidden, split_url
+from overshoot_nb.redaction import hidden
 from overshoot_nb.schema_classes import OutputSchema
 from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
 from overshoot_nb.validation import (
@@ -34,6 +31,18 @@ from .faults import make_error
 from .http import HttpClient, ServerClient
 from .parsing import SchemaReader, model_list
 from .payload import ChatTemplate, response_format_field, schema_prompt
+from .refusals import (
+    FORM_STATUSES,
+    FORMS,
+    Form,
+    Limit,
+    is_about_else,
+    limit_name,
+    other_limit,
+    refuses_format,
+    refuses_limit,
+    refuses_video,
+)
 from .reply import Reply
 from .retry import RetryPolicy, Waiter
 
@@ -46,34 +55,6 @@ logger = logging.getLogger("overshoot_nb")
 
 #: Errors for which a client looks up what would be right.
 MAX_ADVICE = 8
-_Form = Literal["json_schema", "json_object", "prompt"]
-_Limit = Literal["max_tokens", "max_completion_tokens"]
-
-#: How "auto" asks for a schema, first to last.
-_FORMS: tuple[_Form, ...] = get_args(_Form)
-#: Statuses with which servers refuse a form of the schema that they do not know.
-_FORM_STATUSES = frozenset({400, 422, 500, 501})
-_FORMAT_REFUSED = re.compile(
-    r"response_?format|json_?schema|json_?object|response format|guided|structured|grammar",
-    re.IGNORECASE,
-)
-#: What a server says that complains of something else, which no other form would mend.
-_NOT_FORMAT = re.compile(
-    r"no such|not found|not exist|context|too (?:long|large|many)|image|picture|credit|quota",
-    re.IGNORECASE,
-)
-#: What is said of a field that a server does not take, and not of one whose number it refuses.
-_FIELD_REFUSED = re.compile(
-    r"instead|not (?:support|permit|allow|recogni|known|accept)|unsupported|unknown|unrecogni"
-    r"|unexpected|extra|deprecated|invalid (?:parameter|field|argument)|no longer",
-    re.IGNORECASE,
-)
-_VIDEO_REFUSED = re.compile(
-    r"video|content\[|content.{0,3} type|(?:content|message).part|part type|unsupported|not support"
-    r"|multi-?modal|modalit|image_url|mime|media|invalid (?:message|content)|union_tag|input tag"
-    r"|: (?:bad request|unprocessable)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +72,7 @@ class ChatRequest:
     model: str
     output_schema: Mapping[str, Any] | None
     response_format: ResponseFormat
-    _templates: Mapping[tuple[_Form | None, _Limit], ChatTemplate] = field(repr=False)
+    _templates: Mapping[tuple[Form | None, Limit], ChatTemplate] = field(repr=False)
     _reader: SchemaReader | None = field(repr=False)
     limited: bool = False
 
@@ -162,11 +143,11 @@ class ChatClient(ServerClient):
             max_answer_bytes=max_answer_bytes,
         )
         #: By model: the form of a schema that "auto" means, and whether an answer came to it.
-        self._forms: dict[str, tuple[_Form, bool]] = {}
+        self._forms: dict[str, tuple[Form, bool]] = {}
         #: Models that refused every form, for another reason then.
         self._formless: set[str] = set()
         #: What the server calls the output limit.
-        self._limit = _limit_name(self.endpoint)
+        self._limit = limit_name(self.endpoint)
         #: What errors say with what would be right, by model and what they said without.
         self._advice: dict[tuple[str, str], str] = {}
 
@@ -220,11 +201,11 @@ class ChatClient(ServerClient):
         if extra_body is not None:
             fields |= check_extra_body(extra_body)
         schema = None if output_schema is None else check_output_schema(output_schema)
-        forms: tuple[_Form | None, ...] = (None,)
+        forms: tuple[Form | None, ...] = (None,)
         if schema is not None:
-            forms = _FORMS if response_format == "auto" else (response_format,)
+            forms = FORMS if response_format == "auto" else (response_format,)
         # The names of the limit that this server is likely to know stand first.
-        limits = sorted(get_args(_Limit), key=lambda name: name != _limit_name(self.endpoint))
+        limits = sorted(get_args(Limit), key=lambda name: name != limit_name(self.endpoint))
         templates = {}
         for form in forms:
             asked, by_form = prompt, dict(fields)
@@ -266,7 +247,7 @@ class ChatClient(ServerClient):
             reply, attempts, started = await self._post(request, sample, waiter)
         except ApiError as error:
             error = await self._advised(error, request.model)
-            if sample.video is None or not _refuses_video(error):
+            if sample.video is None or not refuses_video(error):
                 raise error from None
             raise make_error(
                 error.status_code or 0,
@@ -296,13 +277,13 @@ class ChatClient(ServerClient):
                 )
             except ApiError as refusal:
                 refused += 1
-                if not renamed and _refuses_limit(refusal, limit, request):
+                if request.limited and not renamed and refuses_limit(refusal, limit):
                     renamed = True
-                    self._limit = _other(limit)
+                    self._limit = other_limit(limit)
                     continue
                 following = self._form_after(request, form, refusal)
                 if following is None:
-                    if complaint is None or refusal.status_code not in _FORM_STATUSES:
+                    if complaint is None or refusal.status_code not in FORM_STATUSES:
                         raise
                     # It was not the form after all: the first complaint is the better one.
                     self._formless.add(request.model)
@@ -310,44 +291,44 @@ class ChatClient(ServerClient):
                 form, complaint = following, complaint or refusal
                 continue
             if renamed:
-                logger.info("%r takes %s in place of %s", self._http, self._limit, _other(limit))
+                logger.info("%r takes %s, not %s", self._http, limit, other_limit(limit))
             if form is not None and request.response_format == "auto":
                 self._learn(request.model, form)
             return reply, reply.attempts + refused, started
 
     # ---- forms of a schema ---------------------------------------------------------------------
 
-    def _form_of(self, request: ChatRequest) -> _Form | None:
+    def _form_of(self, request: ChatRequest) -> Form | None:
         """How a request asks for its schema at first."""
         if request.output_schema is None:
             return None
         if request.response_format != "auto":
             return request.response_format
-        return self._forms.get(request.model, (_FORMS[0], False))[0]
+        return self._forms.get(request.model, (FORMS[0], False))[0]
 
     def _form_after(
-        self, request: ChatRequest, form: _Form | None, refusal: ApiError
-    ) -> _Form | None:
+        self, request: ChatRequest, form: Form | None, refusal: ApiError
+    ) -> Form | None:
         """The form to try next, None where another one would be refused too."""
-        if form is None or request.response_format != "auto" or form == _FORMS[-1]:
+        if form is None or request.response_format != "auto" or form == FORMS[-1]:
             return None
-        if refusal.status_code not in _FORM_STATUSES:
+        if refusal.status_code not in FORM_STATUSES:
             return None
         # Servers do not always name the field. Once an answer came to a form, or none of them
         # helped, what names no field is about something else.
         proven = self._forms.get(request.model, (form, False)) == (form, True)
-        elsewhere = proven or request.model in self._formless or _is_about_else(refusal)
-        if elsewhere and not _refuses_format(refusal):
+        elsewhere = proven or request.model in self._formless or is_about_else(refusal)
+        if elsewhere and not refuses_format(refusal):
             return None
         # Another request may have found the right one while this was under way.
         learned = self._forms.get(request.model, (form, False))[0]
-        return _FORMS[max(_FORMS.index(form) + 1, _FORMS.index(learned))]
+        return FORMS[max(FORMS.index(form) + 1, FORMS.index(learned))]
 
-    def _learn(self, model: str, form: _Form) -> None:
+    def _learn(self, model: str, form: Form) -> None:
         """An answer came to a form, where "auto" was asked for."""
-        before = self._forms.get(model, (_FORMS[0], False))
+        before = self._forms.get(model, (FORMS[0], False))
         # A request that was under way meanwhile may have been answered in an earlier form.
-        if _FORMS.index(form) < _FORMS.index(before[0]):
+        if FORMS.index(form) < FORMS.index(before[0]):
             return
         self._forms[model] = form, True
         if form != before[0]:
@@ -399,47 +380,3 @@ class ChatClient(ServerClient):
         if advice == error.message:
             return error
         return make_error(error.status_code or 0, advice, error.request_id, error.details)
-
-
-# ---- refusals ----------------------------------------------------------------------------------
-
-
-def _limit_name(endpoint: config.Endpoint) -> _Limit:
-    # OpenAI's newer models refuse the old name; most other servers know only that one.
-    host = split_url(endpoint.base_url).hostname
-    new = endpoint.is_overshoot or host == "api.openai.com"
-    return "max_completion_tokens" if new else "max_tokens"
-
-
-def _other(limit: _Limit) -> _Limit:
-    return "max_tokens" if limit == "max_completion_tokens" else "max_completion_tokens"
-
-
-def _refuses_limit(error: ApiError, limit: _Limit, request: ChatRequest) -> bool:
-    """Whether a server does not know the field of the output limit by this name."""
-    if error.status_code not in _FORM_STATUSES or not request.limited:
-        return False
-    words = _words(error)
-    return re.search(rf"\b{limit}\b", words) is not None and (
-        _other(limit) in words.replace(limit, "") or _FIELD_REFUSED.search(words) is not None
-    )
-
-
-def _refuses_format(error: ApiError) -> bool:
-    return bool(_FORMAT_REFUSED.search(_words(error)))
-
-
-def _is_about_else(error: ApiError) -> bool:
-    return bool(_NOT_FORMAT.search(_words(error)))
-
-
-def _refuses_video(error: ApiError) -> bool:
-    # Servers that do not know videos stumble over them more often than they say so.
-    if error.status_code in (415, 500, 501):
-        return True
-    return error.status_code in (400, 404, 422) and bool(_VIDEO_REFUSED.search(_words(error)))
-
-
-def _words(error: ApiError) -> str:
-    details = orjson.dumps(error.details, default=str).decode() if error.details else ""
-    return f"{error.message} {details}"

@@ -21,6 +21,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.preview import Preview
 from overshoot_nb.prompts import PromptVersion
 from overshoot_nb.session import Sink
+from overshoot_nb.settings import ASKED
 from overshoot_nb.stats import Reconnected, StreamStats
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import (
@@ -78,18 +79,7 @@ class ReplaySession:
         info: what was watched.
     """
 
-    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset(
-        (
-            "prompt",
-            "model",
-            "output_schema",
-            "max_output_tokens",
-            "temperature",
-            "system",
-            "extra_body",
-            "interval_seconds",
-        )
-    )
+    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset((*ASKED, "interval_seconds"))
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from overshoot_nb import config
 from overshoot_nb.client import Overshoot, check_one_client
 from overshoot_nb.coroutines import coroutine
+from overshoot_nb.display import show_notice
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.judges import FieldJudges, Judges
 from overshoot_nb.progress import TICK_SECONDS, ProgressBar
@@ -206,6 +207,7 @@ async def _asked(
         yield run.service, None
     else:
         async with Overshoot(api_key, base_url=base_url) as own:
+            show_notice()
             yield own._service, own
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.prompts import ASKED, PromptVersion
 from overshoot_nb.recording.replay_address import SCHEME
 from overshoot_nb.redaction import display_url
 from overshoot_nb.settings import StreamSettings
@@ -32,7 +32,6 @@ _PLAIN = (
     "transport",
     "same_frame",
 )
-_ASKED = ("output_schema", "max_output_tokens", "temperature", "system", "extra_body")
 
 
 def as_code(version: PromptVersion, settings: StreamSettings | None) -> str:
@@ -74,8 +73,8 @@ def _worded(note: str) -> str:
 
 def _options(version: PromptVersion, settings: StreamSettings | None) -> Iterator[tuple[str, str]]:
     """Names and values, as code, of the parameters that are not the defaults."""
-    for name in _ASKED:
-        if (value := getattr(version, name)) is not None:
+    for name in ASKED:
+        if name not in ("text", "model") and (value := getattr(version, name)) is not None:
             yield name, _literal(value, len(name) + 1)
     if settings is None:
         return

@@ -9,76 +9,145 @@ from nbclient import NotebookClient
 from videos import make_video
 
 
+class Headless:
+    """A kernel that is asked cell by cell, as ``jupyter execute`` does."""
+
+    def __init__(self, folder) -> None:
+        self._notebook = nbformat.v4.new_notebook()
+        self._client = NotebookClient(
+            self._notebook, timeout=120, resources={"metadata": {"path": folder}}
+        )
+        self._kernel = self._client.setup_kernel()
+        self._kernel.__enter__()
+
+    def run(self, code: str):
+        """Run a cell; its outputs, which later cells may change."""
+        self._notebook.cells.append(nbformat.v4.new_code_cell(code))
+        index = len(self._notebook.cells) - 1
+        self._client.execute_cell(self._notebook.cells[index], index)
+        return self._notebook.cells[index].outputs
+
+    def close(self) -> None:
+        self._kernel.__exit__(None, None, None)
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Executes cells as ``jupyter execute`` does; returns the outputs of each."""
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("headless")
     make_video(folder / "clip.mp4", frames=20, fps=10)
+    return folder
 
-    def execute(*cells: str, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.delenv("OVERSHOOT_API_KEY", raising=False)
-        monkeypatch.delenv("OVERSHOOT_BASE_URL", raising=False)
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-        client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}})
-        client.execute()
-        return [cell.outputs for cell in notebook.cells]
 
-    return execute
+@pytest.fixture
+def no_key(monkeypatch):
+    monkeypatch.delenv("OVERSHOOT_API_KEY", raising=False)
+    monkeypatch.delenv("OVERSHOOT_BASE_URL", raising=False)
+
+
+@pytest.fixture(scope="module")
+def shared(folder):
+    """One kernel for all ways of ending."""
+    kernel = Headless(folder)
+    kernel.run(
+        "%load_ext overshoot_nb\nimport overshoot_nb, time\n"
+        "client = overshoot_nb.Overshoot(base_url='local')"
+    )
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture
+def kernel(folder, no_key):
+    kernel = Headless(folder)
+    kernel.run("import overshoot_nb")
+    yield kernel
+    kernel.close()
 
 
 def html_of(outputs) -> str:
     return "".join(output.get("data", {}).get("text/html", "") for output in outputs)
 
 
-WATCH = "s = overshoot_nb.watch('clip.mp4', 'How bright?', realtime=False)\ns"
+#: A stream that goes on until it is closed, and one that ends by itself.
+LOOPS = "s = overshoot_nb.watch('clip.mp4', 'How bright?', 'local/scene', client=client, loop=True)"
+ENDS = (
+    "s = overshoot_nb.watch('clip.mp4', 'How bright?', 'local/scene', client=client, "
+    "realtime=False)"
+)
+#: So that what is saved when the cell ends is about a stream that has done something.
+ANSWERED = "while not len(s.df):\n    time.sleep(0.02)\n"
 
 
 @pytest.mark.parametrize(
-    ("end", "state"),
+    "end",
     [
-        ("await s.wait()\nawait s.close()", "ended"),
-        ("s.join()", "ended"),
-        ("async for r in s:\n    pass", "ended"),
-        ("import time\nwhile s.is_active:\n    time.sleep(0.05)", "ended"),
-        ("from overshoot_nb import interactive\nawait interactive.client().close()", ""),
-        ("s.close().result()", ""),
-        ("%overshoot stop", ""),
+        "await s.close()",
+        "s.close().result()",
+        "%overshoot stop",
+        "overshoot_nb.interactive.stop(s)",
+        "await client.close()\nclient = overshoot_nb.Overshoot(base_url='local')",
+        "async with s:\n    pass",
     ],
 )
-def test_the_end_stands_in_the_cell_that_shows_the_stream(run, monkeypatch, end, state):
-    outputs = run(
-        "%load_ext overshoot_nb\nimport overshoot_nb", WATCH, end, monkeypatch=monkeypatch
-    )
-    html = html_of(outputs[1])
-    assert "ov-snapshot" in html
-    assert "<strong>running" not in html, html
-    assert f"<strong>{state}" in html
-    if state == "ended":
-        assert "4 results" in html
+def test_a_stream_that_is_closed_is_saved_as_closed(shared, end):
+    shown = shared.run(f"{LOOPS}\ns")
+    assert "<strong>running" in html_of(shown) or "<strong>starting" in html_of(shown)
+    # At once: nothing that comes later is read any more.
+    shared.run(ANSWERED + end)
+    html = html_of(shown)
+    assert html.count("ov-snapshot") > 0
+    assert "<strong>closed" in html, html
 
 
-def test_the_notice_is_part_of_the_first_widget_and_of_nothing_else(run, monkeypatch):
-    outputs = run(
-        "import overshoot_nb",
-        WATCH,
-        "await s.close()\n1 + 1",
-        WATCH,
+@pytest.mark.parametrize(
+    "end",
+    [
+        "await s.wait()",
+        "s.join()",
+        "async for result in s:\n    pass",
+        "while s.is_active:\n    time.sleep(0.02)",
+    ],
+)
+def test_a_stream_that_ends_is_saved_with_all_its_results(shared, end):
+    shown = shared.run(f"{ENDS}\ns")
+    shared.run(end)
+    html = html_of(shown)
+    assert "<strong>ended" in html, html
+    assert "4 results" in html
+
+
+def test_the_notice_is_part_of_the_first_widget_and_of_nothing_else(kernel):
+    watch = "s = overshoot_nb.watch('clip.mp4', 'How bright?', realtime=False)\ns"
+    first = kernel.run(watch)
+    others = [
+        kernel.run("await s.close()\n1 + 1"),
+        kernel.run(watch),
+        kernel.run("overshoot_nb.analyze('clip.mp4', 'How bright?', progress=False)"),
+    ]
+    assert "No API key" in html_of(first)
+    assert "No API key" in "".join(o.data.get("text/plain", "") for o in first)
+    assert "No API key" not in str(others)
+    assert not [o for outputs in (first, *others) for o in outputs if o.output_type == "stream"]
+    assert others[0][0].data["text/plain"] == "2"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
         "overshoot_nb.analyze('clip.mp4', 'How bright?', progress=False)",
-        monkeypatch=monkeypatch,
-    )
-    assert not [o for cell in outputs for o in cell if o.output_type == "stream"]
-    assert "No API key" in html_of(outputs[1])
-    assert "No API key" in "".join(o.data.get("text/plain", "") for o in outputs[1])
-    assert "No API key" not in str(outputs[0]) + str(outputs[2]) + str(outputs[3:])
-    assert outputs[2][0].data["text/plain"] == "2"
-
-
-def test_where_no_stream_is_shown_the_notice_is_an_output(run, monkeypatch):
-    outputs = run(
-        "import overshoot_nb\novershoot_nb.analyze('clip.mp4', 'How bright?', progress=False)",
-        monkeypatch=monkeypatch,
-    )
-    (notice, frame) = outputs[0]
+        "%load_ext overshoot_nb\n%overshoot models",
+        "import numpy as np\nc = await overshoot_nb.compare([np.zeros((32, 32, 3), np.uint8)], "
+        "'How bright?', progress=False)\nlen(c.df)",
+        # As where the front end was not built.
+        "from overshoot_nb import errors, widget\n"
+        "def none(*args):\n    raise errors.MissingDependencyError('no front end')\n"
+        "widget.StreamWidget = none\n"
+        "s = overshoot_nb.watch('clip.mp4', 'How bright?')\ns",
+    ],
+)
+def test_where_no_widget_is_shown_the_notice_is_an_output(kernel, code):
+    notice, *others = kernel.run(code)
+    assert notice.output_type == "display_data"
     assert notice.data["text/plain"].startswith("No API key")
-    assert "How bright?" not in notice.data["text/plain"]
-    assert frame.output_type == "execute_result"
+    assert ("no front end" in notice.data["text/plain"]) is ("none" in code)
+    assert [output.output_type for output in others] == ["execute_result"]
