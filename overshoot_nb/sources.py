@@ -412,7 +412,8 @@ def _from_text(text: str) -> SourceConfig:
     low = hidden(text.lower())
     if not text:
         raise ValidationError(f"an empty string is no source; give {_ACCEPTED}")
-    if low == "camera" or low.startswith("camera:"):
+    # A camera's name has no ending: "camera:1.mp4" is a file.
+    if low == "camera" or (low.startswith("camera:") and not re.search(r"\.[a-z]\w{1,4}$", low)):
         device = text.partition(":")[2] or "default"
         return CameraSource(int(device) if device.isdecimal() else device)
     if low.startswith("/dev/video"):

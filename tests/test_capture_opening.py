@@ -74,6 +74,7 @@ def refused(anything) -> str:
         "cache:x.mp4",
         "crypto:x.mp4",
         "fd:3.mp4",
+        "camera:1.mp4",
         "http:x.mp4",
         "a%20b.mp4",
         "50%.mp4",
@@ -124,7 +125,7 @@ def test_what_is_no_file_is_said_in_one_sentence(folder):
     said = {
         "many": "is a folder (a directory), and a source is one video, such as many/b.mp4. Ask",
         "none": "of which none is in it",
-        "*.mp4": "is a pattern (1 files match it), and a source is one video. Ask about one after",
+        "*.mp4": "is a pattern (1 file matches it), and a source is one video. Ask about one after",
         "x?.mp4": "is a pattern (no file matches it)",
         "frame_%03d.png": "is a pattern of numbered pictures",
         "screen": "FrameSource(width, height)",

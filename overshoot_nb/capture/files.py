@@ -111,9 +111,11 @@ def _folder(path: Path) -> str:
     except OSError:
         inside = []
     example = f"such as {path / inside[0]}" if inside else "of which none is in it"
+    # Only its videos: those of the first one's kind.
+    pattern = f"*{Path(inside[0]).suffix}" if inside else "*.mp4"
     return (
         f"is a folder (a directory), and a source is one video, {example}. Ask about one after "
-        f"the other: for path in sorted(pathlib.Path({str(path)!r}).iterdir()): "
+        f"the other: for path in sorted(pathlib.Path({str(path)!r}).glob({pattern!r})): "
         "overshoot_nb.analyze(path, ...)"
     )
 
@@ -126,7 +128,7 @@ def _pattern(name: str) -> str:
             f"ffmpeg -i {name} -pix_fmt yuv420p video.mp4"
         )
     found = glob.glob(name)  # noqa: PTH207 (the pattern may be absolute)
-    matches = f"{len(found)} files match it" if found else "no file matches it"
+    matches = f"{len(found) or 'no'} file{'s match' if len(found) > 1 else ' matches'} it"
     return (
         f"is a pattern ({matches}), and a source is one video. Ask about one after the other: "
         f"for path in sorted(glob.glob({name!r})): overshoot_nb.analyze(path, ...)"
