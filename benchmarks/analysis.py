@@ -28,7 +28,7 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != HERE]
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from overshoot_nb.table import ResultTable  # noqa: E402
+from overshoot_nb.store.table import ResultTable  # noqa: E402
 from overshoot_nb.types import StreamInferenceResult, Usage  # noqa: E402
 
 ROWS = 100_000

@@ -36,7 +36,7 @@ import psutil  # noqa: E402
 
 import overshoot_nb  # noqa: E402
 from overshoot_nb import demo  # noqa: E402
-from overshoot_nb.stats import StreamStats  # noqa: E402
+from overshoot_nb.store.stats import StreamStats  # noqa: E402
 
 LATENCY = 0.2
 SAMPLES = 120
@@ -278,7 +278,7 @@ async def main() -> int:
             missed += await against_server(args.rounds)
         if not args.no_engine:
             missed += await beside_engine(args.rounds, video)
-        from overshoot_nb.tuning.answer_cache import answer_cache
+        from overshoot_nb.store.answer_cache import answer_cache
 
         answer_cache().close()
     for line in missed:

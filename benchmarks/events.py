@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overshoot_nb.columns import TEXT  # importing the package gives DataFrames the accessor
+from overshoot_nb.store.columns import TEXT  # importing the package gives DataFrames the accessor
 
 BAR_MS = 150.0
 

@@ -33,11 +33,11 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import overshoot_nb  # noqa: E402
 from overshoot_nb.config import resolve_endpoint  # noqa: E402
-from overshoot_nb.journal import Journal  # noqa: E402
-from overshoot_nb.prompts import PromptHistory, PromptVersion  # noqa: E402
 from overshoot_nb.recording.ended_run import write_run  # noqa: E402
-from overshoot_nb.service import open_service  # noqa: E402
-from overshoot_nb.settings import StreamSettings  # noqa: E402
+from overshoot_nb.running.service import open_service  # noqa: E402
+from overshoot_nb.settings.stream_settings import StreamSettings  # noqa: E402
+from overshoot_nb.store.journal import Journal  # noqa: E402
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion  # noqa: E402
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult, Usage  # noqa: E402
 
 ROWS = 10_000

@@ -21,10 +21,10 @@ import time
 from pathlib import Path
 
 from overshoot_nb import config
-from overshoot_nb.pacing import Pacer
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.preview import Preview, PreviewFrame, Viewer
-from overshoot_nb.sources import FileSource
+from overshoot_nb.sampling.pacing import Pacer
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.preview import Preview, PreviewFrame, Viewer
+from overshoot_nb.sources.kinds import FileSource
 from overshoot_nb.types import FrameProcessingConfig
 
 #: The most that the preview may cost at 640x360, sending included, as a share of one core.

@@ -33,12 +33,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription  #
 from aiortc.contrib.media import MediaPlayer  # noqa: E402
 
 from overshoot_nb import FileSource, demo  # noqa: E402
-from overshoot_nb.pacing import Pacer  # noqa: E402
-from overshoot_nb.publish.feed import VideoFeed  # noqa: E402
-from overshoot_nb.publish.ice import allow_loopback  # noqa: E402
-from overshoot_nb.publish.latest import LatestFrame  # noqa: E402
-from overshoot_nb.publish.recent import RecentFrames  # noqa: E402
-from overshoot_nb.publish.webrtc import WebRTCPublisher  # noqa: E402
+from overshoot_nb.gateway.publish.feed import VideoFeed  # noqa: E402
+from overshoot_nb.gateway.publish.ice import allow_loopback  # noqa: E402
+from overshoot_nb.gateway.publish.latest import LatestFrame  # noqa: E402
+from overshoot_nb.gateway.publish.recent import RecentFrames  # noqa: E402
+from overshoot_nb.gateway.publish.webrtc import WebRTCPublisher  # noqa: E402
+from overshoot_nb.sampling.pacing import Pacer  # noqa: E402
 from overshoot_nb.types import StreamCreateResponse, WebRTCAnswer  # noqa: E402
 
 from videos import BITS, CELL, make_video  # noqa: E402

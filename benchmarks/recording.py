@@ -30,14 +30,14 @@ import pyarrow.parquet as pq
 
 from overshoot_nb import FrameSource, Overshoot
 from overshoot_nb.config import resolve_endpoint
-from overshoot_nb.journal import Journal
-from overshoot_nb.progress import TICK_SECONDS
-from overshoot_nb.prompts import PromptHistory, PromptVersion
 from overshoot_nb.recording.arrow_rows import RowWriter, in_groups
 from overshoot_nb.recording.ended_run import rows_of, write_run
 from overshoot_nb.recording.run_secrets import Secrets
-from overshoot_nb.service import open_service
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.running.service import open_service
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
+from overshoot_nb.support.progress import TICK_SECONDS
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult, Usage
 
 MEGABYTES_A_SECOND = 100.0

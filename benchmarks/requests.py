@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from overshoot_nb.api import ChatClient
+from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.types import EncodedFrame, Sample
 
 FRAME_BYTES = 300_000

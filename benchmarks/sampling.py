@@ -106,8 +106,8 @@ def ticks(every: str, end: float) -> list[float]:
 
 
 def ours(path: str, every: str) -> Iterator[tuple[float, bytes]]:
-    from overshoot_nb.pipeline import SampleReader
-    from overshoot_nb.sources import FileSource
+    from overshoot_nb.sampling.pipeline import SampleReader
+    from overshoot_nb.sources.kinds import FileSource
     from overshoot_nb.types import FrameProcessingConfig
 
     processing = FrameProcessingConfig(interval_seconds=float(every))
@@ -172,7 +172,7 @@ def torchcodec(path: str, every: str, seek_mode: str) -> Iterator[tuple[float, b
 
 
 WAYS: dict[str, tuple[Callable[[str, str], Iterable[tuple[Any, bytes]]], list[str]]] = {
-    OURS: (ours, ["overshoot_nb.pipeline"]),
+    OURS: (ours, ["overshoot_nb.sampling.pipeline"]),
     "ffmpeg": (ffmpeg, []),
     "OpenCV": (opencv, ["cv2"]),
     "decord": (decord, ["decord", "simplejpeg", "numpy"]),
@@ -240,9 +240,9 @@ def full_decode(path: str) -> tuple[list[tuple[Fraction, int]], Fraction]:
 
 def our_frames(path: str, every: str) -> list[tuple[Fraction, int]]:
     """What our capture decodes for each tick: the frame's time and pixels."""
-    from overshoot_nb.capture import make_capture
-    from overshoot_nb.sampler import FrameSampler
-    from overshoot_nb.sources import FileSource
+    from overshoot_nb.sampling.capture import make_capture
+    from overshoot_nb.sampling.sampler import FrameSampler
+    from overshoot_nb.sources.kinds import FileSource
     from overshoot_nb.types import FrameProcessingConfig
 
     sampler = FrameSampler(FrameProcessingConfig(float(every)))

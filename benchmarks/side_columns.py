@@ -24,8 +24,8 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != HERE]
 
 import pandas as pd  # noqa: E402
 
-from overshoot_nb.prompts import PromptVersion  # noqa: E402
-from overshoot_nb.tuning.later_answers import LaterAnswers  # noqa: E402
+from overshoot_nb.store.later_answers import LaterAnswers  # noqa: E402
+from overshoot_nb.store.prompts import PromptVersion  # noqa: E402
 from overshoot_nb.tuning.side_columns import add_side_columns  # noqa: E402
 from overshoot_nb.types import StreamInferenceResult  # noqa: E402
 

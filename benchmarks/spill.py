@@ -27,8 +27,8 @@ HERE = Path(__file__).resolve().parent
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != HERE]
 
 from overshoot_nb import config  # noqa: E402
-from overshoot_nb.frames import FrameStore  # noqa: E402
-from overshoot_nb.spill import Spill  # noqa: E402
+from overshoot_nb.store.frames import FrameStore  # noqa: E402
+from overshoot_nb.store.spill import Spill  # noqa: E402
 from overshoot_nb.types import EncodedFrame, Sample  # noqa: E402
 
 SIZE = 60_000

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from overshoot_nb.table import ResultTable
+from overshoot_nb.store.table import ResultTable
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 EVERY = 100

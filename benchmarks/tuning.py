@@ -30,9 +30,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from overshoot_nb.journal import Journal
-from overshoot_nb.prompts import PromptHistory, PromptVersion
-from overshoot_nb.tuning.prompt_diff import segments_of
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompt_diff import segments_of
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
 from overshoot_nb.tuning.scoring import flips, pair_answers, paired_test, score, score_answers
 from overshoot_nb.tuning.stability import stability
 from overshoot_nb.types import Sample, StreamInferenceResult, Usage

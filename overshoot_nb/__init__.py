@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .accessor_registration import register_accessor
+from .analysis.accessor_registration import register_accessor
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -68,21 +68,18 @@ from .types import (
 )
 
 if TYPE_CHECKING:
-    from . import judges
     from .analysis.alerts import Alert
     from .analysis.live import Live
-    from .api.chat import ChatClient
-    from .api.gateway import ApiClient
-    from .batch import analyze, analyze_async
+    from .asking.chat import ChatClient
+    from .batch.whole_video import analyze, analyze_async
     from .client import Overshoot, get_models
+    from .gateway.api_client import ApiClient
     from .interactive import watch
-    from .prompts import PromptHistory, PromptVersion
     from .recording.loading import load
     from .recording.recorder import Recorder
     from .recording.recording import Recording
     from .recording.replaying import replay
-    from .sample_log import SampleLog
-    from .sources import (
+    from .sources.kinds import (
         ArraySource,
         CameraSource,
         FileSource,
@@ -95,16 +92,19 @@ if TYPE_CHECKING:
         SourceConfig,
         as_source,
     )
-    from .stats import StreamStats
+    from .store.answer_cache import AnswerCache, answer_cache
+    from .store.budget import Budget
+    from .store.labels import Label, Labels
+    from .store.prompt_diff import PromptDiff
+    from .store.prompts import PromptHistory, PromptVersion
+    from .store.sample_log import SampleLog
+    from .store.stats import StreamStats
     from .stream import Stream
-    from .tuning.answer_cache import AnswerCache, answer_cache
+    from .tuning import judges
     from .tuning.backfill import Backfill
-    from .tuning.budget import Budget
     from .tuning.comparison import compare
     from .tuning.comparison_plan import Candidate
     from .tuning.comparison_result import Comparison
-    from .tuning.labels import Label, Labels
-    from .tuning.prompt_diff import PromptDiff
     from .tuning.score import Score
     from .tuning.statistics import PairedTest
     from .tuning.suggestions import ScoredPrompt, Suggestions
@@ -112,48 +112,49 @@ if TYPE_CHECKING:
 #: Where the names live that are imported when first used.
 _LAZY = {
     "Alert": "analysis.alerts",
-    "AnswerCache": "tuning.answer_cache",
-    "ApiClient": "api.gateway",
-    "ArraySource": "sources",
+    "AnswerCache": "store.answer_cache",
+    "ApiClient": "gateway.api_client",
+    "ArraySource": "sources.kinds",
     "Backfill": "tuning.backfill",
-    "Budget": "tuning.budget",
-    "CameraSource": "sources",
+    "Budget": "store.budget",
+    "CameraSource": "sources.kinds",
     "Candidate": "tuning.comparison_plan",
-    "ChatClient": "api.chat",
+    "ChatClient": "asking.chat",
     "Comparison": "tuning.comparison_result",
-    "FileSource": "sources",
-    "FrameSource": "sources",
-    "HLSSource": "sources",
-    "Label": "tuning.labels",
-    "Labels": "tuning.labels",
+    "FileSource": "sources.kinds",
+    "FrameSource": "sources.kinds",
+    "HLSSource": "sources.kinds",
+    "Label": "store.labels",
+    "Labels": "store.labels",
     "Live": "analysis.live",
-    "LiveKitSource": "sources",
+    "LiveKitSource": "sources.kinds",
     "Overshoot": "client",
     "PairedTest": "tuning.statistics",
-    "PromptDiff": "tuning.prompt_diff",
-    "PromptHistory": "prompts",
-    "PromptVersion": "prompts",
-    "RTMPSource": "sources",
-    "RTSPSource": "sources",
+    "PromptDiff": "store.prompt_diff",
+    "PromptHistory": "store.prompts",
+    "PromptVersion": "store.prompts",
+    "RTMPSource": "sources.kinds",
+    "RTSPSource": "sources.kinds",
     "Recorder": "recording.recorder",
     "Recording": "recording.recording",
-    "Replay": "sources",
-    "SampleLog": "sample_log",
+    "Replay": "sources.kinds",
+    "SampleLog": "store.sample_log",
     "Score": "tuning.score",
     "ScoredPrompt": "tuning.suggestions",
-    "SourceConfig": "sources",
+    "SourceConfig": "sources.kinds",
     "Stream": "stream",
-    "StreamStats": "stats",
+    "StreamStats": "store.stats",
     "Suggestions": "tuning.suggestions",
-    "analyze": "batch",
-    "analyze_async": "batch",
-    "answer_cache": "tuning.answer_cache",
-    "as_source": "sources",
+    "analyze": "batch.whole_video",
+    "analyze_async": "batch.whole_video",
+    "answer_cache": "store.answer_cache",
+    "as_source": "sources.kinds",
     "compare": "tuning.comparison",
     "get_models": "client",
     "load": "recording.loading",
     "replay": "recording.replaying",
     "watch": "interactive",
+    "judges": "tuning",
 }
 
 __all__ = [
@@ -250,8 +251,6 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
         globals()[name] = value
         return value
-    if name == "judges":  # importing a module makes it a name of its package
-        return import_module(".judges", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import config
+from overshoot_nb import config
+
 from ._version import __version__
 from .errors import NetworkError, OvershootError, ValidationError
-from .redaction import SecretText, hidden_line
+from .support.redaction import SecretText, hidden_line
 
 __all__ = ["main"]
 

@@ -6,20 +6,22 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import config
-from .api.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
-from .api.results import reinfer_when_stored
-from .coroutines import coroutine
+from overshoot_nb import config
+
+from .asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .errors import StreamClosedError, ValidationError
-from .lifecycle import Lifecycle
-from .parameters import named_parameters
-from .redaction import hidden, once_made
-from .runtime import get_runtime
-from .schema_classes import OutputSchema
-from .service import GatewayService, open_service
-from .settings import StreamSettings
-from .sources import SourceConfig
+from .gateway.results import reinfer_when_stored
+from .running.lifecycle import Lifecycle
+from .running.service import GatewayService, open_service
+from .runtime.coroutines import coroutine
+from .runtime.event_loop import get_runtime
+from .settings.schema_classes import OutputSchema
+from .settings.stream_settings import StreamSettings
+from .sources.kinds import SourceConfig
 from .stream import Stream, close_unheld
+from .support.parameters import named_parameters
+from .support.redaction import hidden, once_made
+from .support.validation import check_output_schema
 from .types import (
     ClipEncoding,
     Mode,
@@ -30,7 +32,6 @@ from .types import (
     StreamInferenceResult,
     Transport,
 )
-from .validation import check_output_schema
 
 __all__ = ["Overshoot", "Streams", "check_one_client", "get_models"]
 

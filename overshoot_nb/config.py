@@ -11,9 +11,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .installed import ENGINE_MODULES, missing_packages
 from .recording.replay_address import SCHEME, ReplayAddress
-from .redaction import LEFT_OUT, display_url, hidden, kind_of, lacks_secrets, split_url
+from .support.installed import ENGINE_MODULES, missing_packages
+from .support.redaction import LEFT_OUT, display_url, hidden, kind_of, lacks_secrets, split_url
 
 if TYPE_CHECKING:
     import ssl

@@ -8,11 +8,12 @@ import importlib.util
 import platform
 import sys
 
-from . import config
+from overshoot_nb import config
+
 from ._version import __version__
 from .client import Overshoot
 from .errors import OvershootError
-from .installed import ENGINE_MODULES, missing_packages
+from .support.installed import ENGINE_MODULES, missing_packages
 
 __all__ = ["report"]
 

@@ -11,18 +11,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .accessor_registration import register_accessor
+from .analysis.accessor_registration import register_accessor
 from .client import Overshoot, check_one_client
 from .config import ApiKey, Endpoint, held_key, resolve_endpoint
-from .display import show_notice
 from .errors import NotFoundError, ValidationError
-from .parameters import named_parameters
-from .prompts import ASKED, PromptVersion
-from .redaction import hidden
-from .runtime import get_runtime
-from .settings import StreamSettings
-from .source_options import WatchParameters, source_and_rest
+from .runtime.event_loop import get_runtime
+from .settings.source_options import WatchParameters, source_and_rest
+from .settings.stream_settings import StreamSettings
+from .store.prompts import ASKED, PromptVersion
 from .stream import Stream, close_unheld
+from .support.html import show_notice
+from .support.parameters import named_parameters
+from .support.redaction import hidden
 from .types import StreamInferenceResult
 
 if TYPE_CHECKING:

@@ -21,15 +21,16 @@ from IPython.core.magic import (
     no_var_expand,
 )
 
-from . import config, interactive
+from overshoot_nb import config, interactive
+
 from .client import Overshoot
 from .config import ApiKey
 from .errors import OvershootError
 from .magic_words import split_words
-from .prompts import PromptVersion
-from .redaction import hidden_line, redact, secret_pairs
-from .source_options import WatchParameters
+from .settings.source_options import WatchParameters
+from .store.prompts import PromptVersion
 from .stream import Stream
+from .support.redaction import hidden_line, redact, secret_pairs
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 
 __all__ = ["OvershootMagics"]

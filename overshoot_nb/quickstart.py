@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import config
+from overshoot_nb import config
+
 from .errors import MissingDependencyError, SourceError
-from .installed import ENGINE_MODULES, missing_packages
+from .support.installed import ENGINE_MODULES, missing_packages
 
 __all__ = ["execute", "notebook_path", "open_in_lab"]
 

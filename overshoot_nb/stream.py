@@ -7,20 +7,21 @@ from collections.abc import AsyncIterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
-from .coroutines import coroutine
-from .display import figures, show_stream, stream_html
 from .errors import ValidationError
-from .followed import Followed
-from .frames import FrameStore
-from .lifecycle import CALLBACK_SECONDS, Lifecycle
-from .losses import ATTRS_KEY, attrs_of
-from .prompts import PromptHistory, PromptVersion
 from .recording.recordable import Recordable
-from .runtime import Runtime
-from .sample_log import SampleLog
-from .settings import StreamChanges, StreamSettings
-from .side_thread import in_side_thread
-from .stats import StreamStats
+from .running.followed import Followed
+from .running.lifecycle import CALLBACK_SECONDS, Lifecycle
+from .runtime.coroutines import coroutine
+from .runtime.event_loop import Runtime
+from .runtime.side_thread import in_side_thread
+from .settings.stream_settings import StreamChanges, StreamSettings
+from .store.frames import FrameStore
+from .store.losses import ATTRS_KEY, attrs_of
+from .store.prompts import PromptHistory, PromptVersion
+from .store.sample_log import SampleLog
+from .store.stats import StreamStats
+from .support.html import figures, show_stream, stream_html
+from .support.validation import check_text, check_whole
 from .tuning.tunable import Tunable
 from .types import (
     Mode,
@@ -30,7 +31,6 @@ from .types import (
     StreamInfo,
     StreamState,
 )
-from .validation import check_text, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,9 +133,9 @@ class Stream(Tunable, Followed, Recordable):
     def df(self) -> pd.DataFrame:
         """The rows so far as a pandas DataFrame; a snapshot that later rows never change.
 
-        Columns are described at :class:`overshoot_nb.table.ResultTable`; behind them stand those of
+        Columns are described at :class:`overshoot_nb.store.table.ResultTable`; behind them stand those of
         :meth:`backfill`. ``df.attrs["overshoot"]`` says what is known of the run: its source,
-        status and drops, and whether it is complete (:func:`overshoot_nb.losses.attrs_of`).
+        status and drops, and whether it is complete (:func:`overshoot_nb.store.losses.attrs_of`).
         How it looks is pandas' own: JupyterLab takes dollar signs in it, which
         are the model's, for formulas and their links, unless (from pandas 3 on)
         ``pandas.options.display.html.use_mathjax = False``; ``df.overshoot.show()`` is text alone.

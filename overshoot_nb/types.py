@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from . import config
+from overshoot_nb import config
 
 __all__ = [
     "ClipEncoding",

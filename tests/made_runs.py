@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import overshoot_nb
-from overshoot_nb.capture import VideoInfo
 from overshoot_nb.config import resolve_endpoint
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.journal import Journal
-from overshoot_nb.prompts import PromptHistory, PromptVersion
 from overshoot_nb.recording.ended_run import write_run
 from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recording.recording import Recording
-from overshoot_nb.service import open_service
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.running.service import open_service
+from overshoot_nb.sampling.opening import VideoInfo
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
 from overshoot_nb.stream import Stream
 from overshoot_nb.tuning.side_columns import add_side_columns
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult, Usage

@@ -13,7 +13,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from PIL import Image, ImageDraw, ImageFont
 
-from overshoot_nb.publish.ice import allow_loopback
+from overshoot_nb.gateway.publish.ice import allow_loopback
 
 from videos import make_video
 

@@ -18,9 +18,9 @@ import overshoot_nb
 from overshoot_nb import ApiClient, ArraySource, Overshoot, PromptVersion, compare
 from overshoot_nb.errors import ApiError, ValidationError
 from overshoot_nb.magic import OvershootMagics
-from overshoot_nb.schema_classes import schema_from
-from overshoot_nb.tuning import answer_cache
-from overshoot_nb.validation import check_output_schema
+from overshoot_nb.settings.schema_classes import schema_from
+from overshoot_nb.store import answer_cache
+from overshoot_nb.support.validation import check_output_schema
 
 from chatserver import ChatServer, Reply
 from faultserver import Answer, FaultServer
@@ -156,7 +156,7 @@ def test_the_magic_and_a_kept_prompt_ask_with_them(tmp_path, monkeypatch):
         line = f"'{clip}' Read -m m --system '{SYSTEM}' --extra-body '{json.dumps(EXTRA)}'"
         for words in (line, f"'{clip}' --prompt-file '{tmp_path / 'p.toml'}'"):
             stream = magic.overshoot(words)
-            overshoot_nb.runtime.get_runtime().run(stream.wait())
+            overshoot_nb.runtime.event_loop.get_runtime().run(stream.wait())
         first, second = server.requests
         assert asked_in(first) == ASKED
         assert asked_in(second) == {**ASKED, "system": version.system}

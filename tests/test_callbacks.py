@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from overshoot_nb.callbacks import CallbackQueue
-from overshoot_nb.runtime import Runtime
+from overshoot_nb.running.callbacks import CallbackQueue
+from overshoot_nb.runtime.event_loop import Runtime
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from overshoot_nb import (
     StreamClosedError,
     interactive,
 )
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.runtime import Runtime, get_runtime
+from overshoot_nb.runtime.event_loop import Runtime, get_runtime
+from overshoot_nb.sampling.pipeline import SampleReader
 from overshoot_nb.types import FrameProcessingConfig
 
 from chatserver import ChatServer

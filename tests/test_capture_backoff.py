@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from overshoot_nb.capture.reading import reconnect_delay
+from overshoot_nb.sampling.reading import reconnect_delay
 
 
 @pytest.mark.parametrize(

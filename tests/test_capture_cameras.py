@@ -8,10 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
-from overshoot_nb.capture.cameras import Camera, camera_url, in_words, list_cameras
 from overshoot_nb.errors import SourceError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import CameraSource
+from overshoot_nb.sampling.cameras import Camera, camera_url, in_words, list_cameras
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sources.kinds import CameraSource
 from overshoot_nb.types import FrameProcessingConfig
 
 # As FFmpeg names them: dshow tells no default, avfoundation's names are its indices.

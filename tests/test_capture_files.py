@@ -12,12 +12,13 @@ import av
 import numpy as np
 import pytest
 
-from overshoot_nb.capture import make_capture, plan
-from overshoot_nb.capture.decoding import Decoding
 from overshoot_nb.errors import SourceError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sampler import FrameSampler
-from overshoot_nb.sources import FileSource
+from overshoot_nb.sampling import plan
+from overshoot_nb.sampling.capture import make_capture
+from overshoot_nb.sampling.decoding import Decoding
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.sampler import FrameSampler
+from overshoot_nb.sources.kinds import FileSource
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from videos import (

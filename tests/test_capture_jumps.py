@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import FileSource
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sources.kinds import FileSource
 from overshoot_nb.types import FrameProcessingConfig
 
 from mediaservers import BodyServer, MediaHTTPServer, running

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from overshoot_nb.capture import reading
 from overshoot_nb.errors import SourceError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import (
+from overshoot_nb.sampling import reading
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sources.kinds import (
     FileSource,
     HLSSource,
     RTMPSource,

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from overshoot_nb.capture import reading
-from overshoot_nb.capture.web import read_text
 from overshoot_nb.errors import SourceError, ValidationError
-from overshoot_nb.pacing import Pacer
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import FileSource, HLSSource, RTMPSource, RTSPSource
+from overshoot_nb.sampling import reading
+from overshoot_nb.sampling.pacing import Pacer
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.web import read_text
+from overshoot_nb.sources.kinds import FileSource, HLSSource, RTMPSource, RTSPSource
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
 from mediaservers import BodyServer, LiveHLSServer, MediaHTTPServer, RTSPServer, running

@@ -18,13 +18,13 @@ import simplejpeg
 from PIL import Image
 
 from overshoot_nb import analyze
-from overshoot_nb.capture import files, opening
-from overshoot_nb.capture.opening import close_input, open_source
-from overshoot_nb.capture.picture import over_white
 from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.local.pictures import Attachment, decode
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import FileSource, as_source, file_path
+from overshoot_nb.sampling import files, opening
+from overshoot_nb.sampling.opening import close_input, open_source
+from overshoot_nb.sampling.picture import over_white
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sources.kinds import FileSource, as_source, file_path
 from overshoot_nb.tuning.images import ImageEncoder
 from overshoot_nb.types import FrameProcessingConfig
 

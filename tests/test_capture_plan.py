@@ -9,9 +9,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb.capture import plan
-from overshoot_nb.capture.plan import Planned, plan_file, plan_live
-from overshoot_nb.sampler import ClipSampler, FrameSampler
+from overshoot_nb.sampling import plan
+from overshoot_nb.sampling.plan import Planned, plan_file, plan_live
+from overshoot_nb.sampling.sampler import ClipSampler, FrameSampler
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
 
 BASE = Fraction(1, 90)

@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from overshoot_nb.capture.playlists import by_preference, variants_in
 from overshoot_nb.errors import SourceError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import FileSource, HLSSource
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.playlists import by_preference, variants_in
+from overshoot_nb.sources.kinds import FileSource, HLSSource
 from overshoot_nb.types import FrameProcessingConfig
 
 from mediaservers import MediaHTTPServer, running

@@ -11,7 +11,7 @@ import pytest
 import overshoot_nb
 from overshoot_nb import ValidationError, config
 from overshoot_nb.config import resolve_endpoint, resolve_gateway
-from overshoot_nb.frames import FrameStore
+from overshoot_nb.store.frames import FrameStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import AuthenticationError, Overshoot, ValidationError
-from overshoot_nb.coroutines import coroutine
+from overshoot_nb.runtime.coroutines import coroutine
 
 from chatserver import ChatServer, Reply
 from videos import make_video, number_in

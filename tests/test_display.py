@@ -12,9 +12,9 @@ import pytest
 import overshoot_nb
 from overshoot_nb.analysis.bell import bell_note
 from overshoot_nb.analysis.notebook_output import Note, _shown
-from overshoot_nb.display import escaped, fragment, visible
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.tuning.prompt_diff import PromptDiff
+from overshoot_nb.store.prompt_diff import PromptDiff
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.html import escaped, fragment, visible
 from overshoot_nb.tuning.statistics import PairedTest
 
 PACKAGE = Path(overshoot_nb.__file__).parent

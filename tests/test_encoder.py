@@ -11,8 +11,8 @@ import pytest
 import simplejpeg
 
 from overshoot_nb import config
-from overshoot_nb.encoder import ClipEncoder, FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.sampling.encoder import ClipEncoder, FrameEncoder, fit
 
 from videos import corners_of, four_corners, mean_colour, solid
 

@@ -21,7 +21,7 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     ValidationError,
 )
-from overshoot_nb.frames import FrameStore, StoredSample
+from overshoot_nb.store.frames import FrameStore, StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from overshoot_nb.handoff import Handoff
+from overshoot_nb.running.handoff import Handoff
 from overshoot_nb.types import Sample
 
 

@@ -92,7 +92,7 @@ def test_a_schema_comes_from_a_variable_a_file_or_the_line(kernel, folder):
 def test_a_prompt_file_says_what_to_ask(kernel, folder):
     schema = {"type": "object", "properties": {"brightness": {"type": "number"}}}
     kernel.run(
-        "from overshoot_nb.prompts import PromptVersion\n"
+        "from overshoot_nb.store.prompts import PromptVersion\n"
         "PromptVersion(1, 'How bright is it?\\nIn numbers.', 'local/scene', "
         f"{schema!r}, 200, note='light').save('p.toml')"
     )

@@ -3,8 +3,8 @@
 import threading
 import time
 
-from overshoot_nb import pacing
-from overshoot_nb.pacing import Pacer
+from overshoot_nb.sampling import pacing
+from overshoot_nb.sampling.pacing import Pacer
 
 
 def test_moments_come_at_their_own_distance():

@@ -7,9 +7,10 @@ import traceback
 import pytest
 
 import overshoot_nb
-from overshoot_nb import UnknownParameterError, ValidationError, parameters
+from overshoot_nb import UnknownParameterError, ValidationError
 from overshoot_nb.client import Streams
-from overshoot_nb.parameters import named_parameters
+from overshoot_nb.support import parameters
+from overshoot_nb.support.parameters import named_parameters
 
 SECRET = "ovs_a_very_secret_key"
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from overshoot_nb.errors import SourceEndedError, SourceError, ValidationError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.sources import ArraySource, FileSource, FrameSource, LiveKitSource
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sources.kinds import ArraySource, FileSource, FrameSource, LiveKitSource
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from videos import barcode, make_video, number_in, solid

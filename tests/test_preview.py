@@ -14,18 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from overshoot_nb.capture.decoding import Decoding
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.pacing import Pacer
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.preview import Preview, PreviewFrame
-from overshoot_nb.sources import FileSource, FrameSource, RTMPSource
-from overshoot_nb.types import (
-    ClipProcessingConfig,
-    FrameProcessingConfig,
-    ProcessingConfig,
-    Sample,
-)
+from overshoot_nb.sampling.decoding import Decoding
+from overshoot_nb.sampling.pacing import Pacer
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.preview import Preview, PreviewFrame
+from overshoot_nb.sources.kinds import FileSource, FrameSource, RTMPSource
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig, Sample
 
 from mediaservers import running
 from rtmpserver import RTMPServer
@@ -293,7 +288,7 @@ def test_a_file_that_is_not_played_shows_its_samples_alone(video: Path, monkeypa
 
 
 def test_a_frame_is_encoded_once_for_those_that_have_room(video: Path, monkeypatch) -> None:
-    from overshoot_nb.encoder import FrameEncoder
+    from overshoot_nb.sampling.encoder import FrameEncoder
 
     encoded = []
     real = FrameEncoder.encode

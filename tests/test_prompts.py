@@ -2,7 +2,7 @@
 
 import pytest
 
-from overshoot_nb.prompts import PromptHistory, PromptVersion
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
 
 
 def history() -> PromptHistory:

@@ -7,8 +7,9 @@ import importlib.util
 import nbformat
 import pytest
 
-from overshoot_nb import config, installed, quickstart
+from overshoot_nb import config, quickstart
 from overshoot_nb.cli import main
+from overshoot_nb.support import installed
 
 ENGINE_GONE = ("cv2", "PIL", "onnxruntime")
 

@@ -22,10 +22,8 @@ from IPython.core.interactiveshell import InteractiveShell
 import overshoot_nb
 from overshoot_nb import cli, config
 from overshoot_nb.local import serve
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.redaction import SecretText, display_url, hidden, lacks_secrets, redact
-from overshoot_nb.settings import StreamSettings
-from overshoot_nb.sources import (
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.sources.kinds import (
     CameraSource,
     FileSource,
     HLSSource,
@@ -34,6 +32,8 @@ from overshoot_nb.sources import (
     RTSPSource,
     as_source,
 )
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.redaction import SecretText, display_url, hidden, lacks_secrets, redact
 
 KEY, WORD, QUOTED, TOKEN = "ovs-very-s3cret", "hunt@22", "hunt%4022", "t0ken77"
 SECRETS = (KEY, WORD, QUOTED, TOKEN)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from overshoot_nb.runtime import Runtime, get_runtime, start_thread
+from overshoot_nb.runtime.event_loop import Runtime, get_runtime, start_thread
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ get_runtime().close_at_exit(1, hang)
 def test_another_event_loop_policy_after_first_use_prints_nothing_at_exit():
     script = (
         "import asyncio\n"
-        "from overshoot_nb.runtime import get_runtime\n"
+        "from overshoot_nb.runtime.event_loop import get_runtime\n"
         "get_runtime().loop\n"
         "class Other(asyncio.DefaultEventLoopPolicy): pass\n"
         "asyncio.set_event_loop_policy(Other())\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb.sample_log import FATES, SampleLog
+from overshoot_nb.store.sample_log import FATES, SampleLog
 
 
 def filled(count: int) -> SampleLog:

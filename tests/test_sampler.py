@@ -14,9 +14,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.sampler import ClipSampler, FrameSampler, make_sampler
+from overshoot_nb.sampling.sampler import ClipSampler, FrameSampler, make_sampler
+from overshoot_nb.support.validation import exact
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
-from overshoot_nb.validation import exact
 
 TIME_BASES = st.sampled_from(
     [Fraction(1, n) for n in (1, 7, 25, 30, 1000, 15360, 90000)] + [Fraction(1001, 30000)]

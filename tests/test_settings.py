@@ -21,7 +21,7 @@ from overshoot_nb import (
     config,
 )
 from overshoot_nb.client import Streams
-from overshoot_nb.settings import (
+from overshoot_nb.settings.stream_settings import (
     StreamParameters,
     StreamSettings,
     check_finite,

@@ -14,8 +14,8 @@ import pytest
 import overshoot_nb
 from overshoot_nb import FileSource, HLSSource, analyze
 from overshoot_nb.errors import SourceError, ValidationError
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.prompts import PromptVersion
 
 from videos import make_video
 

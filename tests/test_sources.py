@@ -13,9 +13,7 @@ import pandas as pd
 import pytest
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
-from overshoot_nb.pushed_source import FRAME_QUEUE_LENGTH
-from overshoot_nb.redaction import display_url, redact
-from overshoot_nb.sources import (
+from overshoot_nb.sources.kinds import (
     ArraySource,
     CameraSource,
     FileSource,
@@ -26,6 +24,8 @@ from overshoot_nb.sources import (
     RTSPSource,
     as_source,
 )
+from overshoot_nb.sources.pushed_source import FRAME_QUEUE_LENGTH
+from overshoot_nb.support.redaction import display_url, redact
 
 
 @pytest.mark.parametrize(

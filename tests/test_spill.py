@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import config, spill
+from overshoot_nb import config
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.frames import FrameStore
-from overshoot_nb.journal import Journal
-from overshoot_nb.spill import Spill
-from overshoot_nb.spill_file import SpillFile
+from overshoot_nb.store import spill
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.spill import Spill
+from overshoot_nb.store.spill_file import SpillFile
 from overshoot_nb.types import EncodedFrame, Sample
 
 NOW = datetime(2026, 1, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -383,7 +384,7 @@ def test_the_disk_is_left_some_free_space(
 ) -> None:
     free = [8 * KB]
     monkeypatch.setattr(config, "SPILL_LEAVE_BYTES", 4 * KB)
-    monkeypatch.setattr("overshoot_nb.spill_file._GROWTH", KB)
+    monkeypatch.setattr("overshoot_nb.store.spill_file._GROWTH", KB)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": free[0]})())
     disk = Spill(tmp_path, 1024 * KB)
     store = FrameStore(KB, spill=disk)
@@ -475,7 +476,7 @@ def test_the_systems_folder_for_temporary_files_is_the_default(
 def twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     """All stores together keep twenty kilobytes in memory."""
     gc.collect()  # of other tests there may be some left
-    monkeypatch.setattr("overshoot_nb.frames._memory._stores", [])
+    monkeypatch.setattr("overshoot_nb.store.frames._memory._stores", [])
     monkeypatch.setenv(config.ENV_MEMORY, "20KB")
 
 
@@ -537,7 +538,7 @@ def test_without_a_disk_the_older_ones_are_dropped_and_it_is_said_why() -> None:
 
 
 def test_no_memory_at_all_means_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("overshoot_nb.frames._memory._stores", [])
+    monkeypatch.setattr("overshoot_nb.store.frames._memory._stores", [])
     monkeypatch.setenv(config.ENV_MEMORY, "0")
     disk = Spill(tmp_path, 1024 * KB)
     store = FrameStore(100 * KB, spill=disk)

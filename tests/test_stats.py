@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb.journal import Journal
-from overshoot_nb.stats import Counters
-from overshoot_nb.table import ResultTable
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.stats import Counters
+from overshoot_nb.store.table import ResultTable
 from overshoot_nb.types import Sample, StreamInferenceResult, Usage
 
 

@@ -27,7 +27,7 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
-from overshoot_nb.capture import reading
+from overshoot_nb.sampling import reading
 
 from chatserver import ChatServer, Hang, Reply, completion
 from mediaservers import RTSPServer, running

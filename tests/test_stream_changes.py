@@ -269,7 +269,7 @@ def test_a_source_that_is_gone_fails_the_restart_and_keeps_the_rows(tmp_path):
 
 
 def test_closing_wins_over_a_restart(clip, monkeypatch):
-    from overshoot_nb.capture.reading import ContainerCapture
+    from overshoot_nb.sampling.reading import ContainerCapture
 
     opening, go_on = threading.Event(), threading.Event()
     opened = ContainerCapture.open
@@ -316,7 +316,7 @@ def test_closing_beside_a_restart_that_has_not_begun_ends_the_stream(clip):
 
 
 def test_an_interrupted_restart_leaves_one_run_or_none(clip, monkeypatch):
-    from overshoot_nb.capture.reading import ContainerCapture
+    from overshoot_nb.sampling.reading import ContainerCapture
 
     opened = ContainerCapture.open
 
@@ -344,7 +344,7 @@ def test_an_interrupted_restart_leaves_one_run_or_none(clip, monkeypatch):
 
 
 def test_a_pause_while_it_restarts_holds(clip, monkeypatch):
-    from overshoot_nb.capture.reading import ContainerCapture
+    from overshoot_nb.sampling.reading import ContainerCapture
 
     opened = ContainerCapture.open
 

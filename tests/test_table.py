@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import columns as columns_module
-from overshoot_nb.columns import TEXT, CategoryColumn
-from overshoot_nb.table import ResultTable
-from overshoot_nb.table_layout import Layout
+from overshoot_nb.store import columns as columns_module
+from overshoot_nb.store.columns import TEXT, CategoryColumn
+from overshoot_nb.store.table import ResultTable
+from overshoot_nb.store.table_layout import Layout
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 START = datetime(2026, 1, 1, 12, 0, 0, 250_001, tzinfo=UTC)
@@ -732,7 +732,9 @@ def test_a_long_run_of_single_rows_stays_in_few_chunks() -> None:
 
 
 def test_importing_the_table_imports_neither_pandas_nor_a_plotter() -> None:
-    code = "import sys, overshoot_nb.table; print({'pandas', 'matplotlib'} & set(sys.modules))"
+    code = (
+        "import sys, overshoot_nb.store.table; print({'pandas', 'matplotlib'} & set(sys.modules))"
+    )
     # Of the package itself only what the table needs: its __init__ may import more.
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

@@ -15,8 +15,8 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import AuthenticationError, FileSource, Overshoot, ValidationError
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
 
 from chatserver import ChatServer, Reply, Request

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from overshoot_nb import validation as v
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support import validation as v
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, InferenceConfig
 
 

@@ -12,8 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 import overshoot_nb
 from overshoot_nb import Overshoot, ValidationError, interactive
 from overshoot_nb.magic import OvershootMagics, _start_parser
-from overshoot_nb.parameters import names_of
-from overshoot_nb.source_options import SourceOptions
+from overshoot_nb.settings.source_options import SourceOptions
+from overshoot_nb.support.parameters import names_of
 
 from chatserver import ChatServer, Reply
 from videos import make_video, number_in

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import comparable
+from overshoot_nb.store.fields import comparable
 from overshoot_nb.tuning.statistics import check_confidence, wilson_interval
 
 from .pairing import Pair, Paired, paired_columns, paired_rows

@@ -8,17 +8,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from overshoot_nb.columns import duration_us
-from overshoot_nb.display import clock
+from overshoot_nb.conditions.condition import Condition
+from overshoot_nb.conditions.values import plain
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.journal import Journal
-from overshoot_nb.side_thread import SideThread
-from overshoot_nb.table_layout import Layout
+from overshoot_nb.runtime.side_thread import SideThread
+from overshoot_nb.store.columns import duration_us
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.table_layout import Layout
+from overshoot_nb.support.html import clock
 from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .alert_actions import Action, action_of
-from .condition_values import plain
-from .conditions import Condition
 from .run_order import duration_in
 from .triggers import Trigger
 
@@ -43,7 +43,7 @@ def start_alert(
     name: str | None,
     first: int,
 ) -> Alert:
-    """See :meth:`overshoot_nb.followed.Followed.when`; rows from ``first`` on."""
+    """See :meth:`overshoot_nb.running.followed.Followed.when`; rows from ``first`` on."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)

@@ -12,11 +12,11 @@ from typing import Any
 import av
 import av.error
 
-from overshoot_nb.capture.opening import close_input, open_source
-from overshoot_nb.capture.picture import Orientation, pixel_aspect
-from overshoot_nb.capture.reading import ContainerCapture
 from overshoot_nb.errors import SourceEndedError, SourceError
-from overshoot_nb.sources import FileSource
+from overshoot_nb.sampling.opening import close_input, open_source
+from overshoot_nb.sampling.picture import Orientation, pixel_aspect
+from overshoot_nb.sampling.reading import ContainerCapture
+from overshoot_nb.sources.kinds import FileSource
 
 from .annotated_picture import BEYOND_SECONDS, ROUNDING, Span, UprightFrames, add_h264
 from .annotated_tracks import Clocks, CopiedTrack, OtherTrack, SubtitleTrack, copied_tracks

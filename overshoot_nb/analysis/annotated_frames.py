@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.frames import StoredSample
+from overshoot_nb.store.frames import StoredSample
 from overshoot_nb.types import EncodedFrame
 
 from .annotated_file import Look, Shown

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from overshoot_nb.capture.picture import Orientation, Orientations
-from overshoot_nb.encoder import Scaler, upright
-from overshoot_nb.sampler import NONE
+from overshoot_nb.sampling.encoder import Scaler, upright
+from overshoot_nb.sampling.picture import Orientation, Orientations
+from overshoot_nb.sampling.sampler import NONE
 
 __all__ = [
     "BEYOND_SECONDS",
@@ -54,7 +54,7 @@ class Span:
         self.bind(Fraction(1))
 
     def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
-        """See :class:`~overshoot_nb.sampler.Sampler`; it has no ticks that a frame could miss."""
+        """See :class:`~overshoot_nb.sampling.sampler.Sampler`; it has no ticks that a frame could miss."""
         self._from = ceil(Fraction(self._start - ROUNDING) / time_base)
         self._to = self._last = float("inf")
         if self._end < float("inf"):
@@ -63,13 +63,13 @@ class Span:
             self._last = ceil(Fraction(self._end + BEYOND_SECONDS) / time_base)
 
     def wants(self, start: int, end: int) -> bool:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        """See :class:`~overshoot_nb.sampling.sampler.Sampler`."""
         if start >= self._last:
             self._beyond()
         return self._from <= start < self._to
 
     def due(self, after: int) -> int:
-        """See :class:`~overshoot_nb.sampler.Sampler`."""
+        """See :class:`~overshoot_nb.sampling.sampler.Sampler`."""
         return after + 1
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import av
 import av.error
 
-from overshoot_nb.capture.opening import is_cover
-from overshoot_nb.capture.plan import MAX_GAP
 from overshoot_nb.errors import MissingDependencyError, ValidationError
+from overshoot_nb.sampling.opening import is_cover
+from overshoot_nb.sampling.plan import MAX_GAP
 
 from .captions import Caption
 from .subtitles import srt_escaped

@@ -8,7 +8,7 @@ import io
 import math
 import wave
 
-from overshoot_nb.display import BAR, escaped, fragment
+from overshoot_nb.support.html import BAR, escaped, fragment
 
 from .notebook_output import Note
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.validation import check_choice
+from overshoot_nb.support.validation import check_choice
 
 from .captions_fonts import Lettering
 from .captions_wrapping import wrapped

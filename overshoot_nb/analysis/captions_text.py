@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from overshoot_nb.display import clock, visible
+from overshoot_nb.conditions.names import not_there, resolve
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.html import clock, visible
 
-from .condition_names import not_there, resolve
 from .rows import is_missing, media_seconds, require
 
 if TYPE_CHECKING:

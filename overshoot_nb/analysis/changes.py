@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from overshoot_nb.conditions.names import not_there, resolve
+from overshoot_nb.conditions.values import key
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.validation import check_whole
+from overshoot_nb.support.validation import check_whole
 
-from .condition_names import not_there, resolve
-from .condition_values import key
 from .events import MOST_ROWS
 from .rows import require
 from .run_order import RunOrder, duration_in, stretches

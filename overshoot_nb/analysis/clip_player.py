@@ -14,9 +14,9 @@ import av
 import av.error
 import pybase64
 
-from overshoot_nb.display import escaped
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.frames import StoredSample
+from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.support.html import escaped
 from overshoot_nb.types import EncodedFrame, Sample
 
 from .stills import TIME_BASE, StillsTrack

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.journal import Journal
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.store.journal import Journal
 
 from .rows import media_seconds, require, run_of
 

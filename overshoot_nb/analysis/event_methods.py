@@ -24,7 +24,7 @@ class EventMethods:
         """When something was true: one row for each event.
 
         ``df.overshoot.events("out.people > 3", min_duration=1.0, gap=0.5, enter=2, leave=2)``.
-        Conditions are described at :mod:`overshoot_nb.analysis.conditions`. Of each run
+        Conditions are described at :mod:`overshoot_nb.conditions.condition`. Of each run
         (``stream_id``), the rows that are ``ok`` are looked at in the order of their media time. A
         row of which the condition is not known to be true, for something that it asks about is
         missing, counts as false; one that is not ``ok`` says nothing and is skipped. An event

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from overshoot_nb.validation import check_whole
+from overshoot_nb.conditions.columns_of_rows import TRUE
+from overshoot_nb.conditions.condition import Condition
+from overshoot_nb.conditions.rows import RowEvaluation
+from overshoot_nb.support.validation import check_whole
 
-from .condition_columns import TRUE
-from .condition_rows import RowEvaluation
-from .conditions import Condition
 from .peaks import Peak, peak_of
 from .rows import require
 from .run_order import RunOrder, duration_in, stretches

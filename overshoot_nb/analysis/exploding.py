@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import fields_of
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.store.fields import fields_of
 
 from .rows import require
 

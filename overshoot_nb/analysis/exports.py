@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import redact
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.support.redaction import redact
 
 __all__ = ["to_csv", "to_jsonl", "to_parquet", "written_whole"]
 

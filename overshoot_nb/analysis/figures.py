@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from overshoot_nb.display import visible
+from overshoot_nb.support.html import visible
 
 __all__ = [
     "COLOURS",

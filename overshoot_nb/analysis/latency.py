@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.stats import quantile
+from overshoot_nb.store.stats import quantile
 
 from .grouping import Groups, columns_by
 from .rows import require
@@ -54,7 +54,7 @@ def latency(
 def _at_quantiles(
     values: npt.NDArray[np.float64], groups: Groups, quantiles: list[float]
 ) -> list[npt.NDArray[np.float64]]:
-    """Each quantile of each group, as :func:`~overshoot_nb.stats.quantile` has it; NaN of none."""
+    """Each quantile of each group, as :func:`~overshoot_nb.store.stats.quantile` has it; NaN of none."""
     known = np.flatnonzero(np.isfinite(values))
     codes = groups.codes[known]
     ordered = values[known[np.lexsort((values[known], codes))]]

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from overshoot_nb.config import in_kernel
-from overshoot_nb.display import escaped, fragment, visible
+from overshoot_nb.support.html import escaped, fragment, visible
 
 __all__ = ["Note", "NotebookOutput"]
 

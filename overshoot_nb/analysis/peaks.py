@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .condition_tree import Combination, Comparison, Name, Negation, Node, walk
+from overshoot_nb.conditions.tree import Combination, Comparison, Name, Negation, Node, walk
 
 __all__ = ["Peak", "peak_of"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import comparable, shown
+from overshoot_nb.store.fields import comparable, shown
 
 from .figures import shortened
 from .runs import answered, holds_answers, plain

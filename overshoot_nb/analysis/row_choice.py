@@ -42,7 +42,7 @@ def positions_of(rows: pd.DataFrame, wanted: Any) -> list[int]:
     """
     everything = range(len(rows))
     if isinstance(wanted, str):
-        from .conditions import Condition
+        from overshoot_nb.conditions.condition import Condition
 
         return np.flatnonzero(Condition(wanted).true_of(rows)).tolist()
     if isinstance(wanted, slice):

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.columns import TEXT
 
 from .rows import media_seconds, require
 from .runs import answered, are_results, run_numbers

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import simplejpeg
 
-from overshoot_nb.encoder import Picture, Scaler
+from overshoot_nb.sampling.encoder import Picture, Scaler
 from overshoot_nb.types import EncodedFrame
 
 from .row_choice import evenly

@@ -10,8 +10,8 @@ import av
 import numpy as np
 import simplejpeg
 
-from overshoot_nb.encoder import Picture, Scaler
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.sampling.encoder import Picture, Scaler
 from overshoot_nb.types import EncodedFrame
 
 __all__ = ["BT601", "LIMITED", "TIME_BASE", "StillsTrack"]

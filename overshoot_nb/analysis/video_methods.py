@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from overshoot_nb.redaction import hidden
+from overshoot_nb.support.redaction import hidden
 
 if TYPE_CHECKING:
-    from overshoot_nb.sources import FileSource
+    from overshoot_nb.sources.kinds import FileSource
 
     from .captions_drawing import Position
     from .captions_text import CaptionText

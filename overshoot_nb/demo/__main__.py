@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import video
+from .answers_scored import video
 
 if __name__ == "__main__":
     print(video())

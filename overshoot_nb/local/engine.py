@@ -21,8 +21,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from overshoot_nb import config
-from overshoot_nb.installed import missing_packages
-from overshoot_nb.runtime import start_thread
+from overshoot_nb.runtime.event_loop import start_thread
+from overshoot_nb.support.installed import missing_packages
 from overshoot_nb.types import ModelStatus
 
 from . import schema

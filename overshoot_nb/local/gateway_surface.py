@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.validation import check_temperature
+from overshoot_nb.support.validation import check_temperature
 
 from .access import Access
 from .answering import MODELS, Question

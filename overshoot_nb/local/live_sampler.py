@@ -1,6 +1,6 @@
 """Which of the frames that arrive are looked at. The clock is arrival: nothing waits for a frame.
 
-The ticks are those of `overshoot_nb.sampler`; the frame of a tick is the newest one then.
+The ticks are those of `overshoot_nb.sampling.sampler`; the frame of a tick is the newest one then.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from overshoot_nb import config
-from overshoot_nb.sampler import Grid
+from overshoot_nb.sampling.sampler import Grid
+from overshoot_nb.support.validation import exact
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
-from overshoot_nb.validation import exact
 
 if TYPE_CHECKING:
     import av

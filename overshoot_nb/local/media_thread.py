@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from overshoot_nb.runtime import start_thread
+from overshoot_nb.runtime.event_loop import start_thread
 
 __all__ = ["MediaThread", "ThreadEnded"]
 

@@ -189,7 +189,7 @@ def _image(file: _File) -> Picture:
     import numpy as np
     from PIL import ImageOps
 
-    from overshoot_nb.capture.picture import image_over_white
+    from overshoot_nb.sampling.picture import image_over_white
 
     with _opened(file) as image:
         # In place and only where it is not RGB: each copy of a large picture is 160 MB.
@@ -201,7 +201,7 @@ def _video(file: _File, room: int, used: _Used) -> list[Picture]:
     """The frames of a clip, spread evenly when it has more than there is room for."""
     import av
 
-    from overshoot_nb.capture.opening import closing_input
+    from overshoot_nb.sampling.opening import closing_input
 
     where = file.where
     if room < 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError, ValidationError
-from overshoot_nb.installed import missing_packages
+from overshoot_nb.support.installed import missing_packages
 
 from .engine import Engine
 from .streams import StreamRegistry

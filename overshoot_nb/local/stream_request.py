@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from overshoot_nb import config
-from overshoot_nb.types import (
-    ClipProcessingConfig,
-    FrameProcessingConfig,
-    Mode,
-    ProcessingConfig,
-)
+from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Mode, ProcessingConfig
 
 from .catalogue import Catalogue
 from .refusals import Invalid, StreamRefusal

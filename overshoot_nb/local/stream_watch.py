@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from overshoot_nb import config
-from overshoot_nb.encoder import FrameEncoder, fit
+from overshoot_nb.sampling.encoder import FrameEncoder, fit
 
 from .answering import Answer, Question
 from .live_sampler import Received, make_chooser

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.installed import missing_packages
+from overshoot_nb.support.installed import missing_packages
 
 from .offer import NamedCandidate, Offer
 from .refusals import Invalid, StreamRefusal
@@ -57,7 +57,7 @@ class VideoReceiver:
         """
         from aiortc import RTCSessionDescription
 
-        from overshoot_nb.publish.ice import allow_loopback
+        from overshoot_nb.gateway.publish.ice import allow_loopback
 
         offer = Offer.parse(sdp)
         try:
@@ -85,7 +85,7 @@ class VideoReceiver:
     async def close(self) -> None:
         """End the connection. Idempotent."""
         self._on_lost = None
-        from overshoot_nb.publish.closing import close_peer
+        from overshoot_nb.gateway.publish.closing import close_peer
 
         for task in self._tasks:
             task.cancel()

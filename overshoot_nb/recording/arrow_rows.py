@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from overshoot_nb.columns import Arena, Column, ObjectColumn, timestamp_us, to_float, to_int64
-from overshoot_nb.output_columns import output_columns
+from overshoot_nb.store.columns import Arena, Column, ObjectColumn, timestamp_us, to_float, to_int64
+from overshoot_nb.store.output_columns import output_columns
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
 
 from .format import GROUP_BYTES, GROUP_ROWS, RowKind

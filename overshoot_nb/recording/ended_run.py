@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from overshoot_nb.run_registry import find_runs
+from overshoot_nb.store.run_registry import find_runs
 
 from .arrow_rows import Row, RowWriter, in_groups
 from .format import RowKind

@@ -95,7 +95,7 @@ class LiveRecording:
     # ---- what happens: called where it happens ----
 
     def sampled(self, sample: Sample) -> None:
-        """See :class:`~overshoot_nb.journal.Listener`."""
+        """See :class:`~overshoot_nb.store.journal.Listener`."""
         row = Row("waiting", sample.index, sample.media_time, sample)
         row.stream_id = self._run.stream_id
         with self._lock:
@@ -112,16 +112,16 @@ class LiveRecording:
             self._wake.set()
 
     def missed(self, index: int, media_time: float, reason: str) -> None:
-        """See :class:`~overshoot_nb.journal.Listener`."""
+        """See :class:`~overshoot_nb.store.journal.Listener`."""
         row = Row("drop", index, media_time, reason=reason, stream_id=self._run.stream_id)
         self._events.append(lambda: self._unsealed.settle(row))
 
     def dropped(self, index: int, reason: str) -> None:
-        """See :class:`~overshoot_nb.journal.Listener`."""
+        """See :class:`~overshoot_nb.store.journal.Listener`."""
         self._events.append(lambda: self._unsealed.drop(index, reason))
 
     def answered(self, result: StreamInferenceResult) -> None:
-        """See :class:`~overshoot_nb.journal.Listener`."""
+        """See :class:`~overshoot_nb.store.journal.Listener`."""
         self._events.append(lambda: self._unsealed.answer(result))
 
     def _changed(self) -> None:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.journal import Journal
-from overshoot_nb.preview import MAX_LATE_SECONDS, Preview, PreviewFrame
-from overshoot_nb.runtime import start_thread
+from overshoot_nb.runtime.event_loop import start_thread
+from overshoot_nb.sampling.preview import MAX_LATE_SECONDS, Preview, PreviewFrame
+from overshoot_nb.store.journal import Journal
 from overshoot_nb.types import EncodedFrame
 
 __all__ = ["Player"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from overshoot_nb.redaction import hidden
+from overshoot_nb.support.redaction import hidden
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from overshoot_nb.api.faults import error_class
+from overshoot_nb.asking.faults import error_class
 from overshoot_nb.errors import NetworkError, OvershootError
 from overshoot_nb.types import StreamInferenceResult
 

@@ -39,7 +39,7 @@ def picture_columns(footer: Footer) -> list[str]:
 
 
 class RecordedFrames:
-    """A :class:`~overshoot_nb.frames.FrameArchive` of a recording.
+    """A :class:`~overshoot_nb.store.frames.FrameArchive` of a recording.
 
     No picture is kept in memory: it is read from its place in the file each time. A file that goes
     on being recorded is looked through anew where it changed; the samples are those that it held

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 from weakref import finalize
 
-from overshoot_nb.capture.reading import CUT_OFF
 from overshoot_nb.errors import StreamClosedError, ValidationError
-from overshoot_nb.journal import Journal
-from overshoot_nb.preview import Preview
-from overshoot_nb.prompts import PromptHistory
-from overshoot_nb.runtime import Runtime
-from overshoot_nb.settings import StreamChanges
+from overshoot_nb.runtime.event_loop import Runtime
+from overshoot_nb.sampling.preview import Preview
+from overshoot_nb.sampling.reading import CUT_OFF
+from overshoot_nb.settings.stream_settings import StreamChanges
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory
 from overshoot_nb.types import (
     SpectateResponse,
     StreamConfigResponse,
@@ -27,7 +27,7 @@ from .recorded_metadata import RecordedRun
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot
-    from overshoot_nb.service import Service
+    from overshoot_nb.running.service import Service
 
 __all__ = ["RecordedLife"]
 
@@ -62,7 +62,7 @@ class RecordedEndpoint:
 class RecordedLife:
     """A run that is over, and can be played.
 
-    It offers what :class:`~overshoot_nb.lifecycle.Lifecycle` offers to a stream, its widget and
+    It offers what :class:`~overshoot_nb.running.lifecycle.Lifecycle` offers to a stream, its widget and
     its tuning. While it is played its state is "running" or "paused"; nothing is taken or asked
     then, and no row is added.
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.journal import Journal
+from overshoot_nb.store.journal import Journal
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 __all__ = [

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from overshoot_nb.display import escaped, fragment
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.progress import ProgressBar
-from overshoot_nb.run_registry import remember_file
-from overshoot_nb.runtime import get_runtime, start_thread
+from overshoot_nb.runtime.event_loop import get_runtime, start_thread
+from overshoot_nb.store.run_registry import remember_file
+from overshoot_nb.support.html import escaped, fragment
+from overshoot_nb.support.progress import ProgressBar
 
 from .ended_run import write_run
 from .live_recording import LiveRecording

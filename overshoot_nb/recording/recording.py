@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 from weakref import finalize, ref
 
-from overshoot_nb.coroutines import coroutine
-from overshoot_nb.display import figures
-from overshoot_nb.runtime import Runtime
-from overshoot_nb.settings import StreamChanges
+from overshoot_nb.runtime.coroutines import coroutine
+from overshoot_nb.runtime.event_loop import Runtime
+from overshoot_nb.settings.stream_settings import StreamChanges
 from overshoot_nb.stream import Stream
+from overshoot_nb.support.html import figures
 
 from .recorded_life import RecordedLife
 
 if TYPE_CHECKING:
-    from overshoot_nb.lifecycle import Lifecycle
+    from overshoot_nb.running.lifecycle import Lifecycle
 
 __all__ = ["Recording"]
 

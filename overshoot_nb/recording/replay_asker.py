@@ -8,9 +8,9 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from overshoot_nb.api.answer import ChatAnswer
+from overshoot_nb.asking.answer import ChatAnswer
 from overshoot_nb.errors import ApiError
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.tuning.asking import Asked, Question, asked_as_text
 from overshoot_nb.types import Sample, StreamInferenceResult
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.preview import Preview, PreviewFrame
+from overshoot_nb.sampling.preview import Preview, PreviewFrame
 from overshoot_nb.types import Sample
 
 from .replay_script import Moment, PastRun

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from overshoot_nb.capture import VideoInfo
-from overshoot_nb.chat_session import DROP_LATE
-from overshoot_nb.journal import Journal
-from overshoot_nb.prompts import PromptHistory
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.running.chat_session import DROP_LATE
+from overshoot_nb.sampling.opening import VideoInfo
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory
 from overshoot_nb.types import (
     ClipProcessingConfig,
     KeepaliveResponse,

@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 
 from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.preview import Preview
-from overshoot_nb.prompts import PromptVersion, asked_by
-from overshoot_nb.session import Sink
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.running.session import Sink
+from overshoot_nb.sampling.preview import Preview
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.prompts import PromptVersion, asked_by
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import ModelInfo
 

@@ -1,4 +1,4 @@
-"""A session that makes a recorded run happen again; see :class:`~overshoot_nb.session.Session`.
+"""A session that makes a recorded run happen again; see :class:`~overshoot_nb.running.session.Session`.
 
 What was recorded decides what happens and in which order, the clock only when. So a notebook that
 steers a stream gets the same rows at any speed: the first sample that was asked about otherwise
@@ -15,21 +15,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ClassVar, get_args
 
-from overshoot_nb.capture import VideoInfo
-from overshoot_nb.chat_session import DROP_CLOSED
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.preview import Preview
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.session import Sink
-from overshoot_nb.settings import ASKED
-from overshoot_nb.stats import Reconnected, StreamStats
+from overshoot_nb.running.chat_session import DROP_CLOSED
+from overshoot_nb.running.session import Sink
+from overshoot_nb.sampling.opening import VideoInfo
+from overshoot_nb.sampling.preview import Preview
+from overshoot_nb.settings.stream_settings import ASKED
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.stats import Reconnected, StreamStats
 from overshoot_nb.tuning.asking import asked_as_text
-from overshoot_nb.types import (
-    Sample,
-    SpectateResponse,
-    StreamConfigResponse,
-    StreamInfo,
-)
+from overshoot_nb.types import Sample, SpectateResponse, StreamConfigResponse, StreamInfo
 
 from .recorded_errors import is_failed_request, recorded_error
 from .replay_chapters import Chapters, short
@@ -124,7 +119,7 @@ class ReplaySession:
     # ---- what happens ----
 
     async def open(self) -> None:
-        """See :class:`~overshoot_nb.session.Session`; nothing is opened."""
+        """See :class:`~overshoot_nb.running.session.Session`; nothing is opened."""
 
     async def run(self) -> str:
         """Make it happen; returns the sentence that says why the run ended.
@@ -285,11 +280,11 @@ class ReplaySession:
         )
 
     def change_interval(self, seconds: float) -> None:
-        """See :class:`~overshoot_nb.session.Session`; the samples come as they were recorded."""
+        """See :class:`~overshoot_nb.running.session.Session`; the samples come as they were recorded."""
 
     @property
     def paused(self) -> bool:
-        """See :class:`~overshoot_nb.session.Session`."""
+        """See :class:`~overshoot_nb.running.session.Session`."""
         return self._paused
 
     def pause(self) -> None:
@@ -300,7 +295,7 @@ class ReplaySession:
             self._changed.set()
 
     def resume(self) -> None:
-        """See :class:`~overshoot_nb.session.Session`."""
+        """See :class:`~overshoot_nb.running.session.Session`."""
         if self._paused:
             self._paused = False
             self._clock.resume()
@@ -309,7 +304,7 @@ class ReplaySession:
     # ---- what is known of it ----
 
     async def describe(self, stats: StreamStats) -> StreamInfo:
-        """See :class:`~overshoot_nb.session.Session`."""
+        """See :class:`~overshoot_nb.running.session.Session`."""
         info, latest = self.info, stats.latency_latest_ms
         return StreamInfo(
             stream_id=self.stream_id,
@@ -325,7 +320,7 @@ class ReplaySession:
         )
 
     async def spectate(self) -> SpectateResponse:
-        """See :class:`~overshoot_nb.session.Session`."""
+        """See :class:`~overshoot_nb.running.session.Session`."""
         raise ValidationError("nobody else can watch this stream: it is a recording")
 
     # ---- the end ----
@@ -367,7 +362,7 @@ class ReplaySession:
                 self._sink.reconnected(cause)
 
     async def stop(self) -> None:
-        """See :class:`~overshoot_nb.session.Session`.
+        """See :class:`~overshoot_nb.running.session.Session`.
 
         Where the recorded run was closed or restarted at its end, and is here, what came before
         that comes first.

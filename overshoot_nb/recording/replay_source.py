@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import hides_arguments, redact
+from overshoot_nb.support.redaction import hides_arguments, redact
 
 from .replay_address import ReplayAddress, check_local, check_speed, expanded
 

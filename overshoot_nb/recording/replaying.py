@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from overshoot_nb.prompts import asked_by
-from overshoot_nb.redaction import hidden
-from overshoot_nb.runtime import get_runtime
-from overshoot_nb.settings import StreamChanges
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.settings.stream_settings import StreamChanges
+from overshoot_nb.store.prompts import asked_by
+from overshoot_nb.support.redaction import hidden
 
 from .recording_file import RecordingFile
 from .replay_address import ReplayAddress
@@ -21,7 +21,7 @@ from .replay_source import Replay
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot
-    from overshoot_nb.prompts import PromptVersion
+    from overshoot_nb.store.prompts import PromptVersion
     from overshoot_nb.stream import Stream
 
 __all__ = ["replay", "start"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from overshoot_nb.redaction import redact
+from overshoot_nb.support.redaction import redact
 
 if TYPE_CHECKING:
     from overshoot_nb.tuning.run import Run

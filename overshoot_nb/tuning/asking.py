@@ -18,19 +18,18 @@ from functools import partial
 from typing import Any, Protocol
 
 from overshoot_nb._version import __version__
-from overshoot_nb.api.answer import ChatAnswer, judge_content
-from overshoot_nb.api.chat import ChatClient, ChatRequest
-from overshoot_nb.api.gateway import ApiClient
-from overshoot_nb.api.parsing import SchemaReader
-from overshoot_nb.api.results import reinfer_when_stored
+from overshoot_nb.asking.answer import ChatAnswer, judge_content
+from overshoot_nb.asking.chat import ChatClient, ChatRequest
+from overshoot_nb.asking.parsing import SchemaReader
 from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import NotFoundError, ValidationError
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.service import ChatService, GatewayService, Service
+from overshoot_nb.gateway.api_client import ApiClient
+from overshoot_nb.gateway.results import reinfer_when_stored
+from overshoot_nb.running.service import ChatService, GatewayService, Service
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.validation import check_output_schema
 from overshoot_nb.types import ReinferResult, ResponseFormat, Sample, StreamInferenceResult
-from overshoot_nb.validation import check_output_schema
-
-from .answer_cache import AnswerCache
 
 __all__ = [
     "Asked",

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from .budget import Account
+from overshoot_nb.store.budget import Account
 
 __all__ = ["ask_many"]
 

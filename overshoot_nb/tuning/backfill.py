@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from overshoot_nb import config
 from overshoot_nb.errors import OvershootError
-from overshoot_nb.progress import TICK_SECONDS, ProgressBar
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.runtime import get_runtime
-from overshoot_nb.service import Service
-from overshoot_nb.table import ResultTable
-from overshoot_nb.validation import check_whole
+from overshoot_nb.running.service import Service
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.store.answer_cache import answer_cache
+from overshoot_nb.store.budget import Account, Budget, check_budget
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.table import ResultTable
+from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
+from overshoot_nb.support.validation import check_whole
 
-from .answer_cache import answer_cache
 from .backfill_display import backfill_html
 from .backfill_plan import (
     asked_otherwise,
@@ -30,7 +31,6 @@ from .backfill_plan import (
     service_of,
 )
 from .backfill_work import BackfillWork, let_go_of_locals, work_for
-from .budget import Account, Budget, check_budget
 from .run import Run
 from .tally import Tally
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from overshoot_nb.display import BAR, escaped, fragment
+from overshoot_nb.support.html import BAR, escaped, fragment
 
 if TYPE_CHECKING:
     from .backfill import Backfill

@@ -9,10 +9,11 @@ from numbers import Integral, Real
 from typing import Any
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
-from overshoot_nb.prompts import ASKED, PromptVersion
-from overshoot_nb.service import ChatService, GatewayService, Service
-from overshoot_nb.table import ResultTable
-from overshoot_nb.validation import (
+from overshoot_nb.running.service import ChatService, GatewayService, Service
+from overshoot_nb.store.later_answers import LaterAnswers
+from overshoot_nb.store.prompts import ASKED, PromptVersion
+from overshoot_nb.store.table import ResultTable
+from overshoot_nb.support.validation import (
     check_extra_body,
     check_max_output_tokens,
     check_output_schema,
@@ -21,7 +22,6 @@ from overshoot_nb.validation import (
     check_text,
 )
 
-from .later_answers import LaterAnswers
 from .run import Run
 
 __all__ = [

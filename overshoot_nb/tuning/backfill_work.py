@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from overshoot_nb.chat_session import FATAL, HOPELESS_AFTER
 from overshoot_nb.errors import (
     ApiError,
     NetworkError,
@@ -15,17 +14,18 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     StreamClosedError,
 )
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.service import Service
-from overshoot_nb.taken_up import copy_of
+from overshoot_nb.running.chat_session import FATAL, HOPELESS_AFTER
+from overshoot_nb.running.service import Service
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.store.budget import Account
+from overshoot_nb.store.fields import is_answer
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.taken_up import copy_of
 from overshoot_nb.types import Sample, StreamInferenceResult
 
-from .answer_cache import AnswerCache
 from .asking import Asked, Asker, Question, asker_of, result_of
 from .asking_many import ask_many
 from .backfill_plan import is_closed
-from .budget import Account
-from .fields import is_answer
 from .gaps import Gaps
 from .run import Run
 from .tally import Outcome, Tally

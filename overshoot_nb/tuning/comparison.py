@@ -10,26 +10,26 @@ from typing import Any
 
 from overshoot_nb import config
 from overshoot_nb.client import Overshoot, check_one_client
-from overshoot_nb.coroutines import coroutine
-from overshoot_nb.display import show_notice
 from overshoot_nb.errors import StreamClosedError, ValidationError
-from overshoot_nb.judges import FieldJudges, Judges
-from overshoot_nb.progress import TICK_SECONDS, ProgressBar
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.redaction import hidden
-from overshoot_nb.runtime import get_runtime
-from overshoot_nb.service import GatewayService, Service
-from overshoot_nb.validation import check_whole
+from overshoot_nb.running.service import GatewayService, Service
+from overshoot_nb.runtime.coroutines import coroutine
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.store.answer_cache import answer_cache
+from overshoot_nb.store.budget import Account, Budget, check_budget
+from overshoot_nb.store.labels import MISSING, Labels
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.html import show_notice
+from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
+from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.validation import check_whole
 
-from .answer_cache import answer_cache
 from .asking import asker_of
 from .backfill_plan import check_service, is_closed, service_of
-from .budget import Account, Budget, check_budget
 from .comparison_asking import ComparisonWork
 from .comparison_plan import Candidate, candidates_of, named_prompts
 from .comparison_result import Comparison
 from .gaps import Gaps
-from .labels import MISSING, Labels
+from .judges import FieldJudges, Judges
 from .pictures import run_behind, subject_of
 from .run import Run
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import NamedTuple
 
-from overshoot_nb.chat_session import FATAL, HOPELESS_AFTER
 from overshoot_nb.errors import (
     ApiError,
     NetworkError,
@@ -19,14 +18,15 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     StreamClosedError,
 )
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.running.chat_session import FATAL, HOPELESS_AFTER
+from overshoot_nb.store.budget import Account
+from overshoot_nb.store.fields import is_answer
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .asking import Asked, Asker, Question, result_of
 from .asking_many import ask_many
 from .backfill_work import LOST_AFTER
-from .budget import Account
-from .fields import is_answer
 from .gaps import Gaps
 from .pictures import Subject
 

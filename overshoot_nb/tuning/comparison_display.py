@@ -8,11 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.fields import is_answer, shown
+from overshoot_nb.store.labels import MISSING
 
 from .comparison_grid import grid_rows
-from .fields import is_answer, shown
 from .grid_html import GridColumn, grid_html
-from .labels import MISSING
 from .score import Score
 
 if TYPE_CHECKING:

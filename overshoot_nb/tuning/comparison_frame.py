@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from overshoot_nb.accessor_registration import register_accessor
-from overshoot_nb.columns import (
+from overshoot_nb.analysis.accessor_registration import register_accessor
+from overshoot_nb.store.columns import (
     Arena,
     CategoryColumn,
     Column,
@@ -21,7 +21,7 @@ from overshoot_nb.columns import (
     to_float,
     to_int64,
 )
-from overshoot_nb.output_columns import output_columns
+from overshoot_nb.store.output_columns import output_columns
 from overshoot_nb.types import StreamInferenceResult
 
 __all__ = ["TidyRow", "tidy_frame"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from overshoot_nb.store.fields import answer_fields, comparable, field_name, is_answer, shown
 from overshoot_nb.types import EncodedFrame, StreamInferenceResult
 
-from .fields import answer_fields, comparable, field_name, is_answer, shown
 from .grid_html import GridCell, GridField, GridRow
 
 __all__ = ["ROWS", "differ", "grid_rows", "rows_shown", "said"]

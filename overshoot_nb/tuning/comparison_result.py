@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.judges import Judges
+from overshoot_nb.store.fields import answer_fields, field_name, shown
+from overshoot_nb.store.labels import MISSING, Labels
 from overshoot_nb.types import EncodedFrame, StreamInferenceResult
 
 from .comparison_asking import ComparisonWork, Given
 from .comparison_grid import differ, rows_shown, said
 from .comparison_plan import Candidate
-from .fields import answer_fields, field_name, shown
+from .judges import Judges
 from .judging import Judgement, judge_each, overall
-from .labels import MISSING, Labels
 from .pictures import Subject
 from .score import Score
 from .scoring import pair_answers

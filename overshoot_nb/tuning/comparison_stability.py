@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from overshoot_nb.store.fields import answer_fields, comparable, field_name
 from overshoot_nb.types import StreamInferenceResult
 
 from .comparison_plan import Candidate
-from .fields import answer_fields, comparable, field_name
 from .stability import flicker
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def stability(
     """
     import pandas as pd
 
-    from overshoot_nb.columns import TEXT
+    from overshoot_nb.store.columns import TEXT
 
     rows: list[dict[str, Any]] = []
     for candidate, repeats in columns:

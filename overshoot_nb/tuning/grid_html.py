@@ -16,7 +16,7 @@ from itertools import groupby
 
 import pybase64
 
-from overshoot_nb.display import clock, escaped, fragment
+from overshoot_nb.support.html import clock, escaped, fragment
 from overshoot_nb.types import EncodedFrame
 
 from .thumbnails import SHOWN_WIDTH

@@ -15,11 +15,11 @@ import numpy as np
 import simplejpeg
 
 from overshoot_nb import config
-from overshoot_nb.capture.opening import closing_input
-from overshoot_nb.capture.picture import Orientation, Orientations, image_over_white, over_white
-from overshoot_nb.encoder import FrameEncoder, fit
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import display_url, hidden, is_url
+from overshoot_nb.sampling.encoder import FrameEncoder, fit
+from overshoot_nb.sampling.opening import closing_input
+from overshoot_nb.sampling.picture import Orientation, Orientations, image_over_white, over_white
+from overshoot_nb.support.redaction import display_url, hidden, is_url
 from overshoot_nb.types import EncodedFrame
 
 __all__ = ["ImageEncoder", "is_pillow_image"]

@@ -10,8 +10,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 from overshoot_nb.errors import ValidationError
-
-from .fields import comparable, shown
+from overshoot_nb.store.fields import comparable, shown
 
 __all__ = [
     "DIGITS",

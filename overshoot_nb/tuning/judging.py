@@ -7,11 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.judges import FieldJudges, Judges
+from overshoot_nb.store.fields import answer_fields, field_names, field_value, is_answer, may_have
+from overshoot_nb.store.labels import MISSING, Label, Labels
 from overshoot_nb.types import StreamInferenceResult
 
-from .fields import answer_fields, field_names, field_value, is_answer, may_have
-from .labels import MISSING, Label, Labels
+from .judges import FieldJudges, Judges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +181,7 @@ def tidy(judged: Iterable[Judgement], names: Sequence[str] = ("column",)) -> pd.
     """
     import pandas as pd
 
-    from overshoot_nb.columns import TEXT
+    from overshoot_nb.store.columns import TEXT
 
     rows = list(judged)
     called = field_names(each.field for each in rows)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
-
-from .fields import (
+from overshoot_nb.store.fields import (
     answer_fields,
     comparable,
     field_name,
@@ -16,8 +15,8 @@ from .fields import (
     is_answer,
     may_have,
 )
-from .label_values import check_field, check_sample, cut, expected_fields
-from .labels import MISSING, Label, Labels
+from overshoot_nb.store.label_values import check_field, check_sample, cut, expected_fields
+from overshoot_nb.store.labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
     from overshoot_nb.types import StreamInferenceResult
@@ -122,7 +121,7 @@ def _has_one_field(run: Run, answer: StreamInferenceResult) -> bool:
     schema = run.prompts[answer.prompt_version].output_schema
     if schema is None or not isinstance(answer.output, dict):
         return True
-    from overshoot_nb.output_columns import output_columns  # imports pandas, which is slow
+    from overshoot_nb.store.output_columns import output_columns  # imports pandas, which is slow
 
     return len(output_columns(schema)) == 1
 

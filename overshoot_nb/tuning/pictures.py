@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.frames import FrameStore, StoredSample
-from overshoot_nb.run_registry import find_run
+from overshoot_nb.store.frames import FrameStore, StoredSample
+from overshoot_nb.store.run_registry import find_run
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
 
 from .backfill_plan import samples_meant

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from overshoot_nb.journal import Journal
-from overshoot_nb.prompts import PromptHistory
-from overshoot_nb.service import Service
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.running.service import Service
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory
 
 __all__ = ["Run"]
 
 
 class Run(Protocol):
-    """Rows, pictures and prompts of one stream; :class:`~overshoot_nb.lifecycle.Lifecycle` is one.
+    """Rows, pictures and prompts of one stream; :class:`~overshoot_nb.running.lifecycle.Lifecycle` is one.
 
     Attributes:
         journal: rows, pictures, labels and later answers.

@@ -9,10 +9,10 @@ from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.fields import closed_values, comparable, field_name, field_names, shown
+from overshoot_nb.store.labels import MISSING
 
-from .fields import closed_values, comparable, field_name, field_names, shown
 from .judging import DECIDED, Answers, Judgement, Outcome, Schemas, overall, tidy
-from .labels import MISSING
 from .statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Score:
         """
         import pandas as pd
 
-        from overshoot_nb.columns import TEXT
+        from overshoot_nb.store.columns import TEXT
 
         rows = []
         for column, field, tally in self.rows():

@@ -10,8 +10,8 @@ import math
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from overshoot_nb.display import BAR, escaped, fragment
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.html import BAR, escaped, fragment
 
 from .statistics import percent
 

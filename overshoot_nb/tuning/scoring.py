@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.judges import Judges
+from overshoot_nb.store.fields import field_names
+from overshoot_nb.store.labels import MISSING, Labels
 
-from .fields import field_names
+from .judges import Judges
 from .judging import DECIDED, Answers, Judgement, Schemas, judge_each, overall, tidy
-from .labels import MISSING, Labels
 from .score import Score
 from .statistics import PairedTest, check_confidence
 
@@ -186,7 +186,7 @@ def flips(
     """
     import pandas as pd
 
-    from overshoot_nb.columns import TEXT
+    from overshoot_nb.store.columns import TEXT
 
     old, new = run.prompts[old].version, run.prompts[new].version
     _check_two(old, new)

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overshoot_nb.columns import Arena, Column, NullableColumn, TextColumn
-from overshoot_nb.output_columns import output_columns
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.store.columns import Arena, Column, NullableColumn, TextColumn
+from overshoot_nb.store.fields import is_answer
+from overshoot_nb.store.later_answers import LaterAnswers
+from overshoot_nb.store.output_columns import output_columns
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import StreamInferenceResult
-
-from .fields import is_answer
-from .later_answers import LaterAnswers
 
 __all__ = ["add_side_columns"]
 
@@ -77,7 +76,7 @@ def add_side_columns(frame: pd.DataFrame, later: LaterAnswers) -> None:
     For each column of :attr:`LaterAnswers.columns`, in that order: ``<column>`` (str, the answer's
     text), ``<column>.ok`` (boolean), ``<column>.error`` (str), ``<column>.reasoning`` (str) where a
     model showed any and, with a schema, ``<column>.out.<name>`` with the dtypes that
-    :class:`~overshoot_nb.table.ResultTable` gives them. Missing where the sample was not asked
+    :class:`~overshoot_nb.store.table.ResultTable` gives them. Missing where the sample was not asked
     about, and the text where no answer came.
 
     Args:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from overshoot_nb.store.fields import answer_fields, comparable, field_name
+from overshoot_nb.support.validation import check_whole
 from overshoot_nb.types import StreamInferenceResult
-from overshoot_nb.validation import check_whole
 
-from .fields import answer_fields, comparable, field_name
 from .scoring import chosen_versions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def stability(run: Run, *, versions: Iterable[int] | None = None, window: int = 
     """
     import pandas as pd
 
-    from overshoot_nb.columns import TEXT
+    from overshoot_nb.store.columns import TEXT
 
     check_whole("window", window, 1, MOST_NEIGHBOURS)
     rows: list[dict[str, Any]] = []

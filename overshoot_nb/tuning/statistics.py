@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from overshoot_nb.display import BAR, escaped, fragment
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.html import BAR, escaped, fragment
 
 __all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "percent", "wilson_interval"]
 

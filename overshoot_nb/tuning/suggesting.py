@@ -16,14 +16,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
-from overshoot_nb.api.text_chat import ask_text
+from overshoot_nb.asking.text_chat import ask_text
 from overshoot_nb.client import Overshoot
-from overshoot_nb.coroutines import coroutine
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.redaction import hidden
-from overshoot_nb.runtime import get_runtime
-from overshoot_nb.service import ChatService, Service
-from overshoot_nb.validation import (
+from overshoot_nb.running.service import ChatService, Service
+from overshoot_nb.runtime.coroutines import coroutine
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.store.budget import Budget, check_budget
+from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.validation import (
     check_extra_body,
     check_system,
     check_temperature,
@@ -31,14 +32,13 @@ from overshoot_nb.validation import (
     check_whole,
 )
 
-from .budget import Budget, check_budget
 from .run import Run
 from .suggestion_request import SUGGESTED, ideas_in, request_text
 from .suggestion_trial import Trial, split
 from .suggestions import ScoredPrompt, Suggestions
 
 if TYPE_CHECKING:
-    from overshoot_nb.judges import Judges
+    from .judges import Judges
 
 __all__ = ["ScoredPrompt", "Suggestions", "suggest"]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from overshoot_nb.api.answer import ChatAnswer
+from overshoot_nb.asking.answer import ChatAnswer
 from overshoot_nb.errors import ServerError, ValidationError
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.validation import check_text
 from overshoot_nb.types import Mode
-from overshoot_nb.validation import check_text
 
 __all__ = ["SOMETHING_ELSE", "SUGGESTED", "Example", "Idea", "ideas_in", "request_text"]
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
-from overshoot_nb.judges import FieldJudges, Judges
-from overshoot_nb.progress import TICK_SECONDS, ProgressBar
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.store.answer_cache import answer_cache
+from overshoot_nb.store.budget import Account, Budget
+from overshoot_nb.store.fields import field_value, is_answer, may_have
+from overshoot_nb.store.labels import MISSING, Label, Labels
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.types import StreamInferenceResult
 
-from .answer_cache import answer_cache
 from .asking import asker_of
 from .backfill_plan import is_closed
-from .budget import Account, Budget
 from .comparison_asking import ComparisonWork
-from .fields import field_value, is_answer, may_have
+from .judges import FieldJudges, Judges
 from .judging import DECIDED, Judgement, judge_each, overall
-from .labels import MISSING, Label, Labels
 from .pictures import subject_of
 from .run import Run
 from .statistics import PairedTest, wilson_interval

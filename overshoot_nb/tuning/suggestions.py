@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from overshoot_nb.display import escaped, fragment
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.store.prompt_diff import PromptDiff
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.html import escaped, fragment
 
-from .prompt_diff import PromptDiff
 from .statistics import PairedTest
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import simplejpeg
 
-from overshoot_nb.encoder import Scaler
+from overshoot_nb.sampling.encoder import Scaler
 from overshoot_nb.types import EncodedFrame
 
 __all__ = ["SHOWN_WIDTH", "THUMBNAIL_BYTES", "thumbnail"]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.parameters import named_parameters
-from overshoot_nb.prompts import PromptVersion
-
-from .labels import MISSING, Labels
+from overshoot_nb.store.labels import MISSING, Labels
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.parameters import named_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from overshoot_nb.client import Overshoot
-    from overshoot_nb.judges import Judges
 
     from .backfill import Backfill, Budget
+    from .judges import Judges
     from .run import Run
     from .scoring import Score
     from .statistics import PairedTest
@@ -173,7 +172,7 @@ class Tunable:
         """How often each prompt version is right about the labelled samples.
 
         Args:
-            judge: when an answer counts as right: a judge of :mod:`overshoot_nb.judges`, its name
+            judge: when an answer counts as right: a judge of :mod:`overshoot_nb.tuning.judges`, its name
                 ("exact", "contains", "regex", "number_within", "set_overlap"), a function
                 ``judge(answer, expected) -> bool``, or a dict of these by field. Default "exact".
             versions: numbers of the versions. Default: all that answered about a labelled sample.

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
-from overshoot_nb.display import visible
-from overshoot_nb.prompts import PromptVersion as Version
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.prompts import PromptVersion as Version
+from overshoot_nb.support.html import visible
 
 from .advice import problem_of
 from .messages import Figures, Limits, PromptVersion, Range, Settings, Status, Welcome

@@ -7,19 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-from overshoot_nb.sample_log import Fate
+from overshoot_nb.store.sample_log import Fate
 from overshoot_nb.types import Mode, StreamState
 
-from .message_values import (
-    Figures,
-    Limits,
-    ModelInfo,
-    Problem,
-    PromptVersion,
-    Range,
-    Row,
-    Settings,
-)
+from .message_values import Figures, Limits, ModelInfo, Problem, PromptVersion, Range, Row, Settings
 from .tuning_messages import FromTuning, ToTuning
 
 __all__ = [

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from .content import prompts_of, status_of, welcome_to
 from .pages import GONE_SECONDS
 from .rows import fits, row_of
 
 if TYPE_CHECKING:
-    from overshoot_nb.prompts import PromptVersion
+    from overshoot_nb.store.prompts import PromptVersion
     from overshoot_nb.stream import Stream
     from overshoot_nb.types import StreamInferenceResult
 

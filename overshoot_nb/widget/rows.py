@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from overshoot_nb.display import visible
+from overshoot_nb.support.html import visible
 from overshoot_nb.types import StreamInferenceResult
 
 from .messages import Row

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from overshoot_nb.preview import PreviewFrame
+from overshoot_nb.sampling.preview import PreviewFrame
 
 from .messages import Picture, Row
 from .rows import row_of

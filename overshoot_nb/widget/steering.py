@@ -8,9 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from overshoot_nb.display import visible
 from overshoot_nb.errors import OvershootError, ValidationError
-from overshoot_nb.validation import check_output_schema
+from overshoot_nb.support.html import visible
+from overshoot_nb.support.validation import check_output_schema
 
 from .advice import problem_of
 from .messages import Detail, Problem
@@ -18,7 +18,7 @@ from .reporter import matching
 from .rows import row_of
 
 if TYPE_CHECKING:
-    from overshoot_nb.settings import StreamChanges
+    from overshoot_nb.settings.stream_settings import StreamChanges
     from overshoot_nb.stream import Stream
 
     from .kernel_link import KernelLink

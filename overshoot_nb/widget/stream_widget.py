@@ -14,7 +14,7 @@ import traitlets
 
 from overshoot_nb.config import take_notice
 from overshoot_nb.errors import MissingDependencyError, ValidationError
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from .content import traits_of
 from .kernel_link import KernelLink

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.validation import check_whole
+from overshoot_nb.support.validation import check_whole
 
 if TYPE_CHECKING:
-    from overshoot_nb.judges import Judges
+    from overshoot_nb.tuning.judges import Judges
     from overshoot_nb.tuning.run import Run
 
 __all__ = ["ONLY", "TuningChoice"]

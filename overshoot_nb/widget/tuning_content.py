@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.display import visible
-from overshoot_nb.tuning.fields import field_names
-from overshoot_nb.tuning.prompt_diff import Kind
+from overshoot_nb.store.fields import field_names
+from overshoot_nb.store.prompt_diff import Kind
+from overshoot_nb.support.html import visible
 
 from . import tuning_messages as messages
 from .tuning_choice import TuningChoice

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from overshoot_nb.display import visible
-from overshoot_nb.sample_log import FATES
-from overshoot_nb.tuning.fields import answer_fields, comparable, field_name, is_answer, shown
-from overshoot_nb.tuning.labels import MISSING, Label
+from overshoot_nb.store.fields import answer_fields, comparable, field_name, is_answer, shown
+from overshoot_nb.store.labels import MISSING, Label
+from overshoot_nb.store.sample_log import FATES
+from overshoot_nb.support.html import visible
 from overshoot_nb.types import StreamInferenceResult
 
 from . import tuning_messages as messages

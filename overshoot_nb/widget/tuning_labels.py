@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import answer_fields, may_have
-from overshoot_nb.tuning.labels import MISSING, Label, Labels
+from overshoot_nb.store.fields import answer_fields, may_have
+from overshoot_nb.store.labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from overshoot_nb.errors import OvershootError
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from . import tuning_messages as messages
 from .tuning_choice import TuningChoice

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import field_name
+from overshoot_nb.store.fields import field_name
 
 from . import tuning_messages as messages
 from .tuning_view import TuningView
 
 if TYPE_CHECKING:
-    from overshoot_nb.judges import Judges
     from overshoot_nb.stream import Stream
+    from overshoot_nb.tuning.judges import Judges
     from overshoot_nb.tuning.judging import Answers, Judgement, Schemas
     from overshoot_nb.tuning.score import Score, Tally
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.tuning.fields import answer_fields, closed_values
+from overshoot_nb.store.fields import answer_fields, closed_values
 
 from .tuning_choice import TuningChoice
 

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import Overshoot, StreamClosedError, ValidationError, side_thread
+from overshoot_nb import Overshoot, StreamClosedError, ValidationError
 from overshoot_nb.analysis import alerts as alerts_module
 from overshoot_nb.analysis.bell import bell_note, bell_wav
 from overshoot_nb.analysis.triggers import Trigger
+from overshoot_nb.runtime import side_thread
 
 from chatserver import ChatServer, Reply, completion
 from videos import make_video, number_in

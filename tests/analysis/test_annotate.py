@@ -25,7 +25,7 @@ from overshoot_nb.errors import (
     ValidationError,
 )
 from overshoot_nb.local.reading import Reader
-from overshoot_nb.pipeline import SampleReader
+from overshoot_nb.sampling.pipeline import SampleReader
 from overshoot_nb.types import FrameProcessingConfig
 
 from chatserver import ChatServer

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb.analysis.condition_values import plain
-from overshoot_nb.analysis.conditions import Condition
-from overshoot_nb.columns import TEXT
+from overshoot_nb.conditions.condition import Condition
+from overshoot_nb.conditions.values import plain
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.table import ResultTable
-from overshoot_nb.table_layout import Layout
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.store.table import ResultTable
+from overshoot_nb.store.table_layout import Layout
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

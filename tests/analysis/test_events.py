@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import analyze, demo
-from overshoot_nb.columns import TEXT
 from overshoot_nb.demo import timeline
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.columns import TEXT
 
 # ---- the definitions, word by word ---------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from overshoot_nb import ValidationError
 from overshoot_nb.analysis.exploding import typed
-from overshoot_nb.tuning.fields import fields_of
+from overshoot_nb.store.fields import fields_of
 
 SCALARS = st.one_of(
     st.none(),

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from overshoot_nb import ValidationError
-from overshoot_nb.table import ResultTable
+from overshoot_nb.store.table import ResultTable
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 SCHEMA = {

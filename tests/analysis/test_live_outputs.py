@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from overshoot_nb import Overshoot, ValidationError, side_thread
+from overshoot_nb import Overshoot, ValidationError
+from overshoot_nb.runtime import side_thread
 
 from chatserver import ChatServer
 from kernels import Kernel

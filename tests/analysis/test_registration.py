@@ -15,8 +15,8 @@ CHECK = "print(type(pandas.DataFrame({'a': [1]}).overshoot).__name__)"
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_rows_have_the_accessor_in_any_order_of_imports(order):
     imports = f"import {', '.join(order)}"
-    made = "type(overshoot_nb.table.ResultTable().df.overshoot).__name__"
-    lines = [imports, "import overshoot_nb.table", f"print({made})", CHECK]
+    made = "type(overshoot_nb.store.table.ResultTable().df.overshoot).__name__"
+    lines = [imports, "import overshoot_nb.store.table", f"print({made})", CHECK]
     assert run("; ".join(lines)) == ["OvershootAccessor"] * 2
 
 

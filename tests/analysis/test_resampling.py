@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import ValidationError
-from overshoot_nb.table import ResultTable
+from overshoot_nb.store.table import ResultTable
 from overshoot_nb.types import StreamInferenceResult, Usage
 
 SCHEMA = {

@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 import simplejpeg
 
-from overshoot_nb import run_registry
 from overshoot_nb.analysis.row_choice import evenly, positions_of
 from overshoot_nb.analysis.small_pictures import small_picture
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.frames import FrameStore
+from overshoot_nb.store import run_registry
+from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.types import EncodedFrame, Sample
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from overshoot_nb import errors
-from overshoot_nb.api import ApiClient, ChatAnswer, ChatClient, RetryPolicy
+from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.retry import RetryPolicy
+from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.types import EncodedFrame, Sample, Usage
 
 from faultserver import Answer, FaultServer

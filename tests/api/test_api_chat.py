@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import config, errors
-from overshoot_nb.api import ChatAnswer, ChatClient, RetryPolicy
+from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.types import EncodedFrame, ModelInfo, Sample, Usage
 
 from chatserver import ChatServer, Reply
@@ -593,7 +594,7 @@ def test_any_answer_is_an_answer_or_one_of_our_errors(server: FaultServer, body:
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet='{}[]",:0123456789 aeltrufsn\n`', max_size=60))
 def test_any_text_can_be_read_for_a_schema(text: str) -> None:
-    from overshoot_nb.api.parsing import SchemaReader
+    from overshoot_nb.asking.parsing import SchemaReader
 
     output, problem = SchemaReader(SCHEMA).read(text)
     assert (problem is None) == isinstance(output, dict)

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import errors
-from overshoot_nb.api import ApiClient, RetryPolicy
+from overshoot_nb.asking.retry import RetryPolicy
+from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.types import (
     ClipProcessingConfig,
     FrameProcessingConfig,

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from overshoot_nb import config, errors
 from overshoot_nb._version import __version__
-from overshoot_nb.api.faults import error_class, read_error_body, retry_after_seconds
-from overshoot_nb.api.http import HttpClient
-from overshoot_nb.api.reply import Reply
-from overshoot_nb.api.retry import RETRIED_STATUSES, Fault, RetryPolicy
-from overshoot_nb.api.route import environment_proxy
+from overshoot_nb.asking.faults import error_class, read_error_body, retry_after_seconds
+from overshoot_nb.asking.http import HttpClient
+from overshoot_nb.asking.reply import Reply
+from overshoot_nb.asking.retry import RETRIED_STATUSES, Fault, RetryPolicy
+from overshoot_nb.asking.route import environment_proxy
 
 from faultserver import Answer, FaultServer
 

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from overshoot_nb import errors
-from overshoot_nb.api import ApiClient, ChatClient, RetryPolicy
-from overshoot_nb.api.retry import Fault, NoLongerWanted, RateLimit
-from overshoot_nb.api.retry_after import retry_after_seconds, stated_wait, wait_in_body
+from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.asking.retry import Fault, NoLongerWanted, RateLimit, RetryPolicy
+from overshoot_nb.asking.retry_after import retry_after_seconds, stated_wait, wait_in_body
+from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.types import EncodedFrame, Sample
 
 from chatserver import ChatServer, Reply
 from faultserver import Answer, FaultServer
 
-pytest.importorskip("overshoot_nb.api.connection")  # loading it is no part of a timeout
+pytest.importorskip("overshoot_nb.asking.connection")  # loading it is no part of a timeout
 
 FAST = RetryPolicy(backoff_seconds=0.002)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

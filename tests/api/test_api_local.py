@@ -10,7 +10,8 @@ import pytest
 import simplejpeg
 
 from overshoot_nb import errors
-from overshoot_nb.api import ApiClient, ChatClient
+from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.types import (
     EncodedFrame,
     FrameProcessingConfig,

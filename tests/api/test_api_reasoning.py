@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
-from overshoot_nb.api.answer import judge_content, read_answer
-from overshoot_nb.api.parsing import SchemaReader
-from overshoot_nb.api.reasoning import split_reasoning
-from overshoot_nb.api.reply import Reply
-from overshoot_nb.api.result_message import read_result
+from overshoot_nb.asking.answer import judge_content, read_answer
+from overshoot_nb.asking.parsing import SchemaReader
+from overshoot_nb.asking.reasoning import split_reasoning
+from overshoot_nb.asking.reply import Reply
+from overshoot_nb.gateway.result_message import read_result
 
 PEOPLE = {
     "type": "object",

@@ -20,9 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import errors
-from overshoot_nb.api import ApiClient, RetryPolicy, network_socket, results
-from overshoot_nb.api.result_message import MAX_UNREAD_CHARS, read_result
-from overshoot_nb.api.results import ResultChannel, ResultMessage, reinfer_when_stored
+from overshoot_nb.asking import network_socket
+from overshoot_nb.asking.retry import RetryPolicy
+from overshoot_nb.gateway import results
+from overshoot_nb.gateway.api_client import ApiClient
+from overshoot_nb.gateway.result_message import MAX_UNREAD_CHARS, read_result
+from overshoot_nb.gateway.results import ResultChannel, ResultMessage, reinfer_when_stored
 from overshoot_nb.local import close_engine
 from overshoot_nb.types import FrameProcessingConfig, InferenceConfig
 

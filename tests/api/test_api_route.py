@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from overshoot_nb import Overshoot, errors, get_models
-from overshoot_nb.api.chat import ChatClient
-from overshoot_nb.api.route import CERTIFICATE_VARIABLES, environment_proxy
+from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.asking.route import CERTIFICATE_VARIABLES, environment_proxy
 from overshoot_nb.cli import main
 from overshoot_nb.types import Sample
 
@@ -275,7 +275,7 @@ def ask(base_url: str, model: str, sample: Sample) -> str:
 
 @pytest.fixture
 def sample() -> Sample:
-    from overshoot_nb.api.text_chat import _NO_SAMPLE
+    from overshoot_nb.asking.text_chat import _NO_SAMPLE
 
     return _NO_SAMPLE
 
@@ -312,7 +312,7 @@ def test_what_requests_need_is_loaded_before_the_clock_starts(plain):
     code = f"""
 import asyncio, sys, threading
 from overshoot_nb.api.chat import ChatClient
-import overshoot_nb.api.http as http
+import overshoot_nb.asking.http as http
 assert "aiohttp" not in sys.modules
 started = []
 timeout = asyncio.timeout

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from overshoot_nb import errors
-from overshoot_nb.api import ChatAnswer, ChatClient, RetryPolicy
-from overshoot_nb.api.text_chat import ask_text
+from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.retry import RetryPolicy
+from overshoot_nb.asking.text_chat import ask_text
 
 from faultserver import Answer, FaultServer
 

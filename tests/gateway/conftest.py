@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from overshoot_nb.local.engine import Engine
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from gatewayserver import GatewayServer
 from publishing import text_video

@@ -75,7 +75,7 @@ def test_a_short_video_is_seen_too(gateway, frames):
 
 
 def test_a_video_about_which_nothing_was_answered_says_so(gateway, monkeypatch):
-    monkeypatch.setattr("overshoot_nb.gateway_session.FIRST_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("overshoot_nb.running.gateway_session.FIRST_ANSWER_SECONDS", 0.3)
     source = ArraySource(np.full((3, 120, 160, 3), 200, np.uint8), fps=10)
     asked, answer = threading.Event(), threading.Event()
 

@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from overshoot_nb.api.gateway import ApiClient
-from overshoot_nb.api.retry import RetryPolicy
+from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.errors import (
     AuthenticationError,
     InsufficientCreditsError,
     NetworkError,
     NotFoundError,
 )
-from overshoot_nb.lease import keep_lease
+from overshoot_nb.gateway.api_client import ApiClient
+from overshoot_nb.gateway.lease import keep_lease
 from overshoot_nb.types import KeepaliveResponse, Lease, StreamCreateResponse
 
 TTL = 0.3

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from overshoot_nb.api.result_message import read_result
-from overshoot_nb.api.results import ResultMessage
-from overshoot_nb.matching import MEDIA_SECONDS, Matching
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.publish.recent import RecentFrames
-from overshoot_nb.settings import StreamSettings
-from overshoot_nb.sources import FileSource
+from overshoot_nb.gateway.matching import MEDIA_SECONDS, Matching
+from overshoot_nb.gateway.publish.recent import RecentFrames
+from overshoot_nb.gateway.result_message import read_result
+from overshoot_nb.gateway.results import ResultMessage
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.sources.kinds import FileSource
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import EncodedFrame
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

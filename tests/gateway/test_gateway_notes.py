@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from overshoot_nb.callbacks import CallbackQueue
-from overshoot_nb.journal import Journal
-from overshoot_nb.reception import Reception
+from overshoot_nb.running.callbacks import CallbackQueue
+from overshoot_nb.running.reception import Reception
+from overshoot_nb.store.journal import Journal
 from overshoot_nb.types import EncodedFrame, KeepaliveResponse, Sample
 
 

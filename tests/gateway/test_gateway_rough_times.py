@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from overshoot_nb import FileSource, Overshoot
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from gatewayserver import KEY
 

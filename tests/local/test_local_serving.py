@@ -19,9 +19,9 @@ import pytest
 from asking import chat_error, content, page, question
 
 from overshoot_nb import errors, local
-from overshoot_nb.installed import missing_packages
 from overshoot_nb.local.access import Access, AccessDenied
 from overshoot_nb.local.serving import make_server
+from overshoot_nb.support.installed import missing_packages
 
 SIGN = page([(40, 40, "PLATFORM 9", 40)], size=(320, 180))
 

@@ -13,13 +13,13 @@ import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from overshoot_nb.pacing import Pacer
-from overshoot_nb.publish.closing import close_peer
-from overshoot_nb.publish.feed import VideoFeed
-from overshoot_nb.publish.ice import allow_loopback
-from overshoot_nb.publish.latest import LatestFrame
-from overshoot_nb.publish.recent import RecentFrames
-from overshoot_nb.publish.webrtc import WebRTCPublisher
+from overshoot_nb.gateway.publish.closing import close_peer
+from overshoot_nb.gateway.publish.feed import VideoFeed
+from overshoot_nb.gateway.publish.ice import allow_loopback
+from overshoot_nb.gateway.publish.latest import LatestFrame
+from overshoot_nb.gateway.publish.recent import RecentFrames
+from overshoot_nb.gateway.publish.webrtc import WebRTCPublisher
+from overshoot_nb.sampling.pacing import Pacer
 from overshoot_nb.types import StreamCreateResponse, WebRTCAnswer
 
 

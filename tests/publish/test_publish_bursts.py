@@ -12,10 +12,10 @@ import pytest
 from receiver import playing, run
 from test_publish_feed import all_of, number_on
 
-from overshoot_nb.preview import Preview, PreviewFrame
-from overshoot_nb.publish.bursts import MAX_BEHIND_SECONDS, Bursts
-from overshoot_nb.publish.latest import LatestFrame
-from overshoot_nb.sources import HLSSource
+from overshoot_nb.gateway.publish.bursts import MAX_BEHIND_SECONDS, Bursts
+from overshoot_nb.gateway.publish.latest import LatestFrame
+from overshoot_nb.sampling.preview import Preview, PreviewFrame
+from overshoot_nb.sources.kinds import HLSSource
 
 from mediaservers import LiveHLSServer, MediaHTTPServer, running
 from videos import make_video

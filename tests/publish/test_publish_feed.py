@@ -14,10 +14,10 @@ import simplejpeg
 from receiver import playing, run
 
 from overshoot_nb.errors import SourceEndedError, SourceError
-from overshoot_nb.preview import Preview, PreviewFrame
-from overshoot_nb.publish.latest import FeedEnded, LatestFrame
-from overshoot_nb.publish.recent import RecentFrames
-from overshoot_nb.sources import ArraySource, FileSource, FrameSource
+from overshoot_nb.gateway.publish.latest import FeedEnded, LatestFrame
+from overshoot_nb.gateway.publish.recent import RecentFrames
+from overshoot_nb.sampling.preview import Preview, PreviewFrame
+from overshoot_nb.sources.kinds import ArraySource, FileSource, FrameSource
 
 from videos import (
     MATRICES,
@@ -292,8 +292,8 @@ def test_the_preview_shows_what_is_sent(tmp_path: Path) -> None:
 
 def test_a_source_that_fails(tmp_path: Path) -> None:
     async def main(loop) -> None:
-        from overshoot_nb.pacing import Pacer
-        from overshoot_nb.publish.feed import VideoFeed
+        from overshoot_nb.gateway.publish.feed import VideoFeed
+        from overshoot_nb.sampling.pacing import Pacer
 
         cases = [
             (FileSource(tmp_path / "none.mp4"), SourceError),

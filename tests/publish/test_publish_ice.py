@@ -18,8 +18,8 @@ import psutil
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
-from overshoot_nb.publish.ice import add_turn_servers, allow_loopback
-from overshoot_nb.publish.relay import TurnAddress, turn_addresses
+from overshoot_nb.gateway.publish.ice import add_turn_servers, allow_loopback
+from overshoot_nb.gateway.publish.relay import TurnAddress, turn_addresses
 from overshoot_nb.types import TurnServer
 
 from turnserver import PASSWORD, USERNAME, turn_server
@@ -107,7 +107,7 @@ def test_two_peers_meet_on_a_machine_without_a_network(no_network: None) -> None
 
 
 def test_importing_it_needs_no_webrtc() -> None:
-    script = "import sys, overshoot_nb.publish.ice; print({'aiortc', 'aioice'} & set(sys.modules))"
+    script = "import sys, overshoot_nb.gateway.publish.ice; print({'aiortc', 'aioice'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "set()\n", done.stderr
 

@@ -23,9 +23,9 @@ import pytest
 from livekit import rtc
 
 from overshoot_nb import errors
-from overshoot_nb.publish import livekit
-from overshoot_nb.publish.latest import LatestFrame
-from overshoot_nb.publish.livekit import LiveKitPublisher, video_frame
+from overshoot_nb.gateway.publish import livekit
+from overshoot_nb.gateway.publish.latest import LatestFrame
+from overshoot_nb.gateway.publish.livekit import LiveKitPublisher, video_frame
 from overshoot_nb.types import KeepaliveResponse, LiveKitConnection, StreamCreateResponse
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJyb29tIjoiYSJ9.c2VjcmV0"
@@ -258,7 +258,7 @@ def test_closing_what_was_never_used(rooms: type[StandInRoom]) -> None:
 def test_the_sdk_is_loaded_when_it_is_used_and_lets_the_interpreter_exit() -> None:
     script = f"""
 import asyncio, socket, sys
-import overshoot_nb.publish.livekit as livekit
+import overshoot_nb.gateway.publish.livekit as livekit
 from overshoot_nb.publish.latest import LatestFrame
 from overshoot_nb.types import LiveKitConnection, StreamCreateResponse
 assert not [name for name in sys.modules if name.split(".")[0] == "livekit"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb.publish.recent import RecentFrames
+from overshoot_nb.gateway.publish.recent import RecentFrames
 from overshoot_nb.types import EncodedFrame
 
 

@@ -19,10 +19,10 @@ from receiver import Receiver, connected, playing, run
 from test_publish_feed import number_on
 
 from overshoot_nb.errors import NetworkError, ServerError
-from overshoot_nb.publish.encoding import RateControl, ReadableVp8Encoder, full_bitrate
-from overshoot_nb.publish.latest import LatestFrame
-from overshoot_nb.publish.webrtc import WebRTCPublisher
-from overshoot_nb.sources import FileSource, FrameSource
+from overshoot_nb.gateway.publish.encoding import RateControl, ReadableVp8Encoder, full_bitrate
+from overshoot_nb.gateway.publish.latest import LatestFrame
+from overshoot_nb.gateway.publish.webrtc import WebRTCPublisher
+from overshoot_nb.sources.kinds import FileSource, FrameSource
 from overshoot_nb.types import StreamCreateResponse, WebRTCAnswer
 
 from videos import make_video, solid

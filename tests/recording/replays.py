@@ -10,7 +10,7 @@ import pandas as pd
 
 import overshoot_nb
 from overshoot_nb import Overshoot, Stream
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 from chatserver import Reply, Request, completion
 from videos import number_in

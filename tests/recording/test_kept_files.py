@@ -15,7 +15,7 @@ from replays import at
 
 import overshoot_nb
 from overshoot_nb import PromptVersion, Stream, analyze
-from overshoot_nb.tuning.labels import Labels
+from overshoot_nb.store.labels import Labels
 
 from chatserver import ChatServer, Request
 from videos import HEIGHT, WIDTH, number_in

@@ -15,10 +15,10 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import ValidationError
-from overshoot_nb.journal import Journal
 from overshoot_nb.recording import live_recording
 from overshoot_nb.recording.live_recording import LiveRecording
 from overshoot_nb.recording.recorder import Recorder, start_recording
+from overshoot_nb.store.journal import Journal
 
 from made_runs import MadeRun
 
@@ -100,7 +100,7 @@ def test_pictures_that_a_hanging_disk_does_not_take_are_not_held(tmp_path, monke
 
 
 def test_a_stream_closes_in_time_whatever_the_disk_does(tmp_path, monkeypatch, disk, caplog):
-    monkeypatch.setattr("overshoot_nb.lifecycle.CLOSE_SECONDS", 1.2)
+    monkeypatch.setattr("overshoot_nb.running.lifecycle.CLOSE_SECONDS", 1.2)
 
     async def main() -> Recorder:
         async with overshoot_nb.Overshoot(base_url="local") as client:

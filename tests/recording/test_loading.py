@@ -18,10 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import overshoot_nb
-from overshoot_nb import run_registry
 from overshoot_nb.analysis.rows import sample_of
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.frames import FrameStore
 from overshoot_nb.recording.arrow_rows import Row, RowWriter
 from overshoot_nb.recording.ended_run import rows_of
 from overshoot_nb.recording.format import FORMAT
@@ -29,7 +27,9 @@ from overshoot_nb.recording.growing_file import GrowingFile
 from overshoot_nb.recording.row_groups import encode_group
 from overshoot_nb.recording.run_metadata import as_pairs, to_json
 from overshoot_nb.recording.run_secrets import Secrets
-from overshoot_nb.run_registry import find_run
+from overshoot_nb.store import run_registry
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.run_registry import find_run
 
 from made_runs import assert_same, load, made, refused, rewritten
 

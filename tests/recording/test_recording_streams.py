@@ -15,7 +15,7 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import Overshoot, StreamClosedError, ValidationError, demo
-from overshoot_nb.preview import PreviewFrame
+from overshoot_nb.sampling.preview import PreviewFrame
 
 from chatserver import ChatServer
 from made_runs import assert_same
@@ -46,7 +46,7 @@ def clip(tmp_path_factory) -> str:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """What another test asked must be asked again."""
-    from overshoot_nb.tuning import answer_cache
+    from overshoot_nb.store import answer_cache
 
     cache = answer_cache.AnswerCache(tmp_path / "answers.sqlite3")
     monkeypatch.setattr(answer_cache, "_cache", cache)

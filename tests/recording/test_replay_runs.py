@@ -17,7 +17,7 @@ import overshoot_nb
 from overshoot_nb import Overshoot, OvershootError, StreamClosedError, ValidationError, analyze
 from overshoot_nb.recording import replay_session
 from overshoot_nb.recording.recorded_errors import recorded_error
-from overshoot_nb.validation import check_output_schema
+from overshoot_nb.support.validation import check_output_schema
 
 from chatserver import ChatServer, Reply, Request, completion
 from videos import make_video, number_in

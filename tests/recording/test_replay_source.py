@@ -23,9 +23,9 @@ from overshoot_nb import (
     as_source,
     replay,
 )
-from overshoot_nb.pacing import Pacer
-from overshoot_nb.pipeline import SampleReader
-from overshoot_nb.preview import PreviewFrame
+from overshoot_nb.sampling.pacing import Pacer
+from overshoot_nb.sampling.pipeline import SampleReader
+from overshoot_nb.sampling.preview import PreviewFrame
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from chatserver import ChatServer

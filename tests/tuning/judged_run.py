@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from overshoot_nb.journal import Journal
-from overshoot_nb.prompts import PromptHistory, PromptVersion
+from overshoot_nb.store.journal import Journal
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
 from overshoot_nb.types import Sample, StreamInferenceResult, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,9 +15,9 @@ from functools import partial
 
 import pytest
 
-from overshoot_nb.api.chat import ChatAnswer
-from overshoot_nb.tuning import answer_cache as module
-from overshoot_nb.tuning.answer_cache import AnswerCache, answer_cache
+from overshoot_nb.asking.chat import ChatAnswer
+from overshoot_nb.store import answer_cache as module
+from overshoot_nb.store.answer_cache import AnswerCache, answer_cache
 from overshoot_nb.types import Usage
 
 
@@ -330,7 +330,7 @@ def fork_while_used(path) -> None:
 def test_the_users_own_is_in_the_cache_folder_and_can_be_disabled_for_good(tmp_path):
     assert answer_cache() is answer_cache()
     code = (
-        "from overshoot_nb.tuning.answer_cache import answer_cache\n"
+        "from overshoot_nb.store.answer_cache import answer_cache\n"
         "print(answer_cache().path, answer_cache().enabled)"
     )
     for value, enabled in (("0", "False"), ("1", "True"), ("", "True")):

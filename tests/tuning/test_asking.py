@@ -12,13 +12,13 @@ import pytest
 import simplejpeg
 
 from overshoot_nb import FileSource, NotFoundError, Overshoot, ServerError, ValidationError
-from overshoot_nb.api.chat import ChatClient
-from overshoot_nb.api.gateway import ApiClient
+from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.local.engine import Engine
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.service import ChatService, GatewayService
-from overshoot_nb.tuning import answer_cache as cache_module
-from overshoot_nb.tuning.answer_cache import AnswerCache
+from overshoot_nb.running.service import ChatService, GatewayService
+from overshoot_nb.store import answer_cache as cache_module
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.tuning.asking import ChatAsker, ReinferAsker, asker_of, result_of
 from overshoot_nb.types import EncodedFrame, Sample
 

@@ -27,7 +27,7 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
-from overshoot_nb.prompts import PromptVersion
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.tuning.backfill import Backfill, Budget
 
 from chatserver import ChatServer, Reply, completion
@@ -53,7 +53,7 @@ def clip(tmp_path_factory) -> str:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """What another test asked must be asked again."""
-    from overshoot_nb.tuning import answer_cache
+    from overshoot_nb.store import answer_cache
 
     cache = answer_cache.AnswerCache(tmp_path / "answers.sqlite3")
     monkeypatch.setattr(answer_cache, "_cache", cache)

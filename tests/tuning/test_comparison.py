@@ -27,17 +27,17 @@ from overshoot_nb.errors import (
     StreamClosedError,
     ValidationError,
 )
-from overshoot_nb.frames import FrameStore
 from overshoot_nb.local.engine import Engine
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.tuning import answer_cache
+from overshoot_nb.store import answer_cache
+from overshoot_nb.store.budget import Account, Budget
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.labels import Labels
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.tuning.asking import asker_of
-from overshoot_nb.tuning.budget import Account, Budget
 from overshoot_nb.tuning.comparison import Comparison, compare
 from overshoot_nb.tuning.comparison_asking import RECENT, ComparisonWork
 from overshoot_nb.tuning.comparison_grid import ROWS
 from overshoot_nb.tuning.comparison_plan import candidates_of
-from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.tuning.pictures import subject_of
 from overshoot_nb.types import EncodedFrame, Sample
 
@@ -545,7 +545,7 @@ def test_a_bar_that_cannot_be_drawn_costs_no_answer(monkeypatch):
     def gone(self, done, errors=0):
         raise ValueError("I/O operation on closed file")
 
-    monkeypatch.setattr("overshoot_nb.progress.ProgressBar.draw", gone)
+    monkeypatch.setattr("overshoot_nb.support.progress.ProgressBar.draw", gone)
     comparison, _ = run(PICTURES, "which kind?", progress=True)
     assert len(comparison.df) == 6
 

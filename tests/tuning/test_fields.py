@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb.tuning.fields import (
+from overshoot_nb.store.fields import (
     answer_fields,
     closed_values,
     comparable,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from overshoot_nb import FileSource, Overshoot
-from overshoot_nb.journal import Journal
+from overshoot_nb.store.journal import Journal
 from overshoot_nb.tuning import gaps as module
 from overshoot_nb.tuning.gaps import Gaps
 from overshoot_nb.types import Sample, StreamInferenceResult

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb import judges
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.judges import FieldJudges
+from overshoot_nb.tuning import judges
+from overshoot_nb.tuning.judges import FieldJudges
 
 #: No lone surrogates: answers are UTF-8.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overshoot_nb.columns import TEXT
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.store.labels import MISSING, Labels
 from overshoot_nb.tuning.labelling import label_answer
-from overshoot_nb.tuning.labels import MISSING, Labels
 
 from judged_run import JudgedRun, answer, failed, unusable
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.tuning.later_answers import LaterAnswers
+from overshoot_nb.store.later_answers import LaterAnswers
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import StreamInferenceResult
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from overshoot_nb.prompts import PromptHistory, PromptVersion
-from overshoot_nb.tuning import prompt_diff
-from overshoot_nb.tuning.prompt_diff import PromptDiff, segments_of
+from overshoot_nb.store import prompt_diff
+from overshoot_nb.store.prompt_diff import PromptDiff, segments_of
+from overshoot_nb.store.prompts import PromptHistory, PromptVersion
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "string"}}}
 NUMBER = {"type": "object", "properties": {"score": {"type": "integer"}}}

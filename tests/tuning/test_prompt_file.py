@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import overshoot_nb
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.settings import StreamSettings
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.store.prompts import PromptVersion
 
 from chatserver import ChatServer
 from videos import make_video

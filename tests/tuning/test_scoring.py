@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import judges
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.store.labels import Labels
+from overshoot_nb.tuning import judges
 from overshoot_nb.tuning.labelling import label_answer
-from overshoot_nb.tuning.labels import Labels
 from overshoot_nb.tuning.scoring import (
     flips,
     judge_answers,

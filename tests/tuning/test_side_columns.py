@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from overshoot_nb.columns import TEXT
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.table import ResultTable
-from overshoot_nb.tuning.later_answers import LaterAnswers
+from overshoot_nb.store.columns import TEXT
+from overshoot_nb.store.later_answers import LaterAnswers
+from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.table import ResultTable
 from overshoot_nb.tuning.side_columns import add_side_columns
 from overshoot_nb.types import StreamInferenceResult
 

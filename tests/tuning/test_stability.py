@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.fields import comparable
+from overshoot_nb.store.fields import comparable
 from overshoot_nb.tuning.stability import flicker, stability
 
 from judged_run import JudgedRun, answer, failed, unusable

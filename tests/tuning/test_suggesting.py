@@ -17,9 +17,9 @@ import overshoot_nb
 from overshoot_nb import errors
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.local.engine import Engine
-from overshoot_nb.prompts import PromptVersion
-from overshoot_nb.tuning.answer_cache import AnswerCache
-from overshoot_nb.tuning.prompt_diff import PromptDiff
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.store.prompt_diff import PromptDiff
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.tuning.suggesting import Suggestions, suggest
 from overshoot_nb.tuning.suggestion_request import EXAMPLE_CHARACTERS, Example, request_text
 from overshoot_nb.tuning.suggestion_trial import FEWEST, Judged, split
@@ -668,7 +668,7 @@ def test_bad_parameters_are_named_before_anything_is_asked(stream, servers, opti
 
 
 def test_versions_of_no_run_have_no_labels():
-    prompts = overshoot_nb.prompts.PromptHistory(PromptVersion(1, "Read", "m"))
+    prompts = overshoot_nb.store.prompts.PromptHistory(PromptVersion(1, "Read", "m"))
     with pytest.raises(LookupError, match="no run"):
         asyncio.run(prompts.suggest("text"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import overshoot_nb
-from overshoot_nb.sample_log import FATES
+from overshoot_nb.store.sample_log import FATES
 from overshoot_nb.widget import StreamWidget, messages
 
 SRC = Path(overshoot_nb.__file__).parent.parent / "js" / "src"

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from overshoot_nb import FrameSource, Overshoot
-from overshoot_nb.runtime import get_runtime
-from overshoot_nb.sample_log import FATES
-from overshoot_nb.spill_file import SpillFile
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.store.sample_log import FATES
+from overshoot_nb.store.spill_file import SpillFile
 from overshoot_nb.types import EncodedFrame
 from overshoot_nb.widget.pages import MOST
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 from test_widget_tuning import TRY, Tab, clip, ended, opened, run
 
-from overshoot_nb import Overshoot, judges
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb import Overshoot
+from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.tuning import judges
 
 from chatserver import ChatServer
 

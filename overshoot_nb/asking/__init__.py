@@ -1,0 +1,1 @@
+"""The wire: chat completions for any OpenAI-compatible server."""

@@ -1,0 +1,1 @@
+"""One language over rows: what events, alerts and selections ask."""

@@ -1,0 +1,1 @@
+"""Video of this machine on its way to a server that samples it."""

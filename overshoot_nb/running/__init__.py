@@ -1,0 +1,1 @@
+"""A stream while it runs: its life, its sessions, its callbacks."""

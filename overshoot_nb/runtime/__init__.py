@@ -1,0 +1,1 @@
+"""One background thread with one event loop, and the bridge to it."""

@@ -1,0 +1,1 @@
+"""A source becomes samples: pixels with time, chosen moments, bytes."""

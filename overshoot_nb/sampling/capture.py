@@ -1,0 +1,107 @@
+"""A source becomes decoded frames with media time. The only package that opens containers.
+
+::
+
+    opening    a URL or device -> an open container, or one clear SourceError
+    playlists  which variant of a playlist of playlists
+    web        what is read over http without FFmpeg
+    cameras    which camera is meant, in the platform's own words
+    plan       packets -> those the decoder needs, by the times that are wanted
+    packets    an open container -> its packets, at times that belong together
+    picture    what one frame needs to be shown: orientation, deinterlacing
+    decoding   an open container -> frames with media time, segment by segment
+    reading    files, devices and networks: loops, reconnections, the end in words
+    pushed     frames that come from memory
+    recorded   frames that come from a recording, with the JPEGs that they were
+
+Which frames are wanted is asked of a :class:`~overshoot_nb.sampling.sampler.Sampler`; anything else that
+wants frames (a preview) is asked in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from overshoot_nb.errors import ValidationError
+from overshoot_nb.recording.recorded_capture import RecordedCapture
+from overshoot_nb.sources.kinds import ArraySource, FrameSource, LiveKitSource, Replay, SourceConfig
+
+from .decoding import Near, Shown
+from .opening import VideoInfo
+from .pushed import ArrayCapture, PushedCapture
+from .reading import ContainerCapture
+from .sampler import Sampler
+
+__all__ = ["Capture", "Shown", "VideoInfo", "make_capture"]
+
+
+class Capture(Protocol):
+    """A source being watched, by one thread; only where it is said from any other."""
+
+    #: Why it ended, as a sentence; "" while it runs.
+    ending: str
+    #: How often its connection was lost and found again.
+    reconnections: int
+    #: Frames that were lost before anybody read; known with the first frame.
+    lost_before: int
+
+    @property
+    def source(self) -> SourceConfig:
+        """What is watched; once it is open, as it turned out to be: live or a file."""
+
+    def open(self) -> VideoInfo:
+        """Opens the source.
+
+        Raises:
+            SourceError: it cannot be opened, or has no video.
+            ValidationError: it was to be read as a file, and turned out to be live.
+        """
+
+    def frames(self, sampler: Sampler, near: Near | None = None) -> Iterator[Shown]:
+        """The wanted frames in display order.
+
+        Args:
+            sampler: which are wanted.
+            near: for a file that is played: blocks until a media time in seconds is not far
+                ahead of its clock. Reading then keeps close to the clock, so that what the
+                sampler newly wants is still to come. A live source needs none.
+        """
+
+    def sampler_changed(self) -> None:
+        """The sampler may want other moments now. From any thread."""
+
+    def interrupt(self) -> None:
+        """Makes ``frames`` end soon. From any thread."""
+
+    def close(self) -> None:
+        """Lets go of everything. Idempotent."""
+
+
+def make_capture(
+    source: SourceConfig,
+    on_status: Callable[[str], None],
+    max_size: tuple[int, int] | None = None,
+) -> Capture:
+    """The capture for a source; opens nothing yet.
+
+    Args:
+        source: what to watch.
+        on_status: told in words when a connection is lost and found again.
+        max_size: width and height in pixels that pictures will be fitted into: where a source
+            comes in several sizes, it need be no larger.
+
+    Raises:
+        ValidationError: only the server can watch this source.
+    """
+    if isinstance(source, LiveKitSource):
+        raise ValidationError(
+            "a LiveKitSource is joined by the server: use it with a v0.2 base_url"
+        )
+    if isinstance(source, FrameSource):
+        return PushedCapture(source)
+    if isinstance(source, ArraySource):
+        return ArrayCapture(source)
+    if isinstance(source, Replay):
+        return RecordedCapture(source)
+    return ContainerCapture(source, on_status, max_size)

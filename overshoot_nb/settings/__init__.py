@@ -1,0 +1,1 @@
+"""Every parameter of a stream, resolved and checked once."""

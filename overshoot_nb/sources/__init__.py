@@ -1,0 +1,1 @@
+"""What to watch. Values only: nothing here opens a file, a device or a connection."""

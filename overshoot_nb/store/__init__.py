@@ -1,0 +1,1 @@
+"""What came of a run: rows, pictures, prompt versions, labels, figures."""

@@ -1,0 +1,254 @@
+"""``PromptVersion`` and ``PromptHistory``: what was asked, version by version."""
+
+from __future__ import annotations
+
+import json
+import operator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from overshoot_nb.config import held_key
+from overshoot_nb.settings.stream_settings import ASKED as PARAMETERS
+from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.support.redaction import hidden
+
+if TYPE_CHECKING:
+    import os
+
+    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.tuning.suggesting import Suggestions
+
+    from .prompt_diff import PromptDiff
+
+__all__ = ["PromptHistory", "PromptVersion", "asked_by"]
+
+#: The fields that say what is asked; two versions that agree in them are one.
+ASKED = ("text", *(name for name in PARAMETERS if name != "prompt"))
+
+
+@dataclass(frozen=True, slots=True)
+class PromptVersion:
+    """A prompt and all that is asked along with it.
+
+    Attributes:
+        version: 1 for the first of a stream, one more for each that followed; column
+            ``prompt_version`` of the rows.
+        text: the prompt.
+        model: the model that is asked.
+        output_schema: JSON schema of the answer, or None.
+        max_output_tokens: limit of an answer, or None.
+        temperature: 0..2, or None for the server's own.
+        system: text of the system message before the prompt, or None.
+        extra_body: further fields of the request's body, or None.
+        created_at: UTC wall clock when it was first asked.
+        parent: number of the version that it was made from, or None for the first.
+        note: where it comes from or what it is for, in words; "" for nothing.
+    """
+
+    version: int
+    text: str
+    model: str
+    output_schema: Mapping[str, Any] | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    parent: int | None = field(default=None, compare=False)
+    note: str = field(default="", compare=False)
+    system: str | None = None
+    extra_body: Mapping[str, Any] | None = None
+    #: What the stream did with it, for `as_code`.
+    _settings: StreamSettings | None = field(default=None, compare=False, repr=False)
+    #: The server that was asked, for `as_code`; its secrets are shown nowhere.
+    _base_url: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is asked, as parameters of ``client.streams.create`` and ``stream.update``."""
+        asked = {name: getattr(self, name) for name in ASKED if name != "text"}
+        return {"prompt": self.text, **asked}
+
+    def as_code(self) -> str:
+        """The cell that starts a stream with this version, as Python source.
+
+        Settings that are the defaults are left out. Secrets of URLs are too, and are said to be.
+        """
+        from .prompt_file import as_code
+
+        return as_code(self, self._settings)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a TOML file, for git; :meth:`load` and ``%overshoot --prompt-file`` read it.
+
+        Raises:
+            ValidationError: it has a value that no stream could be asked with.
+            OSError: the file cannot be written.
+        """
+        from .prompt_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PromptVersion:
+        """Read what :meth:`save` wrote; ``stream.update_prompt(...)`` takes it.
+
+        Raises:
+            ValidationError: it is no such file; says what is wrong, and where.
+            OSError: the file cannot be read.
+        """
+        from .prompt_file import load
+
+        return load(path)
+
+
+def asked_by(settings: StreamSettings) -> dict[str, Any]:
+    """What a stream of these settings asks, as fields of a version."""
+    asked = {name: getattr(settings, name) for name in ASKED if name != "text"}
+    return {"text": settings.prompt, **asked}
+
+
+class PromptHistory:
+    """The versions of a stream by number: ``history[1]`` is the first. Iterates oldest first.
+
+    Any thread may use it.
+
+    Args:
+        first: version 1, in force.
+        run: the run that asks, for :meth:`suggest`; None where there is none.
+    """
+
+    def __init__(self, first: PromptVersion, run: Run | None = None) -> None:
+        self._versions = [first]
+        self._current = first
+        self._run = run
+        self._lock = threading.Lock()
+        self._sought: set[int] = set()  # numbers that somebody found rather than made
+
+    @classmethod
+    def restored(
+        cls, versions: Sequence[PromptVersion], current: int, run: Run | None = None
+    ) -> PromptHistory:
+        """The history of a run that was kept: all its versions from 1 on, and the one in force."""
+        history = cls(versions[0], run)
+        history._versions = list(versions)
+        history._current = history[current]
+        return history
+
+    @property
+    def current(self) -> PromptVersion:
+        """The version in force: what the stream asks now."""
+        return self._current
+
+    def version_of(
+        self, *, settings: StreamSettings | None = None, note: str = "", **asked: Any
+    ) -> PromptVersion:
+        """The version that asks just this; a new one where there is none yet.
+
+        Args:
+            settings: what the stream does with it.
+            note: kept with a new one.
+            asked: those of ``ASKED`` that differ from the version in force.
+        """
+        with self._lock:
+            wanted = replace(self._current, **asked)
+            for known in self._versions:
+                if _same_question(known, wanted):
+                    self._sought.add(known.version)
+                    return known
+            new = replace(
+                wanted,
+                version=self._versions[-1].version + 1,
+                created_at=datetime.now(UTC),
+                parent=self._current.version,
+                note=note,
+                _settings=settings if settings is not None else self._current._settings,
+            )
+            self._versions.append(new)
+            return new
+
+    def enforce(self, version: PromptVersion) -> None:
+        """A version of this history came into force."""
+        with self._lock:
+            self._current = version
+
+    def discard(self, version: PromptVersion) -> None:
+        """Forget a version that was refused, where it is the newest and nobody else asks it."""
+        with self._lock:
+            used = version is self._current or version.version in self._sought
+            if self._versions[-1] is version and not used:
+                self._versions.pop()
+
+    def diff(self, old: int, new: int) -> PromptDiff:
+        """What changed from one version to another: words of the prompt, and the other fields.
+
+        Raises:
+            LookupError: there is no version of that number.
+        """
+        from .prompt_diff import PromptDiff
+
+        return PromptDiff.between(self[old], self[new])
+
+    async def suggest(self, model: str, **options: Any) -> Suggestions:
+        """Improved prompts from a text-capable model, scored on labels that it was not shown.
+
+        See :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
+        """
+        options = {name: _covered(name, value) for name, value in options.items()}
+        from overshoot_nb.tuning.suggesting import suggest
+
+        if self._run is None:
+            raise LookupError("these versions belong to no run whose labels could be learned from")
+        return await suggest(self._run, model, **options)
+
+    def __getitem__(self, version: int) -> PromptVersion:
+        """A version by its number.
+
+        Raises:
+            LookupError: there is none of that number, or it is no number.
+        """
+        try:
+            version = operator.index(version)
+        except TypeError:
+            hint = ": give its .version" if isinstance(version, PromptVersion) else ""
+            raise LookupError(
+                "prompt versions are found by their number, such as 1, not by a "
+                f"{type(version).__name__}{hint}"
+            ) from None
+        if not 1 <= version <= len(self._versions):
+            raise LookupError(
+                f"no prompt version {version}: there are versions 1 to {len(self._versions)}"
+            )
+        return self._versions[version - 1]
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def __iter__(self) -> Iterator[PromptVersion]:
+        return iter(list(self._versions))
+
+    def __repr__(self) -> str:
+        return "\n".join(map(self._line, self))
+
+    def _line(self, version: PromptVersion) -> str:
+        line = f"v{version.version}{' (in force)' if version is self._current else ''}"
+        line += f" ({version.model}): {version.text[:80]!r}"
+        if version.output_schema is not None:
+            properties = version.output_schema.get("properties")
+            names = ", ".join(map(str, properties)) if isinstance(properties, Mapping) else "JSON"
+            line += f" -> {names[:80]}"
+        return f"{line} - {version.note}" if version.note else line
+
+
+def _covered(name: str, value: object) -> Any:
+    return held_key(value) if name == "api_key" else hidden(value, server=name == "base_url")
+
+
+def _same_question(one: PromptVersion, other: PromptVersion) -> bool:
+    # As text, a schema's order of properties counts, and 1 is not true.
+    return replace(one, version=other.version) == other and all(
+        json.dumps(getattr(one, name), default=dict)
+        == json.dumps(getattr(other, name), default=dict)
+        for name in ("output_schema", "extra_body")
+    )
