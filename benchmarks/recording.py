@@ -32,7 +32,7 @@ from overshoot_nb import FrameSource, Overshoot
 from overshoot_nb.config import resolve_endpoint
 from overshoot_nb.recording.arrow_rows import RowWriter, in_groups
 from overshoot_nb.recording.ended_run import rows_of, write_run
-from overshoot_nb.recording.run_secrets import Secrets
+from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.running.service import open_service
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.store.journal import Journal

@@ -11,12 +11,12 @@ from .errors import ValidationError
 from .recording.recordable import Recordable
 from .running.followed import Followed
 from .running.lifecycle import CALLBACK_SECONDS, Lifecycle
+from .running.losses import ATTRS_KEY, attrs_of
 from .runtime.coroutines import coroutine
 from .runtime.event_loop import Runtime
 from .runtime.side_thread import in_side_thread
 from .settings.stream_settings import StreamChanges, StreamSettings
 from .store.frames import FrameStore
-from .store.losses import ATTRS_KEY, attrs_of
 from .store.prompts import PromptHistory, PromptVersion
 from .store.sample_log import SampleLog
 from .store.stats import StreamStats
@@ -135,7 +135,7 @@ class Stream(Tunable, Followed, Recordable):
 
         Columns are described at :class:`overshoot_nb.store.table.ResultTable`; behind them stand those of
         :meth:`backfill`. ``df.attrs["overshoot"]`` says what is known of the run: its source,
-        status and drops, and whether it is complete (:func:`overshoot_nb.store.losses.attrs_of`).
+        status and drops, and whether it is complete (:func:`overshoot_nb.running.losses.attrs_of`).
         How it looks is pandas' own: JupyterLab takes dollar signs in it, which
         are the model's, for formulas and their links, unless (from pandas 3 on)
         ``pandas.options.display.html.use_mathjax = False``; ``df.overshoot.show()`` is text alone.

@@ -23,7 +23,7 @@ from .run_order import duration_in
 from .triggers import Trigger
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
 
 __all__ = ["Alert", "start_alert"]
 

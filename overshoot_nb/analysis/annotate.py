@@ -18,12 +18,12 @@ import av.error
 import numpy as np
 
 from overshoot_nb.errors import MissingDependencyError, ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.sources.kinds import FileSource
 from overshoot_nb.store.frames import StoredSample
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.validation import check_whole
-from overshoot_nb.tuning.run import Run
 
 from .annotated_file import Look, annotate_file
 from .annotated_frames import annotate_frames

@@ -18,7 +18,7 @@ from .notebook_output import Note, NotebookOutput
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
 
 __all__ = ["Live", "start_live"]
 

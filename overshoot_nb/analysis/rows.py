@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
+from overshoot_nb.running.run import Run
+from overshoot_nb.running.run_registry import find_run, find_runs
 from overshoot_nb.store.frames import StoredSample
-from overshoot_nb.store.run_registry import find_run, find_runs
-from overshoot_nb.tuning.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from overshoot_nb.store.run_registry import find_runs
+from overshoot_nb.running.run_registry import find_runs
+from overshoot_nb.running.run_secrets import Secrets
 
 from .arrow_rows import Row, RowWriter, in_groups
 from .format import RowKind
 from .placing import explained, placed
 from .run_metadata import as_pairs, to_json
-from .run_secrets import Secrets
 from .whole_file import WholeFile
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
     from overshoot_nb.types import Sample, StreamInferenceResult
 
 __all__ = ["rows_of", "write_run"]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.types import Sample, StreamInferenceResult
 
 from .arrow_rows import Row, RowWriter, in_groups
@@ -32,12 +33,11 @@ from .recorded_rows import COUNTED, samples_and_later
 from .recording_file import RecordingFile
 from .row_groups import encode_group
 from .run_metadata import as_pairs, to_json
-from .run_secrets import Secrets
 from .unsealed import Unsealed
 from .widening import widen
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
 
 __all__ = ["LiveRecording"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run_registry import remember_file
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.store.journal import Journal
-from overshoot_nb.store.run_registry import remember_file
 from overshoot_nb.support.parameters import named_parameters
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.tuning.backfill_plan import service_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from overshoot_nb.support.redaction import hidden
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
 
     from .recorder import Recorder
 

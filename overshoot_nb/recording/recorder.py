@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run_registry import remember_file
 from overshoot_nb.runtime.event_loop import get_runtime, start_thread
-from overshoot_nb.store.run_registry import remember_file
 from overshoot_nb.support.html import escaped, fragment
 from overshoot_nb.support.progress import ProgressBar
 
@@ -24,7 +24,7 @@ from .live_recording import LiveRecording
 from .placing import check_path
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
 
 __all__ = ["Recorder", "RecorderState", "start_recording"]
 

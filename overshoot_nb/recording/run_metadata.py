@@ -35,17 +35,17 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb._version import __version__
+from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.redaction import display_url
 
 from .format import FORMAT, METADATA_KEY
 from .recorded_source import RecordedSource
-from .run_secrets import Secrets
 
 if TYPE_CHECKING:
+    from overshoot_nb.running.run import Run
     from overshoot_nb.sources.kinds import SourceConfig
-    from overshoot_nb.tuning.run import Run
 
 __all__ = ["as_pairs", "to_json"]
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from overshoot_nb.analysis.alert_actions import Action
     from overshoot_nb.analysis.alerts import Alert
     from overshoot_nb.analysis.live import Live
-    from overshoot_nb.tuning.run import Run
+
+    from .run import Run
 
 __all__ = ["Followed"]
 

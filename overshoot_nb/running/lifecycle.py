@@ -18,7 +18,6 @@ from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import StreamChanges, StreamSettings
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.store.prompts import PromptHistory, PromptVersion, asked_by
-from overshoot_nb.store.run_registry import remember_run
 from overshoot_nb.types import (
     SpectateResponse,
     StreamConfigResponse,
@@ -29,6 +28,7 @@ from overshoot_nb.types import (
 
 from .callbacks import CallbackQueue
 from .reception import ErrorCallback, Reception, ResultCallback
+from .run_registry import remember_run
 from .service import Service, checked_change
 
 __all__ = ["Lifecycle"]

@@ -18,7 +18,7 @@ from overshoot_nb.support.redaction import hidden
 if TYPE_CHECKING:
     import os
 
-    from overshoot_nb.tuning.run import Run
+    from overshoot_nb.running.run import Run
     from overshoot_nb.tuning.suggesting import Suggestions
 
     from .prompt_diff import PromptDiff

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from overshoot_nb import config
 from overshoot_nb.errors import OvershootError
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import Service
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.answer_cache import answer_cache
@@ -31,7 +32,6 @@ from .backfill_plan import (
     service_of,
 )
 from .backfill_work import BackfillWork, let_go_of_locals, work_for
-from .run import Run
 from .tally import Tally
 
 if TYPE_CHECKING:

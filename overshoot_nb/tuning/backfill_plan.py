@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import ChatService, GatewayService, Service
 from overshoot_nb.store.later_answers import LaterAnswers
 from overshoot_nb.store.prompts import ASKED, PromptVersion
@@ -21,8 +22,6 @@ from overshoot_nb.support.validation import (
     check_temperature,
     check_text,
 )
-
-from .run import Run
 
 __all__ = [
     "asked_otherwise",

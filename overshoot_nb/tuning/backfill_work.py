@@ -15,6 +15,7 @@ from overshoot_nb.errors import (
     StreamClosedError,
 )
 from overshoot_nb.running.chat_session import FATAL, HOPELESS_AFTER
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import Service
 from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.budget import Account
@@ -27,7 +28,6 @@ from .asking import Asked, Asker, Question, asker_of, result_of
 from .asking_many import ask_many
 from .backfill_plan import is_closed
 from .gaps import Gaps
-from .run import Run
 from .tally import Outcome, Tally
 
 __all__ = ["BackfillWork", "let_go_of_locals", "work_for"]

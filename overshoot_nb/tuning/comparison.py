@@ -11,6 +11,7 @@ from typing import Any
 from overshoot_nb import config
 from overshoot_nb.client import Overshoot, check_one_client
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import GatewayService, Service
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
@@ -31,7 +32,6 @@ from .comparison_result import Comparison
 from .gaps import Gaps
 from .judges import FieldJudges, Judges
 from .pictures import run_behind, subject_of
-from .run import Run
 
 __all__ = ["Candidate", "Comparison", "compare"]
 

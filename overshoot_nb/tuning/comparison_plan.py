@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.settings.schema_classes import schema_from
 from overshoot_nb.store.prompts import ASKED, PromptVersion
 from overshoot_nb.support.validation import (
@@ -19,7 +20,6 @@ from overshoot_nb.support.validation import (
 )
 
 from .asking import asked_as_text
-from .run import Run
 
 __all__ = ["Candidate", "Prompt", "candidates_of", "named_prompts"]
 

@@ -10,9 +10,8 @@ import asyncio
 from collections import deque
 from datetime import UTC, datetime
 
+from overshoot_nb.running.run import Run
 from overshoot_nb.types import taken_at
-
-from .run import Run
 
 __all__ = ["Gaps"]
 

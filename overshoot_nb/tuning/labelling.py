@@ -19,9 +19,8 @@ from overshoot_nb.store.label_values import check_field, check_sample, cut, expe
 from overshoot_nb.store.labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
+    from overshoot_nb.running.run import Run
     from overshoot_nb.types import StreamInferenceResult
-
-    from .run import Run
 
 __all__ = ["label_answer"]
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
+from overshoot_nb.running.run import Run
+from overshoot_nb.running.run_registry import find_run
 from overshoot_nb.store.frames import FrameStore, StoredSample
-from overshoot_nb.store.run_registry import find_run
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
 
 from .backfill_plan import samples_meant
 from .images import ImageEncoder, is_pillow_image
-from .run import Run
 
 if TYPE_CHECKING:
     import pandas as pd

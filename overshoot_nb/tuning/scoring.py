@@ -18,9 +18,8 @@ from .statistics import PairedTest, check_confidence
 if TYPE_CHECKING:
     import pandas as pd
 
+    from overshoot_nb.running.run import Run
     from overshoot_nb.types import StreamInferenceResult
-
-    from .run import Run
 
 __all__ = [
     "Score",

@@ -19,7 +19,7 @@ from .scoring import chosen_versions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .run import Run
+    from overshoot_nb.running.run import Run
 
 __all__ = ["flicker", "stability"]
 

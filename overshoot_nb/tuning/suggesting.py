@@ -19,6 +19,7 @@ from overshoot_nb import config
 from overshoot_nb.asking.text_chat import ask_text
 from overshoot_nb.client import Overshoot
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import ChatService, Service
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
@@ -32,7 +33,6 @@ from overshoot_nb.support.validation import (
     check_whole,
 )
 
-from .run import Run
 from .suggestion_request import SUGGESTED, ideas_in, request_text
 from .suggestion_trial import Trial, split
 from .suggestions import ScoredPrompt, Suggestions

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.answer_cache import answer_cache
 from overshoot_nb.store.budget import Account, Budget
@@ -26,7 +27,6 @@ from .comparison_asking import ComparisonWork
 from .judges import FieldJudges, Judges
 from .judging import DECIDED, Judgement, judge_each, overall
 from .pictures import subject_of
-from .run import Run
 from .statistics import PairedTest, wilson_interval
 from .suggestion_request import SOMETHING_ELSE, Example, Idea
 from .suggestions import ScoredPrompt

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from overshoot_nb.client import Overshoot
+    from overshoot_nb.running.run import Run
 
     from .backfill import Backfill, Budget
     from .judges import Judges
-    from .run import Run
     from .scoring import Score
     from .statistics import PairedTest
 

@@ -9,8 +9,8 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.validation import check_whole
 
 if TYPE_CHECKING:
+    from overshoot_nb.running.run import Run
     from overshoot_nb.tuning.judges import Judges
-    from overshoot_nb.tuning.run import Run
 
 __all__ = ["ONLY", "TuningChoice"]
 

@@ -18,7 +18,7 @@ import overshoot_nb
 from overshoot_nb import config
 from overshoot_nb.analysis.rows import media_seconds, require, row_at, run_of, sample_of
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.store import run_registry
+from overshoot_nb.running import run_registry
 
 from chatserver import ChatServer
 from videos import make_video, number_in

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import SampleNotKeptError, ValidationError
+from overshoot_nb.running.run_registry import remember_run
 from overshoot_nb.store.journal import Journal
-from overshoot_nb.store.run_registry import remember_run
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult, Usage
 
 ROWS = st.lists(

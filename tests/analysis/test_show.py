@@ -21,7 +21,7 @@ import simplejpeg
 from overshoot_nb.analysis.row_choice import evenly, positions_of
 from overshoot_nb.analysis.small_pictures import small_picture
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.store import run_registry
+from overshoot_nb.running import run_registry
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.types import EncodedFrame, Sample
 

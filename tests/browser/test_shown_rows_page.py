@@ -12,8 +12,8 @@ import pytest
 import simplejpeg
 from playwright.sync_api import Browser
 
+from overshoot_nb.running.run_registry import remember_run
 from overshoot_nb.store.frames import FrameStore
-from overshoot_nb.store.run_registry import remember_run
 from overshoot_nb.types import EncodedFrame, Sample
 
 from chromium import NoBrowser, launch

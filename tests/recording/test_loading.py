@@ -26,10 +26,10 @@ from overshoot_nb.recording.format import FORMAT
 from overshoot_nb.recording.growing_file import GrowingFile
 from overshoot_nb.recording.row_groups import encode_group
 from overshoot_nb.recording.run_metadata import as_pairs, to_json
-from overshoot_nb.recording.run_secrets import Secrets
-from overshoot_nb.store import run_registry
+from overshoot_nb.running import run_registry
+from overshoot_nb.running.run_registry import find_run
+from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.store.frames import FrameStore
-from overshoot_nb.store.run_registry import find_run
 
 from made_runs import assert_same, load, made, refused, rewritten
 

@@ -20,7 +20,7 @@ import pytest
 
 from overshoot_nb import LiveKitSource, Overshoot, OvershootError, RTSPSource, load
 from overshoot_nb.recording import arrow_rows, format
-from overshoot_nb.recording.run_secrets import Secrets
+from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.types import Usage
 
 from chatserver import ChatServer, Reply

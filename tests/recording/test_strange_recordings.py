@@ -18,7 +18,7 @@ from overshoot_nb.errors import SampleNotKeptError
 from overshoot_nb.recording.arrow_rows import RowWriter
 from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recording.recording_file import RecordingFile
-from overshoot_nb.recording.run_secrets import Secrets
+from overshoot_nb.running.run_secrets import Secrets
 
 from made_runs import assert_same, load, made, refused, rewritten
 

@@ -60,7 +60,7 @@ def failed(sample: int, *, version: int = 1) -> StreamInferenceResult:
 
 
 class JudgedRun:
-    """What :class:`overshoot_nb.tuning.run.Run` asks for, as far as judging needs it.
+    """What :class:`overshoot_nb.running.run.Run` asks for, as far as judging needs it.
 
     Args:
         schemas: the output schema of each version, the first first.

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from overshoot_nb.errors import OvershootError
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from .run import Run
 
 __all__ = ["find_run", "find_runs", "keep_run", "remember_file", "remember_run"]
 

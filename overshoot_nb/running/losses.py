@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.recording.run_secrets import Secrets
 from overshoot_nb.sampling.pipeline import UNDECODABLE
 from overshoot_nb.sampling.reading import CUT_OFF, PASSED_OVER
 
+from .run_secrets import Secrets
+
 if TYPE_CHECKING:
-    from overshoot_nb.running.lifecycle import Lifecycle
     from overshoot_nb.types import StreamInferenceResult
+
+    from .lifecycle import Lifecycle
 
 __all__ = ["ATTRS_KEY", "attrs_of", "losses_of"]
 

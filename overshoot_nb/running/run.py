@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from overshoot_nb.running.service import Service
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.store.prompts import PromptHistory
+
+from .service import Service
 
 __all__ = ["Run"]
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 from overshoot_nb.support.redaction import redact
 
 if TYPE_CHECKING:
-    from overshoot_nb.tuning.run import Run
+    from .run import Run
 
 __all__ = ["Secrets"]
 
