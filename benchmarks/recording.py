@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from overshoot_nb import FrameSource, Overshoot
-from overshoot_nb.config import resolve_endpoint
+from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.recording.arrow_rows import RowWriter, in_groups
 from overshoot_nb.recording.ended_run import rows_of, write_run
 from overshoot_nb.running.run_secrets import Secrets

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from overshoot_nb import config
-
 from ._version import __version__
+from .asking.endpoint import resolve_endpoint
 from .errors import NetworkError, OvershootError, ValidationError
+from .support.api_key import ApiKey, held_key
 from .support.redaction import SecretText, hidden_line
 
 __all__ = ["main"]
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     key = serve.add_mutually_exclusive_group()
     key.add_argument(
         "--key",
-        type=config.held_key,
+        type=held_key,
         help="the only key to accept (default: any that is not empty); others on this machine see "
         "it in the list of processes, so rather name where it is:",
     )
@@ -136,7 +136,7 @@ def _serve(args: argparse.Namespace) -> None:
         raise NetworkError(f"cannot listen on {where}: {error.strerror or error}") from error
 
 
-def _key(args: argparse.Namespace) -> config.ApiKey | None:
+def _key(args: argparse.Namespace) -> ApiKey | None:
     """The key to accept, from wherever it was said to be."""
     if args.key_env is not None:
         if not os.environ.get(args.key_env, "").strip():
@@ -144,16 +144,16 @@ def _key(args: argparse.Namespace) -> config.ApiKey | None:
                 f"--key-env {args.key_env!r} is not valid: there is no such variable, or it is "
                 "empty"
             )
-        return config.held_key(os.environ[args.key_env])
+        return held_key(os.environ[args.key_env])
     if args.key_file is None:
-        return config.held_key(args.key)
+        return held_key(args.key)
     try:
         with Path(args.key_file).open("rb") as file:
-            held = config.ApiKey(file.read(_MAX_KEY_BYTES + 1).decode())
+            held = ApiKey(file.read(_MAX_KEY_BYTES + 1).decode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ValidationError(f"--key-file {args.key_file!r} cannot be read: {reason}") from None
-    key = config.ApiKey(held.reveal().removeprefix("\ufeff").strip())
+    key = ApiKey(held.reveal().removeprefix("\ufeff").strip())
     if len(held.reveal().encode()) > _MAX_KEY_BYTES or len(key.reveal().splitlines()) != 1:
         raise ValidationError(f"--key-file {args.key_file!r} must hold one line, which is the key")
     return key
@@ -178,7 +178,7 @@ def _models(args: argparse.Namespace) -> int:
         print(f"{model.model:{width}}  {model.status}")
     if found:
         return 0
-    shown = config.resolve_endpoint(base_url=args.base_url).shown
+    shown = resolve_endpoint(base_url=args.base_url).shown
     print(
         f"overshoot-nb: {shown} answers, but lists no models: is a model loaded there, and is its "
         "address right (OpenAI-compatible servers mostly end in /v1)?",
@@ -190,7 +190,7 @@ def _models(args: argparse.Namespace) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     from .doctor import report
 
-    endpoint = config.resolve_endpoint(base_url=args.base_url)
+    endpoint = resolve_endpoint(base_url=args.base_url)
     return report(endpoint)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from overshoot_nb import config
 
+from .asking.endpoint import Verify, reached_by, resolve_endpoint
 from .asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .errors import StreamClosedError, ValidationError
 from .gateway.results import reinfer_when_stored
@@ -15,12 +16,13 @@ from .running.lifecycle import Lifecycle
 from .running.service import GatewayService, open_service
 from .runtime.coroutines import coroutine
 from .runtime.event_loop import get_runtime
-from .settings.schema_classes import OutputSchema
 from .settings.stream_settings import StreamSettings
 from .sources.kinds import SourceConfig
 from .stream import Stream, close_unheld
+from .support.api_key import ApiKey, held_key
 from .support.parameters import named_parameters
 from .support.redaction import hidden, once_made
+from .support.schema_classes import OutputSchema
 from .support.validation import check_output_schema
 from .types import (
     ClipEncoding,
@@ -78,19 +80,19 @@ class Overshoot:
     @named_parameters
     def __init__(
         self,
-        api_key: str | config.ApiKey | None = None,
+        api_key: str | ApiKey | None = None,
         *,
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         max_wait: float = config.MAX_WAIT_SECONDS,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
-        verify: config.Verify = True,
+        verify: Verify = True,
         uds: str | None = None,
     ) -> None:
-        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
+        api_key, base_url = held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
-        endpoint = with_headers(config.resolve_endpoint(api_key, base_url), extra_headers)
-        self._endpoint = config.reached_by(endpoint, verify, uds)
+        endpoint = with_headers(resolve_endpoint(api_key, base_url), extra_headers)
+        self._endpoint = reached_by(endpoint, verify, uds)
         self._runtime = get_runtime()
         self._service = open_service(self._endpoint, timeout, max_wait)
         self._closed = False
@@ -395,11 +397,11 @@ class Streams:
 
 @coroutine
 async def get_models(
-    api_key: str | config.ApiKey | None = None,
+    api_key: str | ApiKey | None = None,
     *,
     base_url: str | None = None,
     extra_headers: ExtraHeaders | HeldHeaders | None = None,
-    verify: config.Verify = True,
+    verify: Verify = True,
     uds: str | None = None,
 ) -> list[ModelInfo]:
     """GET /models of the server that ``Overshoot(api_key, base_url=base_url)`` would ask.
@@ -407,7 +409,7 @@ async def get_models(
     Raises:
         OvershootError: the server cannot be reached or refuses the key.
     """
-    api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
     extra_headers = held_headers(extra_headers)
     async with Overshoot(
         api_key, base_url=base_url, extra_headers=extra_headers, verify=verify, uds=uds

@@ -8,9 +8,8 @@ import importlib.util
 import platform
 import sys
 
-from overshoot_nb import config
-
 from ._version import __version__
+from .asking.endpoint import Endpoint, find_api_key
 from .client import Overshoot
 from .errors import OvershootError
 from .support.installed import ENGINE_MODULES, missing_packages
@@ -33,7 +32,7 @@ TRANSPORTS = {"webrtc": ("aiortc", "aioice"), "livekit": ("livekit",)}
 FRONT_ENDS = ("jupyterlab", "notebook", "marimo", "ipykernel", "ipywidgets")
 
 
-def report(endpoint: config.Endpoint) -> int:
+def report(endpoint: Endpoint) -> int:
     """Print what was found; returns 0 when the server answers, else 1."""
     _line("overshoot-nb", __version__)
     _line("Python", f"{platform.python_version()} ({sys.executable})")
@@ -44,7 +43,7 @@ def report(endpoint: config.Endpoint) -> int:
         _line(extra, (_versions(packages) + _missing(packages, extra)).strip())
     _line("front ends", _versions(FRONT_ENDS) or "none: pip install jupyterlab")
     _line("widget", _widget())
-    key = config.find_api_key()
+    key = find_api_key()
     found = f"found ({key.origin})" if key else "none"
     if key is None and endpoint.is_local:
         found += "; the embedded engine is the default"
@@ -59,7 +58,7 @@ def report(endpoint: config.Endpoint) -> int:
     return _server(endpoint)
 
 
-def _server(endpoint: config.Endpoint) -> int:
+def _server(endpoint: Endpoint) -> int:
     _line("server", endpoint.shown)
 
     async def ask() -> str:

@@ -24,12 +24,12 @@ from IPython.core.magic import (
 from overshoot_nb import config, interactive
 
 from .client import Overshoot
-from .config import ApiKey
 from .errors import OvershootError
 from .magic_words import split_words
 from .settings.source_options import WatchParameters
 from .store.prompts import PromptVersion
 from .stream import Stream
+from .support.api_key import ApiKey
 from .support.redaction import hidden_line, redact, secret_pairs
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
+from .analysis.followed import Followed
 from .errors import ValidationError
 from .recording.recordable import Recordable
-from .running.followed import Followed
 from .running.lifecycle import CALLBACK_SECONDS, Lifecycle
 from .running.losses import ATTRS_KEY, attrs_of
 from .runtime.coroutines import coroutine
@@ -133,7 +133,7 @@ class Stream(Tunable, Followed, Recordable):
     def df(self) -> pd.DataFrame:
         """The rows so far as a pandas DataFrame; a snapshot that later rows never change.
 
-        Columns are described at :class:`overshoot_nb.store.table.ResultTable`; behind them stand those of
+        Columns are described at ``ResultTable``; behind them stand those of
         :meth:`backfill`. ``df.attrs["overshoot"]`` says what is known of the run: its source,
         status and drops, and whether it is complete (:func:`overshoot_nb.running.losses.attrs_of`).
         How it looks is pandas' own: JupyterLab takes dollar signs in it, which

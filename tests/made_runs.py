@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import overshoot_nb
-from overshoot_nb.config import resolve_endpoint
+from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.recording.ended_run import write_run
 from overshoot_nb.recording.format import METADATA_KEY

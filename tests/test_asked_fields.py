@@ -18,8 +18,8 @@ import overshoot_nb
 from overshoot_nb import ApiClient, ArraySource, Overshoot, PromptVersion, compare
 from overshoot_nb.errors import ApiError, ValidationError
 from overshoot_nb.magic import OvershootMagics
-from overshoot_nb.settings.schema_classes import schema_from
 from overshoot_nb.store import answer_cache
+from overshoot_nb.support.schema_classes import schema_from
 from overshoot_nb.support.validation import check_output_schema
 
 from chatserver import ChatServer, Reply

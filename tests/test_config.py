@@ -10,8 +10,9 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import ValidationError, config
-from overshoot_nb.config import resolve_endpoint, resolve_gateway
+from overshoot_nb.asking.endpoint import resolve_endpoint, resolve_gateway
 from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.support.api_key import ApiKey
 
 
 @pytest.fixture
@@ -91,12 +92,12 @@ def test_a_base_url_must_be_one(env, url):
 
 
 def test_a_key_shows_itself_nowhere():
-    key = config.ApiKey("ovs-secret")
+    key = ApiKey("ovs-secret")
     assert "secret" not in f"{key} {key!r} {[key]} {resolve_endpoint(key)}"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(key)
-    assert key == config.ApiKey("ovs-secret", "keyring")
-    assert len({key, config.ApiKey("ovs-secret")}) == 1
+    assert key == ApiKey("ovs-secret", "keyring")
+    assert len({key, ApiKey("ovs-secret")}) == 1
 
 
 def test_the_cache_folder_can_be_moved(monkeypatch, tmp_path):

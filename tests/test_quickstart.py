@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from overshoot_nb import config, quickstart
+from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.cli import main
 from overshoot_nb.support import installed
 
@@ -43,7 +44,7 @@ def test_the_demo_names_all_it_lacks_by_package_in_one_command(gone, tmp_path, c
 
 def test_without_the_engine_nobody_says_that_it_answers(gone, caplog):
     gone(*ENGINE_GONE)
-    assert config.resolve_endpoint().is_local
+    assert resolve_endpoint().is_local
     assert "answer" not in caplog.text
 
 

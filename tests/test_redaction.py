@@ -21,6 +21,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import overshoot_nb
 from overshoot_nb import cli, config
+from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.local import serve
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.sources.kinds import (
@@ -288,7 +289,7 @@ def pickled(value: Any) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=repr)
 def test_no_secret_in_a_pickle_of_a_source_settings_or_version(source):
-    server = config.resolve_endpoint("k", f"http://{USER}h/v1?token={TOKEN}").base_url
+    server = resolve_endpoint("k", f"http://{USER}h/v1?token={TOKEN}").base_url
     version = PromptVersion(1, "Read", "m", _settings=settings(source), _base_url=server)
     values = [source, settings(source), version, asdict(source), asdict(version), [source.url]]
     for value in values:
@@ -335,7 +336,7 @@ def test_a_source_without_secrets_is_the_same_after_a_pickle():
 
 
 def test_a_server_s_url_that_lacks_its_secret_is_refused():
-    url = pickle.loads(pickle.dumps(config.resolve_endpoint("k", f"http://{USER}h/v1").base_url))
+    url = pickle.loads(pickle.dumps(resolve_endpoint("k", f"http://{USER}h/v1").base_url))
     with pytest.raises(overshoot_nb.ValidationError, match="left out"):
         overshoot_nb.Overshoot(base_url=url)
 

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from overshoot_nb.config import in_kernel
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.html import clock
+from overshoot_nb.support.notebook import in_kernel
 from overshoot_nb.types import StreamInferenceResult
 
 from .bell import RING_SECONDS, bell_note

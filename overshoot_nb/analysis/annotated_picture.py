@@ -54,7 +54,7 @@ class Span:
         self.bind(Fraction(1))
 
     def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
-        """See :class:`~overshoot_nb.sampling.sampler.Sampler`; it has no ticks that a frame could miss."""
+        """See ``Sampler``; it has no ticks that a frame could miss."""
         self._from = ceil(Fraction(self._start - ROUNDING) / time_base)
         self._to = self._last = float("inf")
         if self._end < float("inf"):

@@ -54,7 +54,7 @@ def latency(
 def _at_quantiles(
     values: npt.NDArray[np.float64], groups: Groups, quantiles: list[float]
 ) -> list[npt.NDArray[np.float64]]:
-    """Each quantile of each group, as :func:`~overshoot_nb.store.stats.quantile` has it; NaN of none."""
+    """Each quantile of each group, as ``quantile`` has it; NaN of none."""
     known = np.flatnonzero(np.isfinite(values))
     codes = groups.codes[known]
     ordered = values[known[np.lexsort((values[known], codes))]]

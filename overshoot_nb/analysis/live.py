@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.conditions.names import nearest
-from overshoot_nb.config import in_kernel
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.runtime.side_thread import SideThread
 from overshoot_nb.store.journal import Journal
+from overshoot_nb.support.notebook import in_kernel
 
 from .notebook_output import Note, NotebookOutput
 
@@ -37,7 +37,7 @@ def start_live(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
 ) -> Live:
-    """See :meth:`overshoot_nb.running.followed.Followed.live`."""
+    """See :meth:`overshoot_nb.analysis.followed.Followed.live`."""
     if isinstance(what, str):
         method = _method(what)
         title = what

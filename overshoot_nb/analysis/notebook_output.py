@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from overshoot_nb.config import in_kernel
 from overshoot_nb.support.html import escaped, fragment, visible
+from overshoot_nb.support.notebook import in_kernel
 
 __all__ = ["Note", "NotebookOutput"]
 

@@ -7,10 +7,11 @@ import logging
 from typing import Final
 from urllib.parse import quote, unquote, urlunsplit
 
-from overshoot_nb import config
 from overshoot_nb._version import __version__
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.redaction import display_url, once_made, split_url
+
+from .endpoint import Endpoint
 
 __all__ = ["ServerAddress"]
 
@@ -41,7 +42,7 @@ class ServerAddress:
         ValidationError: the URL or the key cannot be used.
     """
 
-    def __init__(self, endpoint: config.Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         key = endpoint.key
         if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from overshoot_nb import config
 from overshoot_nb.errors import ApiError, NotFoundError, ValidationError
 from overshoot_nb.runtime.coroutines import coroutine
-from overshoot_nb.settings.schema_classes import OutputSchema
+from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.schema_classes import OutputSchema
 from overshoot_nb.support.validation import (
     check_choice,
     check_extra_body,
@@ -26,6 +27,7 @@ from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
 
 from .advice import is_wrong_address, right_address, with_advice
 from .answer import ChatAnswer, judge_content, read_answer
+from .endpoint import Endpoint, Verify, reached_by, resolve_endpoint
 from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error
 from .http import HttpClient, ServerClient
@@ -85,7 +87,7 @@ class ChatClient(ServerClient):
     """Asks one server about samples. Safe to use from several tasks at once.
 
     Args:
-        api_key: a key, or None to look it up; see :func:`overshoot_nb.config.resolve_endpoint`.
+        api_key: a key, or None to look it up; see ``resolve_endpoint``.
         base_url: a server's URL, ``"local"``, or None for the default.
         timeout: seconds for a whole call, tries and waits included, but for those for a limit.
         transport: an httpx transport in place of the network; closed with the client.
@@ -110,24 +112,24 @@ class ChatClient(ServerClient):
 
     def __init__(
         self,
-        api_key: str | config.ApiKey | None = None,
+        api_key: str | ApiKey | None = None,
         *,
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int = config.MAX_CONNECTIONS,
-        endpoint: config.Endpoint | None = None,
+        endpoint: Endpoint | None = None,
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
-        verify: config.Verify = True,
+        verify: Verify = True,
         uds: str | None = None,
     ) -> None:
-        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
+        api_key, base_url = held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
-        endpoint = endpoint or config.resolve_endpoint(api_key, base_url)
-        self.endpoint = config.reached_by(with_headers(endpoint, extra_headers), verify, uds)
+        endpoint = endpoint or resolve_endpoint(api_key, base_url)
+        self.endpoint = reached_by(with_headers(endpoint, extra_headers), verify, uds)
         if self.endpoint.surface != "chat":
             raise ValidationError(
                 "base_url ends in /v0.2, which has no chat completions: use ApiClient, "

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from overshoot_nb import config
-from overshoot_nb.config import ApiKey
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.api_key import ApiKey
 from overshoot_nb.support.validation import header_refusal
+
+from .endpoint import Endpoint
 
 __all__ = ["ExtraHeaders", "HeldHeaders", "held_headers", "with_headers"]
 
@@ -51,7 +52,7 @@ def held_headers(extra_headers: object) -> HeldHeaders:
     return tuple((name, ApiKey(value, "extra_headers")) for name, value in extra_headers.items())
 
 
-def with_headers(endpoint: config.Endpoint, headers: HeldHeaders) -> config.Endpoint:
+def with_headers(endpoint: Endpoint, headers: HeldHeaders) -> Endpoint:
     """An endpoint whose every request carries the fields.
 
     A field ``Authorization`` takes the place of a key that was found, never of one that was given.
@@ -74,7 +75,7 @@ def with_headers(endpoint: config.Endpoint, headers: HeldHeaders) -> config.Endp
     return replace(endpoint, key=key, headers=headers)
 
 
-def _refusal(name: object, value: ApiKey, endpoint: config.Endpoint) -> str | None:
+def _refusal(name: object, value: ApiKey, endpoint: Endpoint) -> str | None:
     if (why := header_refusal(name, value.reveal())) is not None:
         return why
     assert isinstance(name, str)

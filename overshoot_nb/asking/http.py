@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from overshoot_nb import config
 from overshoot_nb.errors import NetworkError, OvershootError, RequestTimeoutError, ServerError
-from overshoot_nb.gateway.socket import POLICY_VIOLATION, Socket, SocketClosed
 from overshoot_nb.support.redaction import once_made
 from overshoot_nb.support.validation import check_answer_bytes, check_max_wait, check_timeout
 
 from .address import ServerAddress
+from .endpoint import Endpoint
 from .faults import answer_fault, answer_id, connection_fault, proxy_fault
 from .inner_faults import inner_fault
 from .reply import Reply
 from .retry import Fault, RateLimit, RetryPolicy, Waiter, repeat
 from .route import Route, find_route
+from .socket import POLICY_VIOLATION, Socket, SocketClosed
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +64,7 @@ class HttpClient:
 
     def __init__(
         self,
-        endpoint: config.Endpoint,
+        endpoint: Endpoint,
         *,
         timeout: float = config.TIMEOUT_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,

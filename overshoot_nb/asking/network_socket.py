@@ -12,11 +12,11 @@ import aiohttp
 from yarl import URL
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.gateway.socket import ABNORMAL, SocketClosed
 
 from .address import ServerAddress
 from .connection import TRANSPORT_ERRORS, describe, open_connector
 from .route import Route
+from .socket import ABNORMAL, SocketClosed
 
 __all__ = ["HandshakeRefused", "NetworkSocket", "open_network_socket"]
 
@@ -134,7 +134,7 @@ async def _refuse_answer(response: aiohttp.ClientResponse) -> None:
 
 
 class NetworkSocket:
-    """An open WebSocket; the contract is `overshoot_nb.gateway.socket.Socket`.
+    """An open WebSocket; the contract is `overshoot_nb.asking.socket.Socket`.
 
     Args:
         session: the session that it was opened with, closed with it.

@@ -7,9 +7,10 @@ from typing import Literal, get_args
 
 import orjson
 
-from overshoot_nb import config
 from overshoot_nb.errors import ApiError
 from overshoot_nb.support.redaction import split_url
+
+from .endpoint import Endpoint
 
 __all__ = [
     "FORMS",
@@ -54,7 +55,7 @@ _VIDEO_REFUSED = re.compile(
 )
 
 
-def limit_name(endpoint: config.Endpoint) -> Limit:
+def limit_name(endpoint: Endpoint) -> Limit:
     """What a server is likely to call the output limit."""
     # OpenAI's newer models refuse the old name; most other servers know only that one.
     host = split_url(endpoint.base_url).hostname

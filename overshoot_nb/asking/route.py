@@ -17,9 +17,10 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.redaction import hidden
+
+from .endpoint import Verify
 
 __all__ = ["Proxy", "Route", "environment_proxy", "find_route"]
 
@@ -76,7 +77,7 @@ class Route:
     uds: str | None
 
 
-def find_route(origin: str, verify: config.Verify = True, uds: str | None = None) -> Route:
+def find_route(origin: str, verify: Verify = True, uds: str | None = None) -> Route:
     """How ``origin`` is reached. Reads certificates: 30 ms of work, not for an event loop.
 
     Args:
@@ -95,7 +96,7 @@ def find_route(origin: str, verify: config.Verify = True, uds: str | None = None
 # ---- certificates --------------------------------------------------------------------------------
 
 
-def _context(origin: str, verify: config.Verify) -> ssl.SSLContext:
+def _context(origin: str, verify: Verify) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
     if verify is False:

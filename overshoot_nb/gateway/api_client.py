@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
+from overshoot_nb.asking.endpoint import Endpoint, Verify, reached_by, resolve_gateway
 from overshoot_nb.asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from overshoot_nb.asking.http import HttpClient, ServerClient
 from overshoot_nb.asking.parsing import Fields, finish_reason, model_list, usage
@@ -15,6 +16,7 @@ from overshoot_nb.asking.reply import Reply
 from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.runtime.coroutines import coroutine
+from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.redaction import SecretBytes, hidden
 from overshoot_nb.support.validation import (
     check_inference,
@@ -88,23 +90,23 @@ class ApiClient(ServerClient):
 
     def __init__(
         self,
-        api_key: str | config.ApiKey | None = None,
+        api_key: str | ApiKey | None = None,
         *,
         base_url: str | None = None,
         timeout: float = config.TIMEOUT_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,
-        endpoint: config.Endpoint | None = None,
+        endpoint: Endpoint | None = None,
         retry: RetryPolicy | None = None,
         max_wait: float = config.MAX_WAIT_SECONDS,
         max_answer_bytes: int = config.MAX_ANSWER_BYTES,
         extra_headers: ExtraHeaders | HeldHeaders | None = None,
-        verify: config.Verify = True,
+        verify: Verify = True,
         uds: str | None = None,
     ) -> None:
-        api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
+        api_key, base_url = held_key(api_key), hidden(base_url, server=True)
         extra_headers = held_headers(extra_headers)
-        endpoint = endpoint or config.resolve_gateway(api_key, base_url)
-        self.endpoint = config.reached_by(with_headers(endpoint, extra_headers), verify, uds)
+        endpoint = endpoint or resolve_gateway(api_key, base_url)
+        self.endpoint = reached_by(with_headers(endpoint, extra_headers), verify, uds)
         self._http = HttpClient(
             self.endpoint,
             timeout=timeout,

@@ -20,14 +20,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from overshoot_nb.asking.socket import ABNORMAL, POLICY_VIOLATION, SocketClosed
 from overshoot_nb.errors import (
     InsufficientCreditsError,
     OvershootError,
     StreamClosedError,
     WebSocketError,
 )
-
-from .socket import ABNORMAL, POLICY_VIOLATION, SocketClosed
 
 __all__ = ["STREAM_ENDINGS", "ending_error", "in_words"]
 

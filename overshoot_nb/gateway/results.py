@@ -19,6 +19,7 @@ import orjson
 
 from overshoot_nb import config
 from overshoot_nb.asking.http import HttpClient
+from overshoot_nb.asking.socket import Socket, SocketClosed
 from overshoot_nb.errors import (
     ApiError,
     NetworkError,
@@ -32,7 +33,6 @@ from overshoot_nb.types import ReinferResult
 
 from .endings import ending_error, in_words
 from .result_message import ResultMessage, read_result
-from .socket import Socket, SocketClosed
 
 if TYPE_CHECKING:
     from .api_client import ApiClient

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import Any
 
-from overshoot_nb.gateway.socket import ABNORMAL, SocketClosed
+from overshoot_nb.asking.socket import ABNORMAL, SocketClosed
 
 __all__ = ["InProcessSocket"]
 
@@ -24,7 +24,7 @@ INTERNAL_ERROR = 1011
 
 
 class InProcessSocket:
-    """One open WebSocket (`overshoot_nb.gateway.socket.Socket`); the app runs as a task beside it.
+    """One open WebSocket (`overshoot_nb.asking.socket.Socket`); the app runs as a task beside it.
 
     Args:
         app: an ASGI app.

@@ -17,7 +17,7 @@ from .serving import serve
 if TYPE_CHECKING:
     import httpx
 
-    from overshoot_nb.gateway.socket import Socket
+    from overshoot_nb.asking.socket import Socket
 
 __all__ = ["MODELS", "close_engine", "open_socket", "open_transport", "serve"]
 

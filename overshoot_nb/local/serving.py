@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError, ValidationError
+from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.installed import missing_packages
 
 from .engine import Engine
@@ -38,11 +39,11 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _checked(key: config.ApiKey) -> config.ApiKey:
+def _checked(key: ApiKey) -> ApiKey:
     """The key without the spaces around it, which clients leave out too."""
     if not isinstance(key.reveal(), str):
         raise ValidationError(f"the key must be text, not {type(key.reveal()).__name__}")
-    key = config.ApiKey(key.reveal().strip())
+    key = ApiKey(key.reveal().strip())
     if not key.reveal():
         raise ValidationError("the key is empty; leave it out to accept any key")
     if not (key.reveal().isascii() and key.reveal().isprintable()):
@@ -82,7 +83,7 @@ def _listen(host: str, port: int, *, open_to_all: bool) -> tuple[socket.socket, 
 def make_server(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | config.ApiKey | None = None,
+    key: str | ApiKey | None = None,
     *,
     insecure: bool = False,
     allow_hosts: Iterable[str] = (),
@@ -112,7 +113,7 @@ def make_server(
         ValidationError: a parameter is not valid; or others could ask without a key.
         OSError: the address cannot be bound.
     """
-    key = config.held_key(key)
+    key = held_key(key)
     key = None if key is None else _checked(key)
     if not 0 <= port <= MAX_PORT:
         raise ValidationError(f"port={port} is not valid: it must be from 0 to {MAX_PORT}")
@@ -164,7 +165,7 @@ def make_server(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | config.ApiKey | None = None,
+    key: str | ApiKey | None = None,
     *,
     insecure: bool = False,
     allow_hosts: Iterable[str] = (),
@@ -196,7 +197,7 @@ def serve(
         ValidationError: a parameter is not valid; or others could ask without a key.
         OSError: the address cannot be bound.
     """
-    key = config.held_key(key)
+    key = held_key(key)
     made = make_server(
         host,
         port,

@@ -17,6 +17,7 @@ from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.support.parameters import named_parameters
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.replay_address import check_local
 from overshoot_nb.tuning.backfill_plan import service_of
 
 from .recorded_frames import RecordedFrames, picture_columns
@@ -25,7 +26,6 @@ from .recorded_metadata import metadata_from_json
 from .recorded_rows import COLUMNS, rows_of
 from .recording import Recording
 from .recording_file import RecordingFile
-from .replay_address import check_local
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot

@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from overshoot_nb.errors import ValidationError
-
-from .replay_address import check_local
+from overshoot_nb.support.replay_address import check_local
 
 __all__ = ["check_path", "explained", "placed"]
 

@@ -158,7 +158,7 @@ class RecordedCapture:
                     heapq.heappush(waiting, (_units(frame.media_time), next(order), frame))
 
     def sampler_changed(self) -> None:
-        """See :class:`~overshoot_nb.sampling.capture.Capture`. It is asked again at the next picture."""
+        """See ``Capture``. It is asked again at the next picture."""
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.sampling.capture.Capture`."""

@@ -62,7 +62,7 @@ class RecordedEndpoint:
 class RecordedLife:
     """A run that is over, and can be played.
 
-    It offers what :class:`~overshoot_nb.running.lifecycle.Lifecycle` offers to a stream, its widget and
+    It offers what ``Lifecycle`` offers to a stream, its widget and
     its tuning. While it is played its state is "running" or "paused"; nothing is taken or asked
     then, and no row is added.
 

@@ -8,19 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from overshoot_nb.config import Endpoint
+from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.session import Sink
 from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.store.prompts import PromptVersion, asked_by
+from overshoot_nb.support.replay_address import ReplayAddress
 from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import ModelInfo
 
 from .held_file import HeldFile
 from .loading import load_run
 from .recorded_life import RecordedLife
-from .replay_address import ReplayAddress
 from .replay_asker import RecordedAnswers
 from .replay_script import PastRun, parts_of
 from .replay_session import Leader, ReplaySession

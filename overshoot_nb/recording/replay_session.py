@@ -1,4 +1,4 @@
-"""A session that makes a recorded run happen again; see :class:`~overshoot_nb.running.session.Session`.
+"""A session that makes a recorded run happen again; see ``Session``.
 
 What was recorded decides what happens and in which order, the clock only when. So a notebook that
 steers a stream gets the same rows at any speed: the first sample that was asked about otherwise
@@ -280,7 +280,7 @@ class ReplaySession:
         )
 
     def change_interval(self, seconds: float) -> None:
-        """See :class:`~overshoot_nb.running.session.Session`; the samples come as they were recorded."""
+        """See ``Session``; the samples come as they were recorded."""
 
     @property
     def paused(self) -> bool:

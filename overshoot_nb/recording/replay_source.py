@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.redaction import hides_arguments, redact
-
-from .replay_address import ReplayAddress, check_local, check_speed, expanded
+from overshoot_nb.support.replay_address import ReplayAddress, check_local, check_speed, expanded
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot

@@ -13,9 +13,9 @@ from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.settings.stream_settings import StreamChanges
 from overshoot_nb.store.prompts import asked_by
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.replay_address import ReplayAddress
 
 from .recording_file import RecordingFile
-from .replay_address import ReplayAddress
 from .replay_service import ReplayService
 from .replay_source import Replay
 

@@ -370,7 +370,7 @@ class ChatSession:
     # ---- what is known of it ----
 
     async def describe(self, stats: StreamStats) -> StreamInfo:
-        """See :class:`~overshoot_nb.running.session.Session`; what a v0.2 server would say of it."""
+        """See ``Session``; what a v0.2 server would say of it."""
         info = self.info
         sizes: dict[str, int] = {}
         if info is not None and info.width:

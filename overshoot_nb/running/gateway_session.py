@@ -285,7 +285,7 @@ class GatewaySession:
     # ---- steering ----
 
     async def ask(self, prompt: PromptVersion) -> StreamConfigResponse:
-        """See :class:`~overshoot_nb.running.session.Session`; in force from the server's next inference.
+        """See ``Session``; in force from the server's next inference.
 
         Raises:
             NotFoundError: the server knows the stream no longer.

@@ -1,6 +1,6 @@
 """The life of a stream: its states, its runs, and what is steered while one goes on.
 
-A run is one reading of the source, by a :class:`~overshoot_nb.running.session.Session`; a restart begins
+A run is one reading of the source, by a ``Session``; a restart begins
 another one, with the rows kept. Everything here happens on the runtime's loop.
 """
 

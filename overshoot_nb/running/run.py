@@ -14,7 +14,7 @@ __all__ = ["Run"]
 
 
 class Run(Protocol):
-    """Rows, pictures and prompts of one stream; :class:`~overshoot_nb.running.lifecycle.Lifecycle` is one.
+    """Rows, pictures and prompts of one stream; ``Lifecycle`` is one.
 
     Attributes:
         journal: rows, pictures, labels and later answers.

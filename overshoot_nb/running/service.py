@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from overshoot_nb import config
 from overshoot_nb.asking.advice import listed
 from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.errors import NotFoundError, OvershootError, ValidationError
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.sampling.preview import Preview
@@ -30,7 +31,7 @@ class Service(Protocol):
     """A server as the streams of one client see it."""
 
     @property
-    def endpoint(self) -> config.Endpoint:
+    def endpoint(self) -> Endpoint:
         """Who it is."""
 
     async def get_models(self) -> list[ModelInfo]:
@@ -90,7 +91,7 @@ async def checked_change(
 
 
 def open_service(
-    endpoint: config.Endpoint, timeout: float, max_wait: float = config.MAX_WAIT_SECONDS
+    endpoint: Endpoint, timeout: float, max_wait: float = config.MAX_WAIT_SECONDS
 ) -> Service:
     """The service of an endpoint, by the surface that it speaks. Nothing is connected yet.
 

@@ -61,7 +61,7 @@ def camera_url(form: str, device: str | int, cameras: Sequence[Camera] | None) -
 
     Args:
         form: "v4l2", "avfoundation" or "dshow".
-        device: as in :class:`~overshoot_nb.sources.kinds.CameraSource`: "default", an index, or a name
+        device: as in ``CameraSource``: "default", an index, or a name
             or description as listed.
         cameras: what exists, or None where that is not known.
 

@@ -14,7 +14,7 @@
     pushed     frames that come from memory
     recorded   frames that come from a recording, with the JPEGs that they were
 
-Which frames are wanted is asked of a :class:`~overshoot_nb.sampling.sampler.Sampler`; anything else that
+Which frames are wanted is asked of a ``Sampler``; anything else that
 wants frames (a preview) is asked in the same way.
 """
 

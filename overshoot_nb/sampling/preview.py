@@ -129,7 +129,7 @@ class Preview:
 class PreviewTrack:
     """One reader's way through a preview; all of it on the reader's thread.
 
-    It is the reader's :class:`~overshoot_nb.sampling.sampler.Sampler`: a frame is wanted for the samples
+    It is the reader's ``Sampler``: a frame is wanted for the samples
     or for the preview.
 
     Args:
@@ -182,7 +182,7 @@ class PreviewTrack:
         )
 
     def due(self, after: int) -> int:
-        """See :class:`~overshoot_nb.sampling.sampler.Sampler`. Nobody is woken for the preview alone."""
+        """See ``Sampler``. Nobody is woken for the preview alone."""
         return self._sampler.due(after)
 
     # ---- what the reader shows -----------------------------------------------------------------

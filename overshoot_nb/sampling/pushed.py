@@ -145,7 +145,7 @@ class ArrayCapture:
         self.ending = f"stopped at {float(at * unit):.1f} s"
 
     def sampler_changed(self) -> None:
-        """See :class:`~overshoot_nb.sampling.capture.Capture`. It is asked again at the next frame."""
+        """See ``Capture``. It is asked again at the next frame."""
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.sampling.capture.Capture`."""

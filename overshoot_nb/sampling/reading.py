@@ -105,7 +105,7 @@ class ContainerCapture:
         return self._decoding.fault if self._decoding is not None else None
 
     def sampler_changed(self) -> None:
-        """See :class:`~overshoot_nb.sampling.capture.Capture`. It is asked again at the next packet."""
+        """See ``Capture``. It is asked again at the next packet."""
 
     def interrupt(self) -> None:
         """See :class:`~overshoot_nb.sampling.capture.Capture`."""

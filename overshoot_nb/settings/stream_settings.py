@@ -20,6 +20,7 @@ from overshoot_nb.sources.kinds import (
     as_source,
 )
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.schema_classes import OutputSchema, schema_from
 from overshoot_nb.support.validation import (
     check_choice,
     check_extra_body,
@@ -43,8 +44,6 @@ from overshoot_nb.types import (
     SameFrame,
     Transport,
 )
-
-from .schema_classes import OutputSchema, schema_from
 
 __all__ = [
     "ASKED",

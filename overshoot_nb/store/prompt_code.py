@@ -9,7 +9,6 @@ from typing import Any
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.recording.replay_address import SCHEME
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.sources.kinds import (
     ArraySource,
@@ -19,6 +18,7 @@ from overshoot_nb.sources.kinds import (
     as_source,
 )
 from overshoot_nb.support.redaction import display_url
+from overshoot_nb.support.replay_address import SCHEME
 
 from .prompts import ASKED, PromptVersion
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.config import held_key
 from overshoot_nb.settings.stream_settings import ASKED as PARAMETERS
 from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.support.api_key import held_key
 from overshoot_nb.support.redaction import hidden
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.config import in_kernel, take_notice
 from overshoot_nb.errors import MissingDependencyError
 from overshoot_nb.store.stats import StreamStats
+
+from .notebook import in_kernel, take_notice
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream

@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.settings.schema_classes import OutputSchema, schema_from
 from overshoot_nb.types import (
     ClipProcessingConfig,
     FrameProcessingConfig,
     InferenceConfig,
     ProcessingConfig,
 )
+
+from .schema_classes import OutputSchema, schema_from
 
 __all__ = [
     "check_choice",
@@ -349,7 +350,7 @@ def check_output_schema(schema: OutputSchema, name: str = "output_schema") -> di
 
     Args:
         schema: a JSON schema; draft 2020-12 unless its ``$schema`` says otherwise. Or a class, as
-            :func:`overshoot_nb.settings.schema_classes.schema_from` takes it.
+            :func:`overshoot_nb.support.schema_classes.schema_from` takes it.
         name: the parameter's name, for messages.
 
     Raises:

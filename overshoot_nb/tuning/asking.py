@@ -20,8 +20,8 @@ from typing import Any, Protocol
 from overshoot_nb._version import __version__
 from overshoot_nb.asking.answer import ChatAnswer, judge_content
 from overshoot_nb.asking.chat import ChatClient, ChatRequest
+from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.parsing import SchemaReader
-from overshoot_nb.config import Endpoint
 from overshoot_nb.errors import NotFoundError, ValidationError
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.gateway.results import reinfer_when_stored

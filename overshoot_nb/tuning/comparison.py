@@ -19,6 +19,7 @@ from overshoot_nb.store.answer_cache import answer_cache
 from overshoot_nb.store.budget import Account, Budget, check_budget
 from overshoot_nb.store.labels import MISSING, Labels
 from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.html import show_notice
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.redaction import hidden
@@ -60,7 +61,7 @@ async def compare(
     cache: bool = True,
     progress: bool = True,
     client: Overshoot | None = None,
-    api_key: str | config.ApiKey | None = None,
+    api_key: str | ApiKey | None = None,
     base_url: str | None = None,
 ) -> Comparison:
     """Ask each prompt of each model about the same samples, and lay the answers side by side.
@@ -106,7 +107,7 @@ async def compare(
         StreamClosedError: the client that is asked was closed.
         OvershootError: nothing was answered. A model that fails beside others is shown as such.
     """
-    what, base_url, api_key = hidden(what), hidden(base_url, server=True), config.held_key(api_key)
+    what, base_url, api_key = hidden(what), hidden(base_url, server=True), held_key(api_key)
     check_whole("repeats", repeats, 1, MAX_REPEATS)
     check_budget(budget)
     FieldJudges(judge)  # refuses what is none before anything is spent
@@ -196,7 +197,7 @@ async def _draw(bar: ProgressBar, work: ComparisonWork) -> None:
 async def _asked(
     run: Run | None,
     client: Overshoot | None,
-    api_key: str | config.ApiKey | None,
+    api_key: str | ApiKey | None,
     base_url: str | None,
 ) -> AsyncIterator[tuple[Service, Overshoot | None]]:
     """The service to ask, and the client that it is of where that is not the run's own."""

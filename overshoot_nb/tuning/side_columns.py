@@ -76,7 +76,7 @@ def add_side_columns(frame: pd.DataFrame, later: LaterAnswers) -> None:
     For each column of :attr:`LaterAnswers.columns`, in that order: ``<column>`` (str, the answer's
     text), ``<column>.ok`` (boolean), ``<column>.error`` (str), ``<column>.reasoning`` (str) where a
     model showed any and, with a schema, ``<column>.out.<name>`` with the dtypes that
-    :class:`~overshoot_nb.store.table.ResultTable` gives them. Missing where the sample was not asked
+    ``ResultTable`` gives them. Missing where the sample was not asked
     about, and the text where no answer came.
 
     Args:

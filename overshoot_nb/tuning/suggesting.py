@@ -24,6 +24,7 @@ from overshoot_nb.running.service import ChatService, Service
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.budget import Budget, check_budget
+from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.validation import (
     check_extra_body,
@@ -52,7 +53,7 @@ async def suggest(
     model: str,
     *,
     client: Overshoot | None = None,
-    api_key: str | config.ApiKey | None = None,
+    api_key: str | ApiKey | None = None,
     base_url: str | None = None,
     version: int | None = None,
     n: int = 3,
@@ -103,7 +104,7 @@ async def suggest(
         ServerError: the language model gave nothing that could be used.
         OvershootError: a server refused, or did not answer.
     """
-    api_key, base_url = config.held_key(api_key), hidden(base_url, server=True)
+    api_key, base_url = held_key(api_key), hidden(base_url, server=True)
     check_text("model", model)
     check_whole("n", n, 1, 20)
     check_whole("seed", seed, 0, 2**63 - 1)
@@ -152,7 +153,7 @@ async def suggest(
 async def _language_model(
     own: Service,
     client: Overshoot | None,
-    api_key: config.ApiKey | None,
+    api_key: ApiKey | None,
     base_url: str | None,
 ) -> AsyncIterator[ChatService]:
     """The server that has the language model; closed afterwards where it was made here.

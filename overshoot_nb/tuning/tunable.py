@@ -172,7 +172,7 @@ class Tunable:
         """How often each prompt version is right about the labelled samples.
 
         Args:
-            judge: when an answer counts as right: a judge of :mod:`overshoot_nb.tuning.judges`, its name
+            judge: when an answer counts as right: a judge of ``judges``, its name
                 ("exact", "contains", "regex", "number_within", "set_overlap"), a function
                 ``judge(answer, expected) -> bool``, or a dict of these by field. Default "exact".
             versions: numbers of the versions. Default: all that answered about a labelled sample.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from overshoot_nb.config import take_notice
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 from overshoot_nb.runtime.event_loop import get_runtime
+from overshoot_nb.support.notebook import take_notice
 
 from .content import traits_of
 from .kernel_link import KernelLink

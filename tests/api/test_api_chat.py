@@ -17,9 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import config, errors
+from overshoot_nb import errors
 from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.retry import RetryPolicy
+from overshoot_nb.support.api_key import ApiKey
 from overshoot_nb.types import EncodedFrame, ModelInfo, Sample, Usage
 
 from chatserver import ChatServer, Reply
@@ -680,7 +682,7 @@ def test_a_server_without_a_list_of_models(server: FaultServer) -> None:
 
 def test_an_endpoint_can_be_given(server: FaultServer) -> None:
     server.queue(Answer.of(completion()))
-    endpoint = config.Endpoint(f"{server.url}/v9", "chat", config.ApiKey("a-key-of-ours"))
+    endpoint = Endpoint(f"{server.url}/v9", "chat", ApiKey("a-key-of-ours"))
     run("", lambda c: c.complete(c.prepare("p", "m"), FRAME), endpoint=endpoint)
     assert server.received[0].target == "/v9/chat/completions"
     assert server.received[0].headers["authorization"] == "Bearer a-key-of-ours"

@@ -19,13 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from overshoot_nb import config, errors
+from overshoot_nb import errors
 from overshoot_nb._version import __version__
+from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.faults import error_class, read_error_body, retry_after_seconds
 from overshoot_nb.asking.http import HttpClient
 from overshoot_nb.asking.reply import Reply
 from overshoot_nb.asking.retry import RETRIED_STATUSES, Fault, RetryPolicy
 from overshoot_nb.asking.route import environment_proxy
+from overshoot_nb.support.api_key import ApiKey
 
 from faultserver import Answer, FaultServer
 
@@ -34,9 +36,9 @@ FAST = RetryPolicy(backoff_seconds=0.002)
 
 
 def make_client(url: str, key: str | None = KEY, **options: Any) -> HttpClient:
-    api_key = None if key is None else config.ApiKey(key)
+    api_key = None if key is None else ApiKey(key)
     options.setdefault("retry", FAST)
-    return HttpClient(config.Endpoint(url, "chat", api_key), **options)
+    return HttpClient(Endpoint(url, "chat", api_key), **options)
 
 
 def run(client: HttpClient, call: Callable[[HttpClient], Awaitable[Any]] | None = None) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from asking import client as http
 
 from overshoot_nb import local
-from overshoot_nb.gateway.socket import SocketClosed
+from overshoot_nb.asking.socket import SocketClosed
 from overshoot_nb.local.streams import Price
 
 from gatewayserver import KEY, OWNER, Client, eventually

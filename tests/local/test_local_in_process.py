@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from overshoot_nb.gateway.socket import SocketClosed
+from overshoot_nb.asking.socket import SocketClosed
 from overshoot_nb.local import in_process
 from overshoot_nb.local.in_process import InProcessSocket
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from overshoot_nb import ApiClient, Overshoot, Replay, ValidationError, config
-from overshoot_nb.config import resolve_endpoint, resolve_gateway
-from overshoot_nb.recording.replay_address import ReplayAddress
+from overshoot_nb.asking.endpoint import resolve_endpoint, resolve_gateway
+from overshoot_nb.support.replay_address import ReplayAddress
 
 from made_runs import MadeRun
 

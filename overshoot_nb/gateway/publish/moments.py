@@ -51,7 +51,7 @@ class ReadMoments:
         self._unit = Fraction(1)
 
     def bind(self, time_base: Fraction, within: Fraction = NONE) -> None:
-        """See :class:`~overshoot_nb.sampling.sampler.Sampler`; as ticks fall well inside frames, exact."""
+        """See ``Sampler``; as ticks fall well inside frames, exact."""
         self._unit = time_base
         self._grid.bind(time_base)
         self._sparse.bind(time_base)

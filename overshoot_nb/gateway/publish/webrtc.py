@@ -33,7 +33,7 @@ _OVER = ("failed", "closed")
 class WebRTCPublisher:
     """One WebRTC connection that sends video and receives nothing.
 
-    A :class:`~overshoot_nb.gateway.publish.publisher.Publisher`, for one loop: :meth:`offer`, :meth:`connect`,
+    A ``Publisher``, for one loop: :meth:`offer`, :meth:`connect`,
     :meth:`close`. No STUN server is asked; the server's answer names relays if there are any.
 
     Args:
@@ -69,7 +69,7 @@ class WebRTCPublisher:
     # ---- connecting ----------------------------------------------------------------------------
 
     async def offer(self) -> Mapping[str, Any] | None:
-        """See :class:`~overshoot_nb.gateway.publish.publisher.Publisher`: ``{"type": "webrtc", "sdp": ...}``."""
+        """See ``Publisher``: ``{"type": "webrtc", "sdp": ...}``."""
         # The first import takes a while, which the streams of this loop need not wait for.
         await asyncio.to_thread(importlib.import_module, "overshoot_nb.gateway.publish.encoding")
         from aiortc import RTCConfiguration, RTCPeerConnection
@@ -148,7 +148,7 @@ class WebRTCPublisher:
         )
 
     def renewed(self, keepalive: KeepaliveResponse) -> None:
-        """See :class:`~overshoot_nb.gateway.publish.publisher.Publisher`. Nothing to do: WebRTC has no token."""
+        """See ``Publisher``. Nothing to do: WebRTC has no token."""
 
     # ---- its end -------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.support.redaction import display_url, hidden, hidden_line, is_url
+
+from .redaction import display_url, hidden, hidden_line, is_url
 
 __all__ = ["SCHEME", "ReplayAddress", "check_local", "check_speed", "expanded"]
 

@@ -10,11 +10,11 @@ from overshoot_nb.errors import StreamClosedError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.analysis.alert_actions import Action
-    from overshoot_nb.analysis.alerts import Alert
-    from overshoot_nb.analysis.live import Live
+    from overshoot_nb.running.run import Run
 
-    from .run import Run
+    from .alert_actions import Action
+    from .alerts import Alert
+    from .live import Live
 
 __all__ = ["Followed"]
 
@@ -50,7 +50,7 @@ class Followed:
         Raises:
             ValidationError: there is no method of that name.
         """
-        from overshoot_nb.analysis.live import start_live
+        from .live import start_live
 
         return start_live(self._run, lambda: self.df, what, args, options)
 
@@ -98,7 +98,7 @@ class Followed:
             )
         first = len(self._run.journal.table)  # importing takes a while, and results come meanwhile
 
-        from overshoot_nb.analysis.alerts import start_alert
+        from .alerts import start_alert
 
         return start_alert(
             self._run, condition, do, hold=hold, cooldown=cooldown, name=name, first=first
