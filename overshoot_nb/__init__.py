@@ -25,7 +25,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .analysis.accessor_registration import register_accessor
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -47,6 +46,7 @@ from .errors import (
     ValidationError,
     WebSocketError,
 )
+from .support.accessor_registration import register_accessor
 from .types import (
     ClipProcessingConfig,
     EncodedFrame,
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from .recording.loading import load
     from .recording.recorder import Recorder
     from .recording.recording import Recording
-    from .recording.replaying import replay
+    from .recording.replay_start import replay
     from .sources.kinds import (
         ArraySource,
         CameraSource,
@@ -152,7 +152,7 @@ _LAZY = {
     "compare": "tuning.comparison",
     "get_models": "client",
     "load": "recording.loading",
-    "replay": "recording.replaying",
+    "replay": "recording.replay_start",
     "watch": "interactive",
     "judges": "tuning",
 }

@@ -13,7 +13,7 @@ from .asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_
 from .errors import StreamClosedError, ValidationError
 from .gateway.results import reinfer_when_stored
 from .running.lifecycle import Lifecycle
-from .running.service import GatewayService, open_service
+from .running.service import GatewayService, Service, open_service
 from .runtime.coroutines import coroutine
 from .runtime.event_loop import get_runtime
 from .settings.stream_settings import StreamSettings
@@ -35,17 +35,7 @@ from .types import (
     Transport,
 )
 
-__all__ = ["Overshoot", "Streams", "check_one_client", "get_models"]
-
-
-def check_one_client(client: Overshoot | None, api_key: object, base_url: object) -> None:
-    """Refuse a client beside what would make one.
-
-    Raises:
-        ValidationError: both were given.
-    """
-    if client is not None and (api_key is not None or base_url is not None):
-        raise ValidationError("give client=, or api_key= and base_url=: not both")
+__all__ = ["Overshoot", "Streams", "get_models"]
 
 
 class Overshoot:
@@ -204,6 +194,10 @@ class Overshoot:
         # From its first use it may hold connections, which a script that forgets to close it
         # should not leave to the garbage collector.
         self._runtime.close_at_exit(self, self._close)
+
+    def _open_service(self) -> Service:
+        self._require_open()
+        return self._service
 
     @once_made
     def __repr__(self) -> str:

@@ -11,17 +11,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .analysis.accessor_registration import register_accessor
+from overshoot_nb.running.service import check_one_client
+from overshoot_nb.support.notebook import show_notice
+
 from .asking.endpoint import Endpoint, resolve_endpoint
-from .client import Overshoot, check_one_client
+from .client import Overshoot
 from .errors import NotFoundError, ValidationError
 from .runtime.event_loop import get_runtime
 from .settings.source_options import WatchParameters, source_and_rest
 from .settings.stream_settings import StreamSettings
 from .store.prompts import ASKED, PromptVersion
 from .stream import Stream, close_unheld
+from .support.accessor_registration import register_accessor
 from .support.api_key import ApiKey, held_key
-from .support.html import show_notice
 from .support.parameters import named_parameters
 from .support.redaction import hidden
 from .types import StreamInferenceResult

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
+from overshoot_nb.store.stats import counts_in_words
+from overshoot_nb.stream import show_stream
+
 from .analysis.followed import Followed
 from .errors import ValidationError
 from .recording.recordable import Recordable
@@ -20,7 +23,6 @@ from .store.frames import FrameStore
 from .store.prompts import PromptHistory, PromptVersion
 from .store.sample_log import SampleLog
 from .store.stats import StreamStats
-from .support.html import figures, show_stream, stream_html
 from .support.validation import check_text, check_whole
 from .tuning.tunable import Tunable
 from .types import (
@@ -382,7 +384,7 @@ class Stream(Tunable, Followed, Recordable):
     def __repr__(self) -> str:
         return (
             f"<Stream {self.stream_id} of {self.settings.source.label}, {self.model}, "
-            f"{self.status}; {figures(self.stats)}>"
+            f"{self.status}; {counts_in_words(self.stats)}>"
         )
 
     def _repr_html_(self) -> str:

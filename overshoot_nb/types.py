@@ -16,6 +16,7 @@ import orjson
 from overshoot_nb import config
 
 __all__ = [
+    "ChatAnswer",
     "ClipEncoding",
     "ClipProcessingConfig",
     "EncodedFrame",
@@ -31,6 +32,7 @@ __all__ = [
     "ProcessingConfig",
     "ReinferResult",
     "ResponseFormat",
+    "RowKind",
     "SameFrame",
     "Sample",
     "SpectateResponse",
@@ -48,6 +50,8 @@ __all__ = [
 ]
 
 Mode = Literal["frame", "clip"]
+#: Of a row of a recording: what it is about.
+RowKind = Literal["result", "drop", "waiting", "later"]
 ClipEncoding = Literal["images", "video"]
 ResponseFormat = Literal["auto", "json_schema", "json_object", "prompt"]
 #: What a sample does that shows the picture of the one before: copy its answer, or ask again.
@@ -373,3 +377,34 @@ class ReinferResult:
             ValueError: the content is not JSON.
         """
         return orjson.loads(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """The model's answer about one sample.
+
+    Attributes:
+        id: the server's id of the completion, "" when it gives none.
+        model: the model that the server says answered.
+        content: the answer's text without the model's reasoning, "" when there is none.
+        ok: False when there is no usable answer; ``error`` says why.
+        output: the parsed JSON when a schema was given and the answer fits it, else None.
+        finish_reason: why the model stopped, or None when the server does not say it.
+        usage: tokens used, or None when not reported.
+        latency_ms: the whole call, further tries and their waits included; but not the time for
+            which a server's limit was waited for.
+        attempts: requests that it took.
+        reasoning: what the model thought before its answer, None where the server shows none.
+    """
+
+    id: str
+    model: str
+    content: str
+    ok: bool
+    error: str | None
+    output: Any
+    finish_reason: FinishReason | None
+    usage: Usage | None
+    latency_ms: float
+    attempts: int
+    reasoning: str | None = None

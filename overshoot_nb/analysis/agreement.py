@@ -11,7 +11,7 @@ import pandas as pd
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import comparable
-from overshoot_nb.tuning.statistics import check_confidence, wilson_interval
+from overshoot_nb.support.intervals import check_confidence, wilson_interval
 
 from .pairing import Pair, Paired, paired_columns, paired_rows
 from .runs import answered, plain, result_rows

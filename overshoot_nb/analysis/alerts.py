@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from overshoot_nb.conditions.condition import Condition
 from overshoot_nb.conditions.values import plain
@@ -105,6 +105,13 @@ class Alert:
         """Whether it is still watched; False after :meth:`close`."""
         return not self._closed
 
+    over: ClassVar[None] = None
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return self.name
+
     @property
     def idle(self) -> bool:
         """Whether all results so far were checked, and all actions that followed are over."""
@@ -120,12 +127,12 @@ class Alert:
         self._checks.close()
         self._acts.close()
         self._waiting.clear()
-        if self in self._journal.alerts:
-            self._journal.alerts.remove(self)
+        if self in self._journal.followers:
+            self._journal.followers.remove(self)
 
     def listen(self) -> None:
         """Begin."""
-        self._journal.alerts.append(self)
+        self._journal.followers.append(self)
         self._journal.listen(self._listener)
         self._checks.wake()  # results may have come meanwhile
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from overshoot_nb.conditions.names import not_there, resolve
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.html import clock, visible
 
-from .rows import is_missing, media_seconds, require
+from .rows import is_missing, media_seconds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overshoot_nb.conditions.names import not_there, resolve
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.conditions.values import key
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.validation import check_whole
 
 from .events import MOST_ROWS
-from .rows import require
 from .run_order import RunOrder, duration_in, stretches
 
 __all__ = ["changes"]

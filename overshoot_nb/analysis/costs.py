@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 
 from .grouping import Groups, columns_by
-from .rows import require
 from .runs import as_stream_rows, asked, result_rows
 
 __all__ = ["Prices", "cost", "tokens"]

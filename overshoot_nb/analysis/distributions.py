@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 
 from .exploding import as_lists
@@ -24,7 +25,6 @@ from .plot_values import (
     numbers,
     summary,
 )
-from .rows import require
 from .runs import Runs, answered, by_run, plain, result_rows
 
 __all__ = ["counts", "heatmap", "latency_curves"]

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError
 from overshoot_nb.store.columns import TEXT
 from overshoot_nb.store.journal import Journal
 
-from .rows import media_seconds, require, run_of
+from .rows import media_seconds, run_of
 
 __all__ = ["drops"]
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from overshoot_nb.conditions.columns_of_rows import TRUE
 from overshoot_nb.conditions.condition import Condition
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.conditions.rows import RowEvaluation
 from overshoot_nb.support.validation import check_whole
 
 from .peaks import Peak, peak_of
-from .rows import require
 from .run_order import RunOrder, duration_in, stretches
 
 __all__ = ["events"]

@@ -9,11 +9,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.columns import TEXT
 from overshoot_nb.store.fields import fields_of
-
-from .rows import require
 
 __all__ = ["as_lists", "explode", "typed"]
 

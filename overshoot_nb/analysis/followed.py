@@ -107,4 +107,6 @@ class Followed:
     @property
     def alerts(self) -> list[Alert]:
         """Every open :meth:`when`, oldest first."""
-        return list(self._run.journal.alerts)
+        from .alerts import Alert
+
+        return self._run.journal.followed_by(Alert)

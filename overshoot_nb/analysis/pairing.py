@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 
-from .rows import media_seconds, require
+from .rows import media_seconds
 from .runs import by_run
 
 __all__ = ["Pair", "Paired", "paired_columns", "paired_rows"]

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 
-from .rows import require
 from .runs import answered, by_run, holds_answers, plain, result_rows
 from .time_grid import PERCENTILE, nullable, time_grid
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.running.run import Run
 from overshoot_nb.running.run_registry import find_run, find_runs
@@ -23,26 +24,7 @@ from overshoot_nb.store.frames import StoredSample
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["is_missing", "media_seconds", "require", "row_at", "run_of", "sample_of"]
-
-
-def require(rows: pd.DataFrame, method: str, *columns: str) -> None:
-    """Refuse rows that lack a column which ``method`` needs, or have it several times.
-
-    Raises:
-        ValidationError: they do; it names the method, the columns and what to do.
-    """
-    if missing := [name for name in columns if name not in rows.columns]:
-        names = " and ".join(missing)
-        raise ValidationError(
-            f"{method}() needs the column{'s' if len(missing) > 1 else ''} {names}, which these "
-            "rows do not have: give rows of stream.df with all their columns, or join them back"
-        )
-    if doubled := [name for name in columns if rows[name].ndim > 1]:
-        raise ValidationError(
-            f"{method}() needs one column {doubled[0]}, and these rows have several of that name: "
-            "rename or drop the others (rows.loc[:, ~rows.columns.duplicated()])"
-        )
+__all__ = ["is_missing", "media_seconds", "row_at", "run_of", "sample_of"]
 
 
 def media_seconds(rows: pd.DataFrame, method: str = "media_seconds") -> NDArray[np.float64]:

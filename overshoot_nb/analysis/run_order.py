@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.columns import TEXT
 
-from .rows import media_seconds, require
+from .rows import media_seconds
 from .runs import answered, are_results, run_numbers
 
 __all__ = ["RunOrder", "duration_in", "microseconds", "stretches"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from overshoot_nb.recording.format import RowKind
+from overshoot_nb.types import RowKind
 
 from .rows import media_seconds
 

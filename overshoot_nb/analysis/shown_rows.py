@@ -13,13 +13,14 @@ import numpy as np
 import pybase64
 
 from overshoot_nb.conditions.names import not_there, resolve
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.store.frames import StoredSample
 from overshoot_nb.support.html import clock, escaped, fragment
 from overshoot_nb.support.validation import check_whole
 
 from .row_choice import evenly, positions_of
-from .rows import media_seconds, require, sample_of
+from .rows import media_seconds, sample_of
 from .small_pictures import PICTURE_BYTES, small_picture
 
 if TYPE_CHECKING:

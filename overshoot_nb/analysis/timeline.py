@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import ValidationError
 
 from .figures import Band, Line, States, TimeAxis, Timeline, clock, shortened, time_axis
 from .plot_values import Classes, classes, column_named, is_number, known, numbers, summary
-from .rows import media_seconds, require
+from .rows import media_seconds
 from .runs import Runs, by_run, result_rows
 
 __all__ = ["timeline"]

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from overshoot_nb.types import FinishReason, Usage
+from overshoot_nb.types import ChatAnswer, FinishReason
 
 from .parsing import Fields, SchemaReader, finish_reason, usage
 from .reasoning import field_reasoning, joined_reasoning, part_texts, split_reasoning
 from .reply import Reply
 
-__all__ = ["ChatAnswer", "judge_content", "read_answer"]
-
-
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """The model's answer about one sample.
-
-    Attributes:
-        id: the server's id of the completion, "" when it gives none.
-        model: the model that the server says answered.
-        content: the answer's text without the model's reasoning, "" when there is none.
-        ok: False when there is no usable answer; ``error`` says why.
-        output: the parsed JSON when a schema was given and the answer fits it, else None.
-        finish_reason: why the model stopped, or None when the server does not say it.
-        usage: tokens used, or None when not reported.
-        latency_ms: the whole call, further tries and their waits included; but not the time for
-            which a server's limit was waited for.
-        attempts: requests that it took.
-        reasoning: what the model thought before its answer, None where the server shows none.
-    """
-
-    id: str
-    model: str
-    content: str
-    ok: bool
-    error: str | None
-    output: Any
-    finish_reason: FinishReason | None
-    usage: Usage | None
-    latency_ms: float
-    attempts: int
-    reasoning: str | None = None
+__all__ = ["judge_content", "read_answer"]
 
 
 def read_answer(

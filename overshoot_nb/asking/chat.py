@@ -23,10 +23,10 @@ from overshoot_nb.support.validation import (
     check_temperature,
     check_text,
 )
-from overshoot_nb.types import ModelInfo, ResponseFormat, Sample
+from overshoot_nb.types import ChatAnswer, ModelInfo, ResponseFormat, Sample
 
 from .advice import is_wrong_address, right_address, with_advice
-from .answer import ChatAnswer, judge_content, read_answer
+from .answer import judge_content, read_answer
 from .endpoint import Endpoint, Verify, reached_by, resolve_endpoint
 from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from overshoot_nb import config
 from overshoot_nb.errors import NetworkError, OvershootError, RequestTimeoutError, ServerError
 from overshoot_nb.support.redaction import once_made
+from overshoot_nb.support.registry import opener
 from overshoot_nb.support.validation import check_answer_bytes, check_max_wait, check_timeout
 
 from .address import ServerAddress
@@ -131,11 +132,10 @@ class HttpClient:
         for name in ("httpx", "certifi"):
             importlib.import_module(name)
         if self._shared_transport is None and self.endpoint.is_local:
-            from overshoot_nb.local import open_transport
-
-            open_transport()  # the engine is shared, and made once
+            opener("engine_transport")()  # the engine is shared, and made once
         route = self.find_route()
-        importlib.import_module("overshoot_nb.asking.connection")
+        from . import connection  # noqa: F401
+
         return route
 
     def find_route(self) -> Route | None:
@@ -155,10 +155,8 @@ class HttpClient:
 
     def _open_transport(self, route: Route | None) -> httpx.AsyncBaseTransport:
         if self._shared_transport is None and self.endpoint.is_local:
-            from overshoot_nb.local import open_transport
-
             # One engine for all loops: its streams are the same whoever asks.
-            self._shared_transport = open_transport()
+            self._shared_transport = opener("engine_transport")()
         if self._shared_transport is not None:
             return self._shared_transport
         from .connection import open_network_transport
@@ -313,10 +311,9 @@ class HttpClient:
         if self._closed:
             raise NetworkError(f"the client of {self.address.origin} is closed")
         if self.endpoint.is_local:
-            from overshoot_nb.local import open_socket
-
             try:
-                return await open_socket(f"{self.address.path}{path}")
+                socket: Socket = await opener("engine_socket")(f"{self.address.path}{path}")
+                return socket
             except SocketClosed as closed:
                 # As on a port, where such a refusal is the answer to the handshake.
                 status = 403 if closed.code == POLICY_VIOLATION else 500

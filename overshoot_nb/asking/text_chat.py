@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from overshoot_nb.types import ResponseFormat, Sample
+from overshoot_nb.types import ChatAnswer, ResponseFormat, Sample
 
-from .chat import ChatAnswer, ChatClient
+from .chat import ChatClient
 from .payload import ChatTemplate, json_bytes
 
 __all__ = ["TextTemplate", "ask_text"]

@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
-from overshoot_nb.client import Overshoot, check_one_client
+from overshoot_nb.client import Overshoot
 from overshoot_nb.errors import IncompleteRunWarning, ValidationError
 from overshoot_nb.running.losses import losses_of
 from overshoot_nb.running.run_registry import keep_run
+from overshoot_nb.running.service import check_one_client
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.settings.source_options import WatchParameters, source_and_rest
@@ -25,7 +26,7 @@ from overshoot_nb.settings.stream_settings import (
 from overshoot_nb.sources.kinds import SourceConfig
 from overshoot_nb.stream import Stream, close_unheld
 from overshoot_nb.support.api_key import ApiKey, held_key
-from overshoot_nb.support.html import show_notice
+from overshoot_nb.support.notebook import show_notice
 from overshoot_nb.support.parameters import named_parameters
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.redaction import hidden

@@ -82,7 +82,7 @@ class Condition:
         columns = columns_of(self._node, self.text, rows.columns)
         doubled = [column for column in columns.values() if rows[column].ndim > 1]
         if doubled:
-            from overshoot_nb.analysis.rows import require
+            from .required_columns import require
 
             require(rows, "a condition", *doubled)
         kinds: dict[str, Kind] = {n: column_kind(rows[c]) for n, c in columns.items()}

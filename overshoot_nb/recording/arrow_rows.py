@@ -12,9 +12,9 @@ import pyarrow as pa
 from overshoot_nb.running.run_secrets import Secrets
 from overshoot_nb.store.columns import Arena, Column, ObjectColumn, timestamp_us, to_float, to_int64
 from overshoot_nb.store.output_columns import output_columns
-from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
+from overshoot_nb.types import EncodedFrame, RowKind, Sample, StreamInferenceResult
 
-from .format import GROUP_BYTES, GROUP_ROWS, RowKind
+from .format import GROUP_BYTES, GROUP_ROWS
 
 __all__ = ["Row", "RowWriter", "in_groups"]
 

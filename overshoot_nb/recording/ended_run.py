@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb.running.run_registry import find_runs
 from overshoot_nb.running.run_secrets import Secrets
+from overshoot_nb.types import RowKind
 
 from .arrow_rows import Row, RowWriter, in_groups
-from .format import RowKind
 from .placing import explained, placed
 from .run_metadata import as_pairs, to_json
 from .whole_file import WholeFile

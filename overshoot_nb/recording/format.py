@@ -77,11 +77,8 @@ anywhere in the file.
 
 from __future__ import annotations
 
-from typing import Literal
+__all__ = ["FORMAT", "GROUP_BYTES", "GROUP_ROWS", "METADATA_KEY"]
 
-__all__ = ["FORMAT", "GROUP_BYTES", "GROUP_ROWS", "METADATA_KEY", "RowKind"]
-
-RowKind = Literal["result", "drop", "waiting", "later"]
 
 #: Version of the format: a reader refuses a newer one.
 FORMAT = 1

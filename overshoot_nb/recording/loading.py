@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run_registry import remember_file
+from overshoot_nb.running.service import service_of
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.support.parameters import named_parameters
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.replay_address import check_local
-from overshoot_nb.tuning.backfill_plan import service_of
 
 from .recorded_frames import RecordedFrames, picture_columns
 from .recorded_life import RecordedLife
@@ -28,13 +28,13 @@ from .recording import Recording
 from .recording_file import RecordingFile
 
 if TYPE_CHECKING:
-    from overshoot_nb.client import Overshoot
+    from overshoot_nb.running.service import Client
 
 __all__ = ["load", "load_run"]
 
 
 @named_parameters
-def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Recording:
+def load(path: str | os.PathLike[str], *, client: Client | None = None) -> Recording:
     """A recorded run as a stream that has ended.
 
     ``overshoot_nb.load("run.parquet").df`` is the recorded stream's ``df``, row by row and dtype
@@ -57,7 +57,7 @@ def load(path: str | os.PathLike[str], *, client: Overshoot | None = None) -> Re
 
 
 def load_run(
-    path: str | os.PathLike[str] | RecordingFile, client: Overshoot | None = None
+    path: str | os.PathLike[str] | RecordingFile, client: Client | None = None
 ) -> RecordedLife:
     """The run of :func:`load`, for those who need no stream."""
     if client is not None:

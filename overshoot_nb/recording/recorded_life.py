@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 from weakref import finalize
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.running.service import service_of
 from overshoot_nb.runtime.event_loop import Runtime
 from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.sampling.reading import CUT_OFF
 from overshoot_nb.settings.stream_settings import StreamChanges
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.store.prompts import PromptHistory
+from overshoot_nb.support.registry import opener
 from overshoot_nb.types import (
     SpectateResponse,
     StreamConfigResponse,
@@ -26,8 +28,7 @@ from .player import Player
 from .recorded_metadata import RecordedRun
 
 if TYPE_CHECKING:
-    from overshoot_nb.client import Overshoot
-    from overshoot_nb.running.service import Service
+    from overshoot_nb.running.service import Client, Service
 
 __all__ = ["RecordedLife"]
 
@@ -90,7 +91,7 @@ class RecordedLife:
         recorded: RecordedRun,
         journal: Journal,
         runtime: Runtime,
-        client: Overshoot | None = None,
+        client: Client | None = None,
     ) -> None:
         self.recorded = recorded
         self.recorded_endpoint = RecordedEndpoint(recorded.server, recorded.surface)
@@ -136,13 +137,12 @@ class RecordedLife:
     def service(self) -> Service:
         """Who is asked now; a default client is made when it is first needed."""
         if self._client is None:
-            from overshoot_nb.client import Overshoot
-
-            self._client = client = Overshoot()
-            client._require_open()  # so that it is closed at exit
+            client: Client = opener("client")()
+            client._open_service()  # so that it is closed at exit
+            self._client = client
             closing = finalize(self, _close, self._runtime, client)
             closing.atexit = False
-        return self._client._service
+        return service_of(self._client)
 
     @property
     def has_service(self) -> bool:
@@ -288,5 +288,5 @@ def _run_start(recorded: RecordedRun, journal: Journal) -> int:
     return start
 
 
-def _close(runtime: Runtime, client: Overshoot) -> None:
+def _close(runtime: Runtime, client: Client) -> None:
     runtime.submit(client.close())

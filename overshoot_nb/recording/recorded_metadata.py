@@ -17,11 +17,11 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.sources import kinds as sources
+from overshoot_nb.store.answer_columns import check_column
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.store.labels import Labels
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.store.stats import Reconnected
-from overshoot_nb.tuning.backfill_plan import check_column
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, StreamState
 
 from .recorded_rows import NEWER_COLUMNS

@@ -92,6 +92,16 @@ class Recorder:
         """Samples that are recorded without their pictures, as the disk was too slow for them."""
         return self._live.lost_pictures if self._live is not None else self._lost
 
+    @property
+    def label(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
+    @property
+    def idle(self) -> bool:
+        """True: it is waited for by :attr:`over`."""
+        return True
+
     def close(self) -> None:
         """Record no more, and wait until the file is finished. Idempotent."""
         if self._pid != os.getpid():
@@ -107,11 +117,11 @@ class Recorder:
             run, self.path, wrote=self._wrote, over=lambda error: self._end(run, error)
         )
         # Before it begins: whoever waits for the end of a run that is over soon waits for the file.
-        run.journal.recorders.append(self)
+        run.journal.followers.append(self)
         try:
             live.begin(overwrite=overwrite, progress=progress)
         except BaseException:
-            run.journal.recorders.remove(self)
+            run.journal.followers.remove(self)
             self.over.set_result(None)
             raise
         self._live = live
@@ -138,7 +148,7 @@ class Recorder:
                 if (callbacks := getattr(run, "callbacks", None)) is not None:
                     callbacks.report(error)
         finally:  # whatever happens: somebody waits for it
-            run.journal.recorders.remove(self)
+            run.journal.followers.remove(self)
             get_runtime().forget(self)
             _give_back(self.path)
             self.over.set_result(None)

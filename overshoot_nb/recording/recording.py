@@ -9,8 +9,8 @@ from weakref import finalize, ref
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import Runtime
 from overshoot_nb.settings.stream_settings import StreamChanges
+from overshoot_nb.store.stats import counts_in_words
 from overshoot_nb.stream import Stream
-from overshoot_nb.support.html import figures
 
 from .recorded_life import RecordedLife
 
@@ -66,7 +66,7 @@ class Recording(Stream):
     def __repr__(self) -> str:
         return (
             f"<Recording {self._path.name} of {self.settings.source.label}, "
-            f"{self.model}, {self.status}; {figures(self.stats)}>"
+            f"{self.model}, {self.status}; {counts_in_words(self.stats)}>"
         )
 
 

@@ -8,11 +8,10 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from overshoot_nb.asking.answer import ChatAnswer
 from overshoot_nb.errors import ApiError
-from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.asking import Asked, Question, asked_as_text
-from overshoot_nb.types import Sample, StreamInferenceResult
+from overshoot_nb.running.asker import Asked, Question
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text
+from overshoot_nb.types import ChatAnswer, Sample, StreamInferenceResult
 
 from .recorded_errors import is_failed_request, recorded_error
 from .replay_script import PastRun

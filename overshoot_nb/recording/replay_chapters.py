@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.asking import asked_as_text
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 
 from .replay_script import Part, PastRun
 

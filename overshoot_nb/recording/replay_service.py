@@ -10,18 +10,19 @@ from weakref import WeakKeyDictionary
 
 from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.asker import Asker, Turn
 from overshoot_nb.running.session import Sink
 from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import StreamSettings
-from overshoot_nb.store.prompts import PromptVersion, asked_by
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text, asked_by
 from overshoot_nb.support.replay_address import ReplayAddress
-from overshoot_nb.tuning.asking import asked_as_text
-from overshoot_nb.types import ModelInfo
+from overshoot_nb.types import ModelInfo, ResponseFormat
 
 from .held_file import HeldFile
 from .loading import load_run
 from .recorded_life import RecordedLife
-from .replay_asker import RecordedAnswers
+from .replay_asker import RecordedAnswers, ReplayAsker
 from .replay_script import PastRun, parts_of
 from .replay_session import Leader, ReplaySession
 
@@ -169,6 +170,21 @@ class ReplayService:
             patient=settings.realtime,
             leader=self.leader,
         )
+
+    def asker(
+        self,
+        *,
+        response_format: ResponseFormat = "auto",
+        cache: AnswerCache | None = None,
+        turn: Turn | None = None,
+    ) -> Asker:
+        """See ``Service``; it needs no cache and waits for nobody."""
+        return ReplayAsker(self)
+
+    @property
+    def closed(self) -> bool:
+        """See ``Service``."""
+        return False
 
     async def close(self) -> None:
         """See ``Service``."""

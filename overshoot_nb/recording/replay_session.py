@@ -21,9 +21,8 @@ from overshoot_nb.running.session import Sink
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import ASKED
-from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 from overshoot_nb.store.stats import Reconnected, StreamStats
-from overshoot_nb.tuning.asking import asked_as_text
 from overshoot_nb.types import Sample, SpectateResponse, StreamConfigResponse, StreamInfo
 
 from .recorded_errors import is_failed_request, recorded_error

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import ClassVar
 
-from overshoot_nb.asking.answer import ChatAnswer
 from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.asking.retry import NoLongerWanted
 from overshoot_nb.errors import (
@@ -33,11 +32,17 @@ from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import ASKED, StreamSettings
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.store.stats import StreamStats
-from overshoot_nb.store.taken_up import Outcome, PromptInForce, SameFrames, TakenUp, copy_of
-from overshoot_nb.types import Sample, SpectateResponse, StreamConfigResponse, StreamInfo
+from overshoot_nb.types import (
+    ChatAnswer,
+    Sample,
+    SpectateResponse,
+    StreamConfigResponse,
+    StreamInfo,
+)
 
 from .handoff import Handoff
 from .session import Sink
+from .taken_up import Outcome, PromptInForce, SameFrames, TakenUp, copy_of
 from .worker import Worker
 
 __all__ = ["ChatSession"]

@@ -367,7 +367,8 @@ class Lifecycle:
         await self._end_run(reason)
         self._finish_left()
         if not await self.journal.recorded(max(until - asyncio.get_running_loop().time(), 0)):
-            files = ", ".join(recorder.path.name for recorder in self.journal.recorders)
+            unfinished = (follower for follower in self.journal.followers if follower.over)
+            files = ", ".join(follower.label for follower in unfinished)
             logger.warning("%s is still being written; recorder.close() waits for it", files)
         if drain and not await self.callbacks.drain(CALLBACK_SECONDS):
             self.callbacks.cancel()

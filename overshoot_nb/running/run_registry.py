@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from overshoot_nb.errors import OvershootError
+from overshoot_nb.support.registry import opener
 
 if TYPE_CHECKING:
     from .run import Run
@@ -101,10 +102,8 @@ def _load(stream_id: str, file: str) -> Run | None:
     with _lock:
         if (known := _loaded.get((stream_id, file))) is not None:
             return known  # another thread was faster
-        from overshoot_nb.recording.loading import load_run
-
         try:
-            run = load_run(file)
+            run: Run = opener("load_run")(file)
         except (OvershootError, OSError) as error:
             logger.debug("the recording of stream %s cannot be loaded: %s", stream_id, error)
             return None

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from overshoot_nb import config
 from overshoot_nb.asking.advice import listed
 from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.asking.endpoint import Endpoint
-from overshoot_nb.errors import NotFoundError, OvershootError, ValidationError
+from overshoot_nb.errors import NotFoundError, OvershootError, StreamClosedError, ValidationError
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.sampling.preview import Preview
 from overshoot_nb.settings.stream_settings import StreamChanges, StreamSettings
 from overshoot_nb.sources.kinds import LiveKitSource
+from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.registry import opener
 from overshoot_nb.support.validation import check_token_rate
-from overshoot_nb.types import ModelInfo
+from overshoot_nb.types import ModelInfo, ResponseFormat
 
+from .asker import Asker, ChatAsker, ReinferAsker, Turn
 from .chat_session import ChatSession
 from .session import Session, Sink
 
 Api = TypeVar("Api", bound=ChatClient | ApiClient)
 
-__all__ = ["ChatService", "GatewayService", "Service", "checked_change", "open_service"]
+__all__ = [
+    "ChatService",
+    "Client",
+    "GatewayService",
+    "Service",
+    "check_one_client",
+    "check_service",
+    "checked_change",
+    "open_service",
+    "require_open",
+    "service_of",
+]
 
 
 class Service(Protocol):
@@ -68,8 +83,44 @@ class Service(Protocol):
             first_index: index of the first sample.
         """
 
+    def asker(
+        self,
+        *,
+        response_format: ResponseFormat = "auto",
+        cache: AnswerCache | None = None,
+        turn: Turn | None = None,
+    ) -> Asker:
+        """Who asks it about samples that were taken before.
+
+        Args:
+            response_format: how a schema is asked for.
+            cache: where answers are kept, or None.
+            turn: awaited before each request.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether its client was closed."""
+
     async def close(self) -> None:
         """Close the connections."""
+
+
+class Client(Protocol):
+    """A client of one server, as those who ask about stored samples need it."""
+
+    async def default_model(self) -> str:
+        """The model to ask when none was named."""
+
+    async def close(self) -> None:
+        """End its streams and connections."""
+
+    def _open_service(self) -> Service:
+        """Whom it asks.
+
+        Raises:
+            StreamClosedError: it was closed.
+        """
 
 
 async def checked_change(
@@ -100,9 +151,8 @@ def open_service(
     """
     if endpoint.is_replay:
         # Reads a file, for which pyarrow is loaded.
-        from overshoot_nb.recording.replay_service import ReplayService
-
-        return ReplayService(endpoint)
+        service: Service = opener("replay_service")(endpoint)
+        return service
     if endpoint.surface == "gateway":
         return GatewayService(ApiClient(endpoint=endpoint, timeout=timeout, max_wait=max_wait))
     return ChatService(ChatClient(endpoint=endpoint, timeout=timeout, max_wait=max_wait))
@@ -134,6 +184,11 @@ class _Connected(Generic[Api]):
     async def get_models(self) -> list[ModelInfo]:
         """See :class:`Service`."""
         return await self.api.get_models()
+
+    @property
+    def closed(self) -> bool:
+        """See :class:`Service`."""
+        return self.api.closed
 
     async def close(self) -> None:
         """See :class:`Service`."""
@@ -180,6 +235,16 @@ class ChatService(_Connected[ChatClient]):
             settings, prompt, self.api, sink, preview=preview, first_index=first_index
         )
 
+    def asker(
+        self,
+        *,
+        response_format: ResponseFormat = "auto",
+        cache: AnswerCache | None = None,
+        turn: Turn | None = None,
+    ) -> Asker:
+        """See :class:`Service`."""
+        return ChatAsker(self.api, response_format=response_format, cache=cache, turn=turn)
+
 
 class GatewayService(_Connected[ApiClient]):
     """v0.2: video is published, the server takes the samples."""
@@ -223,6 +288,70 @@ class GatewayService(_Connected[ApiClient]):
 
         return GatewaySession(
             settings, prompt, self.api, sink, preview=preview, first_index=first_index
+        )
+
+    def asker(
+        self,
+        *,
+        response_format: ResponseFormat = "auto",
+        cache: AnswerCache | None = None,
+        turn: Turn | None = None,
+    ) -> Asker:
+        """See :class:`Service`."""
+        return ReinferAsker(self.api, cache=cache, turn=turn)
+
+
+def check_one_client(client: object, api_key: object, base_url: object) -> None:
+    """Refuse a client beside what would make one.
+
+    Raises:
+        ValidationError: both were given.
+    """
+    if client is not None and (api_key is not None or base_url is not None):
+        raise ValidationError("give client=, or api_key= and base_url=: not both")
+
+
+def service_of(client: object) -> Service:
+    """Whom a client asks; it is closed at exit if nobody closes it.
+
+    Raises:
+        ValidationError: it is no client.
+        StreamClosedError: it was closed.
+    """
+    opened: Callable[[], Service] | None = getattr(client, "_open_service", None)
+    if opened is None:
+        raise ValidationError(f"client={client!r} is not valid: give a client, Overshoot(...)")
+    return opened()
+
+
+def require_open(service: Service) -> None:
+    """Refuse to ask with a client that was closed.
+
+    Raises:
+        StreamClosedError: it was.
+    """
+    if service.closed:
+        raise StreamClosedError(
+            "the client that would be asked is closed; pass client=Overshoot(...) to backfill()",
+            "its client was closed",
+        )
+
+
+def check_service(own_service: Service, service: Service) -> None:
+    """Refuse whom nobody can ask about the samples of a run, whose own service is given too.
+
+    Raises:
+        StreamClosedError: its client was closed.
+        ValidationError: a v0.2 server that did not take the pictures itself.
+    """
+    require_open(service)
+    if not isinstance(service, GatewayService):
+        return
+    own = isinstance(own_service, GatewayService)
+    if not own or own_service.endpoint.base_url != service.endpoint.base_url:
+        raise ValidationError(
+            f"client={service.endpoint.shown} is a v0.2 server, which can only be asked about the "
+            "pictures that it took itself: give a client of a chat server"
         )
 
 

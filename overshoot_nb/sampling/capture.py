@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.recording.recorded_capture import RecordedCapture
 from overshoot_nb.sources.kinds import ArraySource, FrameSource, LiveKitSource, Replay, SourceConfig
+from overshoot_nb.support.registry import opener
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
@@ -103,5 +103,6 @@ def make_capture(
     if isinstance(source, ArraySource):
         return ArrayCapture(source)
     if isinstance(source, Replay):
-        return RecordedCapture(source)
+        made: Capture = opener("recorded_capture")(source)
+        return made
     return ContainerCapture(source, on_status, max_size)

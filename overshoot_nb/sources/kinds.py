@@ -25,7 +25,6 @@ import numpy as np
 import numpy.typing as npt
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.recording.replay_source import Replay
 from overshoot_nb.support.redaction import (
     LEFT_OUT,
     display_url,
@@ -37,6 +36,7 @@ from overshoot_nb.support.redaction import (
 from overshoot_nb.support.validation import header_refusal
 
 from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock
+from .replay import Replay
 
 __all__ = [
     "ArraySource",

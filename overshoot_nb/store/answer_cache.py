@@ -22,8 +22,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from overshoot_nb import config
-from overshoot_nb.asking.answer import ChatAnswer
-from overshoot_nb.types import Usage
+from overshoot_nb.types import ChatAnswer, Usage
 
 __all__ = ["AnswerCache", "answer_cache"]
 

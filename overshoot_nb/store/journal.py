@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakMethod
 
 from overshoot_nb.types import Sample, StreamInferenceResult
@@ -19,11 +19,27 @@ from .stats import Counters
 from .table import ResultTable
 
 if TYPE_CHECKING:
-    from overshoot_nb.analysis.alerts import Alert
-    from overshoot_nb.recording.recorder import Recorder
-    from overshoot_nb.tuning.backfill import Backfill
+    from concurrent.futures import Future
 
-__all__ = ["Journal", "Listener"]
+T = TypeVar("T")
+
+__all__ = ["Follower", "Journal", "Listener"]
+
+
+class Follower(Protocol):
+    """Whoever has work with the rows of a run: a backfill, an alert, a recorder."""
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has done all that the rows so far ask of it."""
+
+    @property
+    def over(self) -> Future[None] | None:
+        """Done when it is, where the end of the run waits for that; else None."""
 
 
 class Listener(Protocol):
@@ -58,9 +74,7 @@ class Journal:
         frames: the sampled pictures.
         log: each sample's time and fate.
         counters: the running counts.
-        backfills: those who asked that.
-        alerts: the conditions that are watched.
-        recorders: those who write all of it to a file.
+        followers: who has work with the rows, oldest first.
         later: what other prompts and models said about the samples.
         labels: what the answers should be.
     """
@@ -71,9 +85,7 @@ class Journal:
         self.log = SampleLog()
         self.counters = Counters()
         self.later = LaterAnswers()
-        self.backfills: list[Backfill] = []
-        self.alerts: list[Alert] = []
-        self.recorders: list[Recorder] = []
+        self.followers: list[Follower] = []
         # Whoever keeps the labels (a comparison does) keeps no rows and pictures along with them.
         touch = WeakMethod(self.touch)
         self.labels = Labels(lambda: (tell := touch()) and tell())
@@ -91,21 +103,26 @@ class Journal:
         with self._lock:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
 
+    def followed_by(self, kind: type[T]) -> list[T]:
+        """The followers of one kind, oldest first."""
+        return [follower for follower in list(self.followers) if isinstance(follower, kind)]
+
     async def recorded(self, timeout: float | None = None) -> bool:
         """Wait until the files are finished that it is recorded to; they are once it is over.
 
         False when ``timeout`` seconds were not enough.
         """
-        if not (recorders := list(self.recorders)):
+        over = [follower.over for follower in list(self.followers)]
+        futures = [asyncio.wrap_future(future) for future in over if future is not None]
+        if not futures:
             return True
-        futures = [asyncio.wrap_future(recorder.over) for recorder in recorders]
         _, unfinished = await asyncio.wait(futures, timeout=timeout)
         return not unfinished
 
     async def alerted(self) -> None:
         """Wait until every answer so far was checked by alerts, and what they began is over."""
         while True:
-            if all(alert.idle for alert in list(self.alerts)):
+            if all(follower.idle for follower in list(self.followers)):
                 return
             await asyncio.sleep(0.005)
 
@@ -113,7 +130,7 @@ class Journal:
         """In a child of ``os.fork()``: who watches and records does so in its parent."""
         self._lock = threading.Lock()  # it may have been held
         self._watchers, self._listeners = [], ()
-        self.alerts, self.recorders = [], []
+        self.followers = []
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher()`` whenever something changed, from any thread; it must not block."""

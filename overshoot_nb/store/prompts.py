@@ -14,16 +14,14 @@ from overshoot_nb.settings.stream_settings import ASKED as PARAMETERS
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.support.api_key import held_key
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.registry import opener
 
 if TYPE_CHECKING:
     import os
 
-    from overshoot_nb.running.run import Run
-    from overshoot_nb.tuning.suggesting import Suggestions
-
     from .prompt_diff import PromptDiff
 
-__all__ = ["PromptHistory", "PromptVersion", "asked_by"]
+__all__ = ["PromptHistory", "PromptVersion", "asked_as_text", "asked_by"]
 
 #: The fields that say what is asked; two versions that agree in them are one.
 ASKED = ("text", *(name for name in PARAMETERS if name != "prompt"))
@@ -109,6 +107,20 @@ def asked_by(settings: StreamSettings) -> dict[str, Any]:
     return {"text": settings.prompt, **asked}
 
 
+def asked_as_text(version: PromptVersion) -> str:
+    """All that a version asks: what differs in it is answered differently.
+
+    The order of a schema's properties is that of the answer's, so it counts; and 1 is not true.
+    """
+    asked = version.parameters
+    # Left out where there is none: what was kept before there were any is still known.
+    asked = {k: v for k, v in asked.items() if v is not None or k not in ("system", "extra_body")}
+    if isinstance(version.temperature, int):
+        asked["temperature"] = float(version.temperature)
+    # What no schema can hold is refused where it is prepared, which says where.
+    return json.dumps(asked, default=lambda x: dict(x) if isinstance(x, Mapping) else repr(x))
+
+
 class PromptHistory:
     """The versions of a stream by number: ``history[1]`` is the first. Iterates oldest first.
 
@@ -119,7 +131,7 @@ class PromptHistory:
         run: the run that asks, for :meth:`suggest`; None where there is none.
     """
 
-    def __init__(self, first: PromptVersion, run: Run | None = None) -> None:
+    def __init__(self, first: PromptVersion, run: object | None = None) -> None:
         self._versions = [first]
         self._current = first
         self._run = run
@@ -128,7 +140,7 @@ class PromptHistory:
 
     @classmethod
     def restored(
-        cls, versions: Sequence[PromptVersion], current: int, run: Run | None = None
+        cls, versions: Sequence[PromptVersion], current: int, run: object | None = None
     ) -> PromptHistory:
         """The history of a run that was kept: all its versions from 1 on, and the one in force."""
         history = cls(versions[0], run)
@@ -190,17 +202,15 @@ class PromptHistory:
 
         return PromptDiff.between(self[old], self[new])
 
-    async def suggest(self, model: str, **options: Any) -> Suggestions:
-        """Improved prompts from a text-capable model, scored on labels that it was not shown.
+    async def suggest(self, model: str, **options: Any) -> Any:
+        """``Suggestions``: better prompts from a text-capable model, scored on labels that it was not shown.
 
         See :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
         """
         options = {name: _covered(name, value) for name, value in options.items()}
-        from overshoot_nb.tuning.suggesting import suggest
-
         if self._run is None:
             raise LookupError("these versions belong to no run whose labels could be learned from")
-        return await suggest(self._run, model, **options)
+        return await opener("suggest")(self._run, model, **options)
 
     def __getitem__(self, version: int) -> PromptVersion:
         """A version by its number.

@@ -241,3 +241,19 @@ class _Charged:
 
 def _sum(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else one + other
+
+
+def counts_in_words(stats: StreamStats) -> str:
+    """The counts in words: "12 results, 1 error, 3 drops, p50 310 ms"."""
+
+    def count(n: int, word: str) -> str:
+        return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+    words = [count(stats.results, "result")]
+    if stats.errors:
+        words.append(count(stats.errors, "error"))
+    if drops := sum(stats.drops.values()):
+        words.append(count(drops, "drop"))
+    if stats.latency_p50_ms is not None:
+        words.append(f"p50 {stats.latency_p50_ms:,.0f} ms")
+    return ", ".join(words)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.analysis.accessor_registration import register_accessor
+from overshoot_nb.support.accessor_registration import register_accessor
 from overshoot_nb.types import StreamInferenceResult
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 _notice: list[str] = []
 
@@ -22,3 +23,13 @@ def in_kernel() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None
+
+
+def show_notice(*more: str) -> None:
+    """Show what was not said yet, and more, where a cell shows no widget."""
+    said = [text for text in (take_notice(), *more) if text]
+    if said:
+        from IPython.display import publish_display_data
+
+        publish: Any = publish_display_data
+        publish({"text/plain": "\n".join(said)})

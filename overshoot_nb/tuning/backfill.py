@@ -7,14 +7,15 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from overshoot_nb import config
 from overshoot_nb.errors import OvershootError
 from overshoot_nb.running.run import Run
-from overshoot_nb.running.service import Service
+from overshoot_nb.running.service import Service, check_service, require_open, service_of
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.answer_cache import answer_cache
+from overshoot_nb.store.answer_columns import check_column
 from overshoot_nb.store.budget import Account, Budget, check_budget
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.store.table import ResultTable
@@ -22,22 +23,14 @@ from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.validation import check_whole
 
 from .backfill_display import backfill_html
-from .backfill_plan import (
-    asked_otherwise,
-    check_column,
-    check_service,
-    column_of,
-    require_open,
-    samples_meant,
-    service_of,
-)
+from .backfill_plan import asked_otherwise, column_of, samples_meant
 from .backfill_work import BackfillWork, let_go_of_locals, work_for
 from .tally import Tally
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.client import Overshoot
+    from overshoot_nb.running.service import Client
 
 __all__ = ["Backfill", "BackfillState", "Budget", "start_backfill"]
 
@@ -96,6 +89,14 @@ class Backfill:
         self._over = asyncio.Event()
         self._waiters = 0
         self._start(self._bar())
+
+    over: ClassVar[None] = None  # nobody's end waits for it
+    idle: ClassVar[bool] = True
+
+    @property
+    def label(self) -> str:
+        """Its column."""
+        return self.column
 
     # ---- what it is, and how far ----
 
@@ -386,7 +387,7 @@ def start_backfill(
     cache: bool = True,
     progress: bool = True,
     note: str = "",
-    client: Overshoot | None = None,
+    client: Client | None = None,
 ) -> Backfill:
     """Check everything and start; described at :meth:`overshoot_nb.Stream.backfill`.
 
@@ -406,7 +407,7 @@ def start_backfill(
         check_column(run.journal.later, column)
     check_budget(budget)
     service = run.service if client is None else service_of(client)
-    check_service(run, service)
+    check_service(run.service, service)
     if max_in_flight is None:
         # The embedded engine answers one at a time: more would only stand in the stream's way.
         max_in_flight = 1 if service.endpoint.is_local else config.MAX_IN_FLIGHT_BATCH
@@ -419,7 +420,7 @@ def start_backfill(
     job = Backfill(run, version, column, tally, service, work, budget=budget, progress=progress)
     try:
         run.journal.later.show(column, version)
-        run.journal.backfills.append(job)
+        run.journal.followers.append(job)
         run.journal.touch()
     except BaseException:  # an interrupt: nobody will have it
         job.cancel("interrupted")

@@ -8,12 +8,10 @@ from itertools import chain, count, takewhile
 from numbers import Integral, Real
 from typing import Any
 
-from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.running.service import ChatService, GatewayService, Service
-from overshoot_nb.store.later_answers import LaterAnswers
+from overshoot_nb.store.answer_columns import share_parts
 from overshoot_nb.store.prompts import ASKED, PromptVersion
-from overshoot_nb.store.table import ResultTable
 from overshoot_nb.support.validation import (
     check_extra_body,
     check_max_output_tokens,
@@ -25,13 +23,8 @@ from overshoot_nb.support.validation import (
 
 __all__ = [
     "asked_otherwise",
-    "check_column",
-    "check_service",
     "column_of",
-    "is_closed",
-    "require_open",
     "samples_meant",
-    "service_of",
 ]
 
 
@@ -135,22 +128,6 @@ def _recent(run: Run, last: float) -> list[int]:
     return meant
 
 
-def check_column(later: LaterAnswers, column: str) -> None:
-    """Refuse a column that the table has already, or whose parts would be another's.
-
-    Raises:
-        ValidationError: it is no name, or taken.
-    """
-    check_text("column", column)
-    if column in ResultTable().df.columns or column == "out" or column.startswith("out."):
-        raise ValidationError(f"column={column!r} is a column of the rows themselves")
-    for other in later.columns:
-        if _share_parts(column, other):
-            raise ValidationError(
-                f"column={column!r} would be mixed up with the parts of column {other!r}"
-            )
-
-
 def column_of(run: Run, version: PromptVersion) -> str:
     """The column for a version where none was named: the one that shows it already, else "v2".
 
@@ -165,60 +142,5 @@ def column_of(run: Run, version: PromptVersion) -> str:
     return next(
         name
         for name in names
-        if name not in shown and not any(_share_parts(name, other) for other in shown)
+        if name not in shown and not any(share_parts(name, other) for other in shown)
     )
-
-
-def _share_parts(column: str, other: str) -> bool:
-    return column.startswith(f"{other}.") or other.startswith(f"{column}.")
-
-
-def service_of(client: object) -> Service:
-    """Whom a client asks; it is closed at exit if nobody closes it.
-
-    Raises:
-        ValidationError: it is no client.
-        StreamClosedError: it was closed.
-    """
-    from overshoot_nb.client import Overshoot  # which imports streams, which are tunable
-
-    if not isinstance(client, Overshoot):
-        raise ValidationError(f"client={client!r} is not valid: give a client, Overshoot(...)")
-    client._require_open()
-    return client._service
-
-
-def is_closed(service: Service) -> bool:
-    """Whether the client of a service was closed."""
-    return isinstance(service, ChatService | GatewayService) and service.api.closed
-
-
-def require_open(service: Service) -> None:
-    """Refuse to ask with a client that was closed.
-
-    Raises:
-        StreamClosedError: it was.
-    """
-    if is_closed(service):
-        raise StreamClosedError(
-            "the client that would be asked is closed; pass client=Overshoot(...) to backfill()",
-            "its client was closed",
-        )
-
-
-def check_service(run: Run, service: Service) -> None:
-    """Refuse whom nobody can ask about the samples of a run.
-
-    Raises:
-        StreamClosedError: its client was closed.
-        ValidationError: a v0.2 server that did not take the pictures itself.
-    """
-    require_open(service)
-    if not isinstance(service, GatewayService):
-        return
-    own = isinstance(run.service, GatewayService)
-    if not own or run.service.endpoint.base_url != service.endpoint.base_url:
-        raise ValidationError(
-            f"client={service.endpoint.shown} is a v0.2 server, which can only be asked about the "
-            "pictures that it took itself: give a client of a chat server"
-        )

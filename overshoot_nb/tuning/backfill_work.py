@@ -14,19 +14,18 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     StreamClosedError,
 )
+from overshoot_nb.running.asker import Asked, Asker, Question, result_of
 from overshoot_nb.running.chat_session import FATAL, HOPELESS_AFTER
 from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import Service
+from overshoot_nb.running.taken_up import copy_of
 from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.budget import Account
 from overshoot_nb.store.fields import is_answer
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.store.taken_up import copy_of
 from overshoot_nb.types import Sample, StreamInferenceResult
 
-from .asking import Asked, Asker, Question, asker_of, result_of
 from .asking_many import ask_many
-from .backfill_plan import is_closed
 from .gaps import Gaps
 from .tally import Outcome, Tally
 
@@ -231,8 +230,7 @@ def work_for(
     """
     shared = service.endpoint.is_local and run.service.endpoint.is_local
     gaps = Gaps(run) if shared else None
-    asker = asker_of(
-        service,
+    asker = service.asker(
         response_format=run.settings.response_format,
         cache=cache,
         turn=gaps.wait if gaps is not None else None,
@@ -243,7 +241,7 @@ def work_for(
         tally,
         asker,
         max_in_flight=max_in_flight,
-        closed=lambda: is_closed(service),
+        closed=lambda: service.closed,
         gaps=gaps,
     )
 

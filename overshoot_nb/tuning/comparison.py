@@ -9,10 +9,9 @@ from functools import partial
 from typing import Any
 
 from overshoot_nb import config
-from overshoot_nb.client import Overshoot, check_one_client
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.running.service import GatewayService, Service
+from overshoot_nb.running.service import GatewayService, Service, check_service, service_of
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.answer_cache import answer_cache
@@ -20,13 +19,12 @@ from overshoot_nb.store.budget import Account, Budget, check_budget
 from overshoot_nb.store.labels import MISSING, Labels
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.api_key import ApiKey, held_key
-from overshoot_nb.support.html import show_notice
+from overshoot_nb.support.notebook import show_notice
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.registry import opener
 from overshoot_nb.support.validation import check_whole
 
-from .asking import asker_of
-from .backfill_plan import check_service, is_closed, service_of
 from .comparison_asking import ComparisonWork
 from .comparison_plan import Candidate, candidates_of, named_prompts
 from .comparison_result import Comparison
@@ -60,7 +58,7 @@ async def compare(
     budget: Budget | None = None,
     cache: bool = True,
     progress: bool = True,
-    client: Overshoot | None = None,
+    client: Client | None = None,
     api_key: str | ApiKey | None = None,
     base_url: str | None = None,
 ) -> Comparison:
@@ -136,8 +134,7 @@ async def compare(
         gaps = None
         if run is not None and embedded and run.service.endpoint.is_local:
             gaps = Gaps(run)
-        asker = asker_of(
-            service,
+        asker = service.asker(
             response_format=run.settings.response_format if run is not None else "auto",
             cache=answer_cache() if cache else None,
             turn=gaps.wait if gaps is not None else None,
@@ -150,7 +147,7 @@ async def compare(
             tuple({c.version.version: c.version for c in candidates}.values()),
             repeats,
             asker,
-            closed=lambda: is_closed(service),
+            closed=lambda: service.closed,
             gaps=gaps,
         )
         # Other servers' answers are not those of the stream.
@@ -196,10 +193,10 @@ async def _draw(bar: ProgressBar, work: ComparisonWork) -> None:
 @asynccontextmanager
 async def _asked(
     run: Run | None,
-    client: Overshoot | None,
+    client: Client | None,
     api_key: str | ApiKey | None,
     base_url: str | None,
-) -> AsyncIterator[tuple[Service, Overshoot | None]]:
+) -> AsyncIterator[tuple[Service, Client | None]]:
     """The service to ask, and the client that it is of where that is not the run's own."""
     check_one_client(client, api_key, base_url)
     if client is not None:
@@ -207,19 +204,19 @@ async def _asked(
     elif run is not None and api_key is None and base_url is None:
         yield run.service, None
     else:
-        async with Overshoot(api_key, base_url=base_url) as own:
+        async with opener("client")(api_key, base_url=base_url) as own:
             show_notice()
-            yield own._service, own
+            yield service_of(own), own
 
 
 def _check_service(run: Run | None, service: Service) -> None:
-    if is_closed(service):
+    if service.closed:
         raise StreamClosedError(
             "the client that would be asked is closed: pass client=Overshoot(...)",
             "its client was closed",
         )
     if run is not None:
-        check_service(run, service)
+        check_service(run.service, service)
     elif isinstance(service, GatewayService):
         raise ValidationError(
             f"{service.endpoint.shown} is a v0.2 server, which can only be asked about the "
@@ -227,8 +224,8 @@ def _check_service(run: Run | None, service: Service) -> None:
         )
 
 
-async def _model(run: Run | None, client: Overshoot | None) -> str:
-    if run is not None and (client is None or _same_server(run, client._service)):
+async def _model(run: Run | None, client: Client | None) -> str:
+    if run is not None and (client is None or _same_server(run, service_of(client))):
         return run.prompts.current.model
     assert client is not None  # made where there is no run
     return await client.default_model()

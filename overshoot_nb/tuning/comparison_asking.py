@@ -18,13 +18,13 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     StreamClosedError,
 )
+from overshoot_nb.running.asker import Asked, Asker, Question, result_of
 from overshoot_nb.running.chat_session import FATAL, HOPELESS_AFTER
 from overshoot_nb.store.budget import Account
 from overshoot_nb.store.fields import is_answer
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import Sample, StreamInferenceResult
 
-from .asking import Asked, Asker, Question, result_of
 from .asking_many import ask_many
 from .backfill_work import LOST_AFTER
 from .gaps import Gaps

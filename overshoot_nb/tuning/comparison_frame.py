@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from overshoot_nb.analysis.accessor_registration import register_accessor
 from overshoot_nb.store.columns import (
     Arena,
     CategoryColumn,
@@ -22,6 +21,7 @@ from overshoot_nb.store.columns import (
     to_int64,
 )
 from overshoot_nb.store.output_columns import output_columns
+from overshoot_nb.support.accessor_registration import register_accessor
 from overshoot_nb.types import StreamInferenceResult
 
 __all__ = ["TidyRow", "tidy_frame"]

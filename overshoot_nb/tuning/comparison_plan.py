@@ -9,7 +9,7 @@ from typing import Any
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.store.prompts import ASKED, PromptVersion
+from overshoot_nb.store.prompts import ASKED, PromptVersion, asked_as_text
 from overshoot_nb.support.schema_classes import schema_from
 from overshoot_nb.support.validation import (
     check_extra_body,
@@ -18,8 +18,6 @@ from overshoot_nb.support.validation import (
     check_temperature,
     check_text,
 )
-
-from .asking import asked_as_text
 
 __all__ = ["Candidate", "Prompt", "candidates_of", "named_prompts"]
 

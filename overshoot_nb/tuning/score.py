@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import closed_values, comparable, field_name, field_names, shown
 from overshoot_nb.store.labels import MISSING
+from overshoot_nb.support.intervals import wilson_interval
 
 from .judging import DECIDED, Answers, Judgement, Outcome, Schemas, overall, tidy
-from .statistics import wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd

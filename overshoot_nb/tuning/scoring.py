@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import field_names
 from overshoot_nb.store.labels import MISSING, Labels
+from overshoot_nb.support.intervals import check_confidence
 
 from .judges import Judges
 from .judging import DECIDED, Answers, Judgement, Schemas, judge_each, overall, tidy
 from .score import Score
-from .statistics import PairedTest, check_confidence
+from .statistics import PairedTest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.html import BAR, escaped, fragment
+from overshoot_nb.support.intervals import normal_quantile, wilson_interval
 
-__all__ = ["PairedTest", "check_confidence", "mcnemar_exact", "percent", "wilson_interval"]
+__all__ = ["PairedTest", "mcnemar_exact", "percent"]
 
 #: The share of cases in which so many labels more would tell a difference as large as this one.
 POWER = 0.8
@@ -19,44 +19,6 @@ _INDEPENDENT = (
 )
 #: Shares of right answers are shown with one decimal.
 _PERCENT = ".1%"
-
-
-def check_confidence(confidence: object) -> float:
-    """Check a confidence level, 0 < x < 1.
-
-    Raises:
-        ValidationError: it is something else.
-    """
-    number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
-    # So near to 1 that its quantile is out of what floats can say, it is no level either.
-    if not number or not 0 < confidence < 1 or (1 + confidence) / 2 == 1:  # type: ignore[operator]
-        raise ValidationError(
-            f"confidence={confidence!r} is not valid: it must be a number, 0 < x < 1, such as 0.95"
-        )
-    return float(confidence)  # type: ignore[arg-type]
-
-
-def wilson_interval(right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of a share, by Wilson's score method, without continuity correction.
-
-    E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of
-    the American Statistical Association 22 (1927) 209-212. Of no observations it is all of 0..1.
-
-    Args:
-        right: how many of ``n`` were right.
-        confidence: 0..1.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    z = _quantile(confidence)
-    share = right / n
-    middle = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    scale = 1 + z * z / n
-    # At the ends the exact bound is 0 or 1; floats would miss it by a little.
-    low = 0.0 if right == 0 else (middle - spread) / scale
-    high = 1.0 if right == n else (middle + spread) / scale
-    return max(low, 0.0), min(high, 1.0)
 
 
 def mcnemar_exact(only_old: int, only_new: int) -> float:
@@ -97,10 +59,6 @@ def _tail(n: int, fewer: int) -> float:
         if term < 1e-17 * total:
             break
     return min(1.0, 2 * total * math.exp(of_all - n * math.log(2)))
-
-
-def _quantile(confidence: float) -> float:
-    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +129,7 @@ class PairedTest:
             return 0
         differing = (self.only_old + self.only_new) / self.n
         change = abs(self.difference)
-        z, z_power = _quantile(self.confidence), NormalDist().inv_cdf(POWER)
+        z, z_power = normal_quantile(self.confidence), NormalDist().inv_cdf(POWER)
         spread = z * math.sqrt(differing) + z_power * math.sqrt(differing - change**2)
         needed = (spread / change) ** 2
         # Fewer pairs that differ cannot tell anything, even if all of them say the same.

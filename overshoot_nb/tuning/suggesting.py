@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from overshoot_nb import config
 from overshoot_nb.asking.text_chat import ask_text
-from overshoot_nb.client import Overshoot
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.running.service import ChatService, Service
+from overshoot_nb.running.service import ChatService, Client, Service, check_one_client, service_of
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.budget import Budget, check_budget
 from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.registry import opener
 from overshoot_nb.support.validation import (
     check_extra_body,
     check_system,
@@ -52,7 +52,7 @@ async def suggest(
     run: Run,
     model: str,
     *,
-    client: Overshoot | None = None,
+    client: Client | None = None,
     api_key: str | ApiKey | None = None,
     base_url: str | None = None,
     version: int | None = None,
@@ -152,7 +152,7 @@ async def suggest(
 @asynccontextmanager
 async def _language_model(
     own: Service,
-    client: Overshoot | None,
+    client: Client | None,
     api_key: ApiKey | None,
     base_url: str | None,
 ) -> AsyncIterator[ChatService]:
@@ -163,15 +163,12 @@ async def _language_model(
     """
     named = api_key is not None or base_url is not None
     if client is not None:
-        if named:
-            raise ValidationError("give client=, or base_url= and api_key=: not both")
-        client._require_open()
-        yield _with_language_model(client._service)
+        check_one_client(client, api_key, base_url)
+        yield _with_language_model(service_of(client))
     elif named:
-        async with Overshoot(api_key, base_url=base_url, timeout=TIMEOUT_SECONDS) as made:
-            service = _with_language_model(made._service)
-            made._require_open()
-            yield service
+        making = opener("client")(api_key, base_url=base_url, timeout=TIMEOUT_SECONDS)
+        async with making as made:
+            yield _with_language_model(service_of(made))
     else:
         yield _with_language_model(own)
 

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from overshoot_nb.asking.answer import ChatAnswer
 from overshoot_nb.errors import ServerError, ValidationError
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.validation import check_text
-from overshoot_nb.types import Mode
+from overshoot_nb.types import ChatAnswer, Mode
 
 __all__ = ["SOMETHING_ELSE", "SUGGESTED", "Example", "Idea", "ideas_in", "request_text"]
 

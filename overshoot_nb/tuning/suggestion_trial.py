@@ -18,16 +18,15 @@ from overshoot_nb.store.budget import Account, Budget
 from overshoot_nb.store.fields import field_value, is_answer, may_have
 from overshoot_nb.store.labels import MISSING, Label, Labels
 from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.support.intervals import wilson_interval
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.types import StreamInferenceResult
 
-from .asking import asker_of
-from .backfill_plan import is_closed
 from .comparison_asking import ComparisonWork
 from .judges import FieldJudges, Judges
 from .judging import DECIDED, Judgement, judge_each, overall
 from .pictures import subject_of
-from .statistics import PairedTest, wilson_interval
+from .statistics import PairedTest
 from .suggestion_request import SOMETHING_ELSE, Example, Idea
 from .suggestions import ScoredPrompt
 
@@ -148,7 +147,7 @@ class Trial:
         cache: bool,
         progress: bool,
     ) -> None:
-        if is_closed(run.service):
+        if run.service.closed:
             raise StreamClosedError(
                 "the client of this stream is closed, so its server cannot be asked about samples",
                 "its client was closed",
@@ -166,8 +165,7 @@ class Trial:
             if sample >= len(run.journal.log):  # of another run, as labels from a file may be
                 self._labels.remove(sample)
         check_enough(len(self._labels.samples))
-        self._asker = asker_of(
-            run.service,
+        self._asker = run.service.asker(
             response_format=run.settings.response_format,
             cache=answer_cache() if cache else None,
         )
@@ -252,7 +250,7 @@ class Trial:
         chosen = {index: time for index, time in times.items() if index in wanted}
         subject = replace(self._subject, media_time=chosen, missing={})
         service = self._run.service
-        work = ComparisonWork(subject, versions, 1, self._asker, lambda: is_closed(service))
+        work = ComparisonWork(subject, versions, 1, self._asker, lambda: service.closed)
         shown = label if self._progress else None
         await get_runtime().call(_with_bar(work, self._account, self._max_in_flight, shown))
         found: list[dict[int, StreamInferenceResult]] = [{} for _ in versions]

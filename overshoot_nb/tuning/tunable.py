@@ -12,8 +12,8 @@ from overshoot_nb.support.parameters import named_parameters
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.client import Overshoot
     from overshoot_nb.running.run import Run
+    from overshoot_nb.running.service import Client
 
     from .backfill import Backfill, Budget
     from .judges import Judges
@@ -49,7 +49,7 @@ class Tunable:
         cache: bool = True,
         progress: bool = True,
         note: str = "",
-        client: Overshoot | None = None,
+        client: Client | None = None,
     ) -> Backfill:
         """Ask something else about samples that were taken, while the stream goes on.
 
@@ -118,7 +118,9 @@ class Tunable:
     @property
     def backfills(self) -> list[Backfill]:
         """Every :meth:`backfill` so far, oldest first."""
-        return list(self._run.journal.backfills)
+        from .backfill import Backfill
+
+        return self._run.journal.followed_by(Backfill)
 
     # ---- what the answers should be ----
 

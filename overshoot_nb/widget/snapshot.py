@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.support.html import escaped, stream_html
+from overshoot_nb.support.html import escaped
 
 if TYPE_CHECKING:
     from overshoot_nb.stream import Stream

@@ -16,7 +16,8 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import config
-from overshoot_nb.analysis.rows import media_seconds, require, row_at, run_of, sample_of
+from overshoot_nb.analysis.rows import media_seconds, row_at, run_of, sample_of
+from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.running import run_registry
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from overshoot_nb import errors
-from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.gateway.api_client import ApiClient
-from overshoot_nb.types import EncodedFrame, Sample, Usage
+from overshoot_nb.types import ChatAnswer, EncodedFrame, Sample, Usage
 
 from faultserver import Answer, FaultServer
 

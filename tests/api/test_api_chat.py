@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overshoot_nb import errors
-from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.support.api_key import ApiKey
-from overshoot_nb.types import EncodedFrame, ModelInfo, Sample, Usage
+from overshoot_nb.types import ChatAnswer, EncodedFrame, ModelInfo, Sample, Usage
 
 from chatserver import ChatServer, Reply
 from faultserver import Answer, FaultServer

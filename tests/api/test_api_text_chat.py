@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from overshoot_nb import errors
-from overshoot_nb.asking.chat import ChatAnswer, ChatClient
+from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.asking.text_chat import ask_text
+from overshoot_nb.types import ChatAnswer
 
 from faultserver import Answer, FaultServer
 

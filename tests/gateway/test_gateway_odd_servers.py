@@ -23,7 +23,7 @@ from overshoot_nb import (
     ServerError,
     config,
 )
-from overshoot_nb.support.html import stream_html
+from overshoot_nb.running.run_html import stream_html
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -13,7 +13,6 @@ from replays import FIRST, MODEL, SECOND, at
 import overshoot_nb
 from overshoot_nb import Overshoot, ValidationError, compare
 from overshoot_nb.recording.replay_asker import ReplayAsker
-from overshoot_nb.tuning.asking import asker_of
 
 from chatserver import ChatServer, Reply, completion
 from videos import make_video, number_in
@@ -161,7 +160,7 @@ def test_repeats_were_not_recorded(recorded):
 
     async def main():
         async with Overshoot(base_url=at(path)) as client:
-            asker = asker_of(client._service)
+            asker = client._service.asker()
             assert isinstance(asker, ReplayAsker)
             question = await asker.prepare(stream.prompts[1])
             asked = await asker.ask(question, stream.frames[2].sample)

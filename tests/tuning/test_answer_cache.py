@@ -15,10 +15,9 @@ from functools import partial
 
 import pytest
 
-from overshoot_nb.asking.chat import ChatAnswer
 from overshoot_nb.store import answer_cache as module
 from overshoot_nb.store.answer_cache import AnswerCache, answer_cache
-from overshoot_nb.types import Usage
+from overshoot_nb.types import ChatAnswer, Usage
 
 
 def an_answer(content: str = "HAWKS 84", **fields) -> ChatAnswer:

@@ -15,11 +15,11 @@ from overshoot_nb import FileSource, NotFoundError, Overshoot, ServerError, Vali
 from overshoot_nb.asking.chat import ChatClient
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.local.engine import Engine
+from overshoot_nb.running.asker import ChatAsker, ReinferAsker, result_of
 from overshoot_nb.running.service import ChatService, GatewayService
 from overshoot_nb.store import answer_cache as cache_module
 from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.asking import ChatAsker, ReinferAsker, asker_of, result_of
 from overshoot_nb.types import EncodedFrame, Sample
 
 from chatserver import ChatServer, Reply
@@ -232,7 +232,7 @@ def test_a_request_waits_for_its_turn_and_a_known_answer_does_not(cache, server)
         ):
             for service in (ChatService(client), GatewayService(api)):
                 for kept in (cache, cache, None):
-                    who = asker_of(service, cache=kept, turn=turn)
+                    who = service.asker(cache=kept, turn=turn)
                     question = await who.prepare(version)
                     await who.ask(question, sample, result_id="r")
 
@@ -251,9 +251,9 @@ def test_without_a_result_there_is_nobody_to_ask(server):
 def test_a_service_says_who_asks(cache):
     async def main():
         async with ChatClient("k", base_url="http://127.0.0.1:9/v1") as chat:
-            assert not asker_of(ChatService(chat), cache=cache).by_result
+            assert not ChatService(chat).asker(cache=cache).by_result
         async with ApiClient("k", base_url="http://127.0.0.1:9/v0.2") as api:
-            assert asker_of(GatewayService(api), cache=cache).by_result
+            assert GatewayService(api).asker(cache=cache).by_result
 
     asyncio.run(main())
 
@@ -322,8 +322,8 @@ def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(
             assert job.df["captured_at"].tolist() == df["captured_at"].tolist()
             # What the server forgot is listed; nobody waits for it, sample by sample.
             gateway.registry.clips.clear()
-            monkeypatch.setattr("overshoot_nb.tuning.asking.STORED_SECONDS", 0.0)
-            monkeypatch.setattr("overshoot_nb.tuning.asking.reinfer_when_stored", None)
+            monkeypatch.setattr("overshoot_nb.running.asker.STORED_SECONDS", 0.0)
+            monkeypatch.setattr("overshoot_nb.running.asker.reinfer_when_stored", None)
             job = await stream.backfill("Read it again", progress=False)
             assert sorted(job.missing) == df["sample"].tolist()
             assert "no clip is stored" in next(iter(job.missing.values()))

@@ -33,7 +33,6 @@ from overshoot_nb.store.budget import Account, Budget
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.store.labels import Labels
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.asking import asker_of
 from overshoot_nb.tuning.comparison import Comparison, compare
 from overshoot_nb.tuning.comparison_asking import RECENT, ComparisonWork
 from overshoot_nb.tuning.comparison_grid import ROWS
@@ -732,7 +731,7 @@ def test_a_number_that_the_stream_gives_to_another_prompt_meanwhile_is_not_mixed
         await stream.backfill("meanwhile", progress=False)
         assert plan[0].version.version == stream.prompts[2].version == 2
         work = ComparisonWork(
-            subject_of(stream), [plan[0].version], 1, asker_of(stream._run.service), lambda: False
+            subject_of(stream), [plan[0].version], 1(stream._run.service), lambda: False
         )
         await stream._runtime.call(work.carry_out(Account(), 4, known=True))
         assert {given.result.result for given in work.answers.values()} == {"compared"}
@@ -943,7 +942,7 @@ def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(gateway, tmp_pa
             assert "no picture" in comparison._repr_mimebundle_()["text/html"]
 
             gateway.registry.clips.clear()
-            monkeypatch.setattr("overshoot_nb.tuning.asking.STORED_SECONDS", 0.0)
+            monkeypatch.setattr("overshoot_nb.running.asker.STORED_SECONDS", 0.0)
             gone = await compare(stream, "Read once more", progress=False)
             assert gone.samples == ()
             assert list(gone.missing) == list(rows["sample"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.labels import Labels
+from overshoot_nb.support.intervals import wilson_interval
 from overshoot_nb.tuning import judges
 from overshoot_nb.tuning.labelling import label_answer
 from overshoot_nb.tuning.scoring import (
@@ -24,7 +25,6 @@ from overshoot_nb.tuning.scoring import (
     score,
     score_answers,
 )
-from overshoot_nb.tuning.statistics import wilson_interval
 
 from judged_run import JudgedRun, answer, failed, unusable
 

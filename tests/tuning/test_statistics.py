@@ -15,12 +15,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.tuning.statistics import (
-    PairedTest,
-    check_confidence,
-    mcnemar_exact,
-    wilson_interval,
-)
+from overshoot_nb.support.intervals import check_confidence, wilson_interval
+from overshoot_nb.tuning.statistics import PairedTest, mcnemar_exact
 
 confidences = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999])
 counts = st.integers(0, 60)

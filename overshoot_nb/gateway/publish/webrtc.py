@@ -71,7 +71,7 @@ class WebRTCPublisher:
     async def offer(self) -> Mapping[str, Any] | None:
         """See ``Publisher``: ``{"type": "webrtc", "sdp": ...}``."""
         # The first import takes a while, which the streams of this loop need not wait for.
-        await asyncio.to_thread(importlib.import_module, "overshoot_nb.gateway.publish.encoding")
+        await asyncio.to_thread(_load_encoding)
         from aiortc import RTCConfiguration, RTCPeerConnection
 
         from .ice import allow_loopback
@@ -199,3 +199,7 @@ def _counted(kinds: Counter[str]) -> str:
         return "no address"
     each = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return f"{total} address{'es' if total > 1 else ''} ({each})"
+
+
+def _load_encoding() -> None:
+    from . import encoding  # noqa: F401

@@ -6,15 +6,12 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.redaction import hides_arguments, redact
+from overshoot_nb.support.registry import opener
 from overshoot_nb.support.replay_address import ReplayAddress, check_local, check_speed, expanded
-
-if TYPE_CHECKING:
-    from overshoot_nb.client import Overshoot
-    from overshoot_nb.stream import Stream
 
 __all__ = ["Replay"]
 
@@ -77,8 +74,8 @@ class Replay:
             else (f"Replay({self.shown!r}, speed=None)")
         )
 
-    def client(self) -> Overshoot:
-        """A client that answers from the recording, without a key and without a network.
+    def client(self) -> Any:
+        """A client (``Overshoot``) that answers from the recording, without a key and without a network.
 
         Its streams play the recorded run in place of their source, which is not even opened: the
         same samples, rows and drops, whatever is asked that was asked then. A notebook that made
@@ -89,13 +86,11 @@ class Replay:
         Raises:
             ValidationError: the file is not there, or no recording.
         """
-        from overshoot_nb.client import Overshoot
-
         speed = None if self.speed == 1 else self.speed or math.inf
-        return Overshoot(base_url=str(ReplayAddress(self.url, speed)))
+        return opener("client")(base_url=str(ReplayAddress(self.url, speed)))
 
-    async def start(self) -> Stream:
-        """Play the run with its own source's name, prompts and settings, its answers included.
+    async def start(self) -> Any:
+        """A ``Stream`` that plays the run with its own source's name, prompts and settings, its answers included.
 
         Changes of the prompt come by themselves. The stream can be paused, closed and restarted
         like any other.
@@ -103,6 +98,4 @@ class Replay:
         Raises:
             ValidationError: the file is not there, or no recording.
         """
-        from .replaying import start
-
-        return await start(self)
+        return await opener("replay_start")(self)

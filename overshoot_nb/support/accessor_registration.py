@@ -9,7 +9,8 @@ imported, or a name of it was used for the first time; rows were made; ``%load_e
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+
+from .registry import opener
 
 __all__ = ["register_accessor"]
 
@@ -18,4 +19,4 @@ def register_accessor() -> None:
     """Register it where pandas is imported already. Idempotent."""
     # One that is being imported has no such name yet, and would be imported in a circle.
     if hasattr(sys.modules.get("pandas"), "DataFrame"):
-        import_module(".analysis", __package__)
+        opener("accessor")

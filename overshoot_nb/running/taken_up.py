@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from overshoot_nb.asking.chat import ChatRequest
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import Sample, StreamInferenceResult
-
-from .prompts import PromptVersion
 
 __all__ = ["Outcome", "PromptInForce", "SameFrames", "TakenUp", "copy_of"]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.settings.stream_settings import StreamChanges
+from overshoot_nb.sources.replay import Replay
 from overshoot_nb.store.prompts import asked_by
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.replay_address import ReplayAddress
 
 from .recording_file import RecordingFile
 from .replay_service import ReplayService
-from .replay_source import Replay
 
 if TYPE_CHECKING:
     from overshoot_nb.client import Overshoot

@@ -18,18 +18,23 @@ from functools import partial
 from typing import Any, Protocol
 
 from overshoot_nb._version import __version__
-from overshoot_nb.asking.answer import ChatAnswer, judge_content
+from overshoot_nb.asking.answer import judge_content
 from overshoot_nb.asking.chat import ChatClient, ChatRequest
 from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.parsing import SchemaReader
-from overshoot_nb.errors import NotFoundError, ValidationError
+from overshoot_nb.errors import NotFoundError
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.gateway.results import reinfer_when_stored
-from overshoot_nb.running.service import ChatService, GatewayService, Service
 from overshoot_nb.store.answer_cache import AnswerCache
-from overshoot_nb.store.prompts import PromptVersion
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 from overshoot_nb.support.validation import check_output_schema
-from overshoot_nb.types import ReinferResult, ResponseFormat, Sample, StreamInferenceResult
+from overshoot_nb.types import (
+    ChatAnswer,
+    ReinferResult,
+    ResponseFormat,
+    Sample,
+    StreamInferenceResult,
+)
 
 __all__ = [
     "Asked",
@@ -37,8 +42,6 @@ __all__ = [
     "ChatAsker",
     "Question",
     "ReinferAsker",
-    "asked_as_text",
-    "asker_of",
     "result_of",
 ]
 
@@ -256,20 +259,6 @@ class ReinferAsker:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def asked_as_text(version: PromptVersion) -> str:
-    """All that a version asks: what differs in it is answered differently.
-
-    The order of a schema's properties is that of the answer's, so it counts; and 1 is not true.
-    """
-    asked = version.parameters
-    # Left out where there is none: what was kept before there were any is still known.
-    asked = {k: v for k, v in asked.items() if v is not None or k not in ("system", "extra_body")}
-    if isinstance(version.temperature, int):
-        asked["temperature"] = float(version.temperature)
-    # What no schema can hold is refused where it is prepared, which says where.
-    return json.dumps(asked, default=lambda x: dict(x) if isinstance(x, Mapping) else repr(x))
-
-
 def _who(endpoint: Endpoint) -> str:
     # Another release of the embedded engine may read better.
     return f"{endpoint.base_url} {__version__ if endpoint.is_local else ''} {READ_AS}"
@@ -282,37 +271,6 @@ async def _keep(cache: AnswerCache, key: str, answer: ChatAnswer) -> None:
 
 def _reader(schema: Mapping[str, Any]) -> SchemaReader:
     return SchemaReader(check_output_schema(schema))
-
-
-def asker_of(
-    service: Service,
-    *,
-    response_format: ResponseFormat = "auto",
-    cache: AnswerCache | None = None,
-    turn: Turn | None = None,
-) -> Asker:
-    """Who asks a service.
-
-    Args:
-        service: whom to ask.
-        response_format: how a schema is asked for.
-        cache: where answers are kept, or None.
-        turn: awaited before each request.
-
-    Raises:
-        ValidationError: nobody can.
-    """
-    if isinstance(service, ChatService):
-        return ChatAsker(service.api, response_format=response_format, cache=cache, turn=turn)
-    if isinstance(service, GatewayService):
-        return ReinferAsker(service.api, cache=cache, turn=turn)
-    # Who imports this module.
-    from overshoot_nb.recording.replay_asker import ReplayAsker
-    from overshoot_nb.recording.replay_service import ReplayService
-
-    if isinstance(service, ReplayService):
-        return ReplayAsker(service)
-    raise ValidationError(f"{service.endpoint.shown} cannot be asked about stored samples")
 
 
 def result_of(
