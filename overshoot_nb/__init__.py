@@ -21,6 +21,7 @@ first used, so that importing the package costs next to nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ from .errors import (
     WebSocketError,
 )
 from .support.accessor_registration import register_accessor
+from .support.registry import register
 from .types import (
     ClipProcessingConfig,
     EncodedFrame,
@@ -136,7 +138,7 @@ _LAZY = {
     "RTMPSource": "sources.kinds",
     "RTSPSource": "sources.kinds",
     "Recorder": "recording.recorder",
-    "Recording": "recording.recording",
+    "Recording": "recordings",
     "Replay": "sources.kinds",
     "SampleLog": "store.sample_log",
     "Score": "tuning.score",
@@ -145,16 +147,29 @@ _LAZY = {
     "Stream": "stream",
     "StreamStats": "store.stats",
     "Suggestions": "tuning.suggestions",
-    "analyze": "batch.whole_video",
-    "analyze_async": "batch.whole_video",
+    "analyze": "interactive",
+    "analyze_async": "interactive",
     "answer_cache": "store.answer_cache",
     "as_source": "sources.kinds",
     "compare": "tuning.comparison",
     "get_models": "client",
-    "load": "recording.loading",
-    "replay": "recording.replay_start",
+    "load": "recordings",
+    "replay": "recordings",
     "watch": "interactive",
     "judges": "tuning",
+}
+
+#: What lower rooms open by name, and where it is.
+_OPENERS = {
+    "accessor": "analysis.of",
+    "client": "client.Overshoot",
+    "engine_socket": "local.open_socket",
+    "engine_transport": "local.open_transport",
+    "load_run": "recording.loading.load_run",
+    "recorded_capture": "recording.recorded_capture.RecordedCapture",
+    "replay_service": "recording.replay_service.ReplayService",
+    "replay_start": "recordings.start",
+    "suggest": "tuning.suggesting.suggest",
 }
 
 __all__ = [
@@ -242,13 +257,19 @@ __all__ = [
 ]
 
 
+def _imported(where: str) -> Any:
+    module, _, name = where.rpartition(".")
+    return getattr(import_module(f".{module}", __name__), name)
+
+
+register({name: partial(_imported, where) for name, where in _OPENERS.items()})
 register_accessor()
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         register_accessor()  # pandas may have come since
-        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        value = _imported(f"{_LAZY[name]}.{name}")
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -260,7 +281,7 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """``%load_ext overshoot_nb``: make the ``%overshoot`` magic known."""
-    import_module(".analysis", __name__)  # gives DataFrames their accessor
+    _imported(_OPENERS["accessor"])  # gives DataFrames their accessor
     from .magic import OvershootMagics
 
     ipython.register_magics(OvershootMagics)

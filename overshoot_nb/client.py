@@ -172,14 +172,14 @@ class Overshoot:
     async def close(self) -> None:
         """End every stream of this client and its connections. Idempotent."""
         # A callback that closes its own client must not be waited for by that very close.
-        inside = any(stream._life.callbacks.inside() for stream in self.streams.active)
+        inside = any(stream._run.callbacks.inside() for stream in self.streams.active)
         await self._runtime.call(self._close(drain=not inside), finish=True)
 
     async def _close(self, *, drain: bool = True) -> None:
         self._closed = True
         self._runtime.forget(self)
         reason = "its client was closed"
-        await asyncio.gather(*(s._life.close(reason, drain=drain) for s in self.streams.active))
+        await asyncio.gather(*(s._run.close(reason, drain=drain) for s in self.streams.active))
         await self._service.close()
 
     async def __aenter__(self) -> Overshoot:

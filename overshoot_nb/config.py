@@ -66,6 +66,10 @@ SPILL_LEAVE_BYTES = 1024**3
 #: Bytes of the file that keeps answers, so that identical requests are asked once.
 ANSWER_CACHE_BYTES = 64 * 1024 * 1024
 
+# ---- statistics ------------------------------------------------------------------------------
+#: Of intervals, 0..1.
+CONFIDENCE = 0.95
+
 # ---- what one request may ask of the embedded engine ------------------------------------------
 #: Pictures, frames of videos included: a video with more is thinned to what is left.
 ENGINE_PICTURES = 64

@@ -1,10 +1,12 @@
-"""The synchronous twins that a notebook needs: what the magic delegates to.
+"""``watch``, ``analyze`` and their like: what the magic delegates to.
 
 One client serves them all, made from the environment when first needed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import weakref
 from collections import deque
@@ -15,11 +17,14 @@ from overshoot_nb.running.service import check_one_client
 from overshoot_nb.support.notebook import show_notice
 
 from .asking.endpoint import Endpoint, resolve_endpoint
+from .batch.whole_video import check_ends, conclude, follow_to_the_end, watch_to_the_end
 from .client import Overshoot
 from .errors import NotFoundError, ValidationError
+from .runtime.coroutines import coroutine
 from .runtime.event_loop import get_runtime
 from .settings.source_options import WatchParameters, source_and_rest
-from .settings.stream_settings import StreamSettings
+from .settings.stream_settings import StreamParameters, StreamSettings, check_finite
+from .sources.kinds import SourceConfig
 from .store.prompts import ASKED, PromptVersion
 from .stream import Stream, close_unheld
 from .support.accessor_registration import register_accessor
@@ -31,7 +36,9 @@ from .types import StreamInferenceResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["models", "status", "stop", "watch"]
+__all__ = ["analyze", "analyze_async", "models", "status", "stop", "watch"]
+
+logger = logging.getLogger("overshoot_nb")
 
 _clients: dict[Endpoint, Overshoot] = {}
 
@@ -42,7 +49,7 @@ class _Started:
     def __init__(self, stream: Stream) -> None:
         self._stream = weakref.ref(stream)
         self._row: tuple[Any, ...] = ()
-        stream._life.journal.watch(self._look)
+        stream._run.journal.watch(self._look)
         self._look()
 
     @property
@@ -150,6 +157,139 @@ def watch(
         runtime.run(stream.close(why), finish=True)
         raise
     return stream
+
+
+@named_parameters
+def analyze(
+    source: SourceConfig | object,
+    prompt: str,
+    model: str | None = None,
+    on_result: Callable[[StreamInferenceResult], object] | None = None,
+    on_error: Callable[[Exception], object] | None = None,
+    *,
+    client: Overshoot | None = None,
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
+    progress: bool = True,
+    record: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    **parameters: Unpack[WatchParameters],
+) -> pd.DataFrame:
+    """Ask about a whole video, as fast as answers come, and return the DataFrame.
+
+    It blocks until the end. Interrupting it (Ctrl+C, the notebook's stop button) ends the stream
+    and returns the rows that came.
+
+    Args:
+        source: a file, URL or frames; anything finite that ``as_source`` takes.
+        prompt: what to ask about each frame or clip.
+        model: model name; None asks the server's default (``Overshoot.default_model``).
+        on_result, on_error: as in ``client.streams.create``.
+        client: the client to use; None makes one from ``api_key`` and ``base_url``.
+        api_key, base_url: as :class:`overshoot_nb.Overshoot` takes them; not beside ``client``.
+        progress: show a progress bar (tqdm), in notebooks and terminals.
+        record: a file to keep the run in, as ``stream.record`` does.
+        overwrite: replace that file where there is one.
+        parameters: every other parameter of ``client.streams.create``, and the options of the
+            source: ``timeout=10``, ``start_time=...``.
+
+    Returns:
+        One row a sample in the order of the video; columns as in ``stream.df``. Its pictures
+        (``df.overshoot.frame(0)``) are on disk, as long as it is one of the last few analyses, or
+        in its recording. ``df.attrs["overshoot"]`` says how the run ended, and what it lost.
+
+    Warns:
+        IncompleteRunWarning: once, where the video was cut off, parts of it could not be decoded,
+            or no answer fitted the ``output_schema``; it names all of these.
+
+    Raises:
+        ValidationError: a parameter is out of its range, the source never ends, or ``record`` is
+            there already.
+        OSError: ``record`` cannot be written.
+        SourceError: the source cannot be opened.
+        OvershootError: no request succeeded. When some did, the failure is logged and their
+            rows are returned.
+    """
+    source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
+    record = hidden(record)
+    check_one_client(client, api_key, base_url)
+    runtime = get_runtime()
+    given, rest = _finite(source, parameters)
+    own = Overshoot(api_key, base_url=base_url) if client is None else client
+    show_notice()
+    try:
+        name = model if model is not None else runtime.run(own.default_model())
+        settings = StreamSettings.build(given, prompt, name, **rest)
+        stream = runtime.run(own.streams.start(settings, on_result, on_error), undo=close_unheld)
+        try:
+            _begin(stream, record, overwrite)
+            interrupted = watch_to_the_end(stream._run, progress)
+        finally:
+            runtime.run(stream.close(), finish=True)
+    finally:
+        if client is None:
+            runtime.run(own.close(), finish=True)
+    if interrupted:
+        logger.warning("interrupted: the %d rows that came are returned", len(stream.df))
+    conclude(stream._run, interrupted=interrupted, stacklevel=4)
+    return stream.df
+
+
+@coroutine
+async def analyze_async(
+    source: SourceConfig | object,
+    prompt: str,
+    model: str | None = None,
+    on_result: Callable[[StreamInferenceResult], object] | None = None,
+    on_error: Callable[[Exception], object] | None = None,
+    *,
+    client: Overshoot | None = None,
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
+    progress: bool = True,
+    record: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    **parameters: Unpack[WatchParameters],
+) -> pd.DataFrame:
+    """:func:`analyze` to be awaited: the loop of the caller goes on meanwhile.
+
+    Parameters, rows, warnings and errors are those of :func:`analyze`. Cancelling it ends the
+    stream, and leaves nothing running; rows that came are in the recording, where there is one.
+    """
+    source, api_key, base_url = hidden(source), held_key(api_key), hidden(base_url, server=True)
+    record = hidden(record)
+    check_one_client(client, api_key, base_url)
+    given, rest = _finite(source, parameters)
+    own = Overshoot(api_key, base_url=base_url) if client is None else client
+    show_notice()
+    try:
+        name = model if model is not None else await own.default_model()
+        settings = StreamSettings.build(given, prompt, name, **rest)
+        stream = await own.streams.start(settings, on_result, on_error)
+        try:
+            _begin(stream, record, overwrite)
+            await follow_to_the_end(stream._run, progress)
+        finally:
+            await stream.close()
+    finally:
+        if client is None:
+            await own.close()
+    conclude(stream._run, interrupted=False, stacklevel=3)
+    # A table of many rows takes a while to make, and so does importing pandas.
+    return await asyncio.to_thread(lambda: stream.df)
+
+
+def _finite(source: object, parameters: WatchParameters) -> tuple[SourceConfig, StreamParameters]:
+    given, rest = source_and_rest(source, parameters)
+    rest.setdefault("realtime", False)
+    check_finite(given)
+    return given, rest
+
+
+def _begin(stream: Stream, record: str | os.PathLike[str] | None, overwrite: bool) -> None:
+    check_ends(stream._run)
+    if record is not None:
+        stream.record(record, overwrite=overwrite)
 
 
 def stop(stream: Stream | str | None = None) -> list[Stream]:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from numbers import Integral
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Unpack
 
 from overshoot_nb.store.stats import counts_in_words
-from overshoot_nb.stream import show_stream
 
 from .analysis.followed import Followed
-from .errors import ValidationError
+from .errors import MissingDependencyError
 from .recording.recordable import Recordable
-from .running.lifecycle import CALLBACK_SECONDS, Lifecycle
+from .running.lifecycle import CALLBACK_SECONDS
 from .running.losses import ATTRS_KEY, attrs_of
+from .running.run import Run
+from .running.run_html import run_html
 from .runtime.coroutines import coroutine
 from .runtime.event_loop import Runtime
 from .runtime.side_thread import in_side_thread
 from .settings.stream_settings import StreamChanges, StreamSettings
 from .store.frames import FrameStore
-from .store.prompts import PromptHistory, PromptVersion
+from .store.prompts import PromptHistory, PromptVersion, changes_to
 from .store.sample_log import SampleLog
 from .store.stats import StreamStats
-from .support.validation import check_text, check_whole
+from .support.notebook import in_kernel, show_notice
+from .support.validation import check_text
 from .tuning.tunable import Tunable
 from .types import (
     Mode,
@@ -55,12 +56,10 @@ class Stream(Tunable, Followed, Recordable):
                 print(result.media_time, result.result)
     """
 
-    def __init__(self, life: Lifecycle, runtime: Runtime) -> None:
+    def __init__(self, life: Run, runtime: Runtime) -> None:
         # Made on the runtime's loop, by the client alone.
-        self._life = life
-        self._run = life
+        self._run: Run = life
         self._runtime = runtime
-        self._selected: int | None = None
         self._widget: StreamWidget | None = None
 
     # ---- what it is ----
@@ -68,47 +67,47 @@ class Stream(Tunable, Followed, Recordable):
     @property
     def stream_id(self) -> str:
         """Id of this stream, in every row, given by a v0.2 server; a restart begins a new one."""
-        return self._life.stream_id
+        return self._run.stream_id
 
     @property
     def is_active(self) -> bool:
         """True while it is starting, running or paused."""
-        return self._life.is_active
+        return self._run.is_active
 
     @property
     def state(self) -> StreamState:
         """starting, running or paused; then ended, failed or closed."""
-        return self._life.state
+        return self._run.state
 
     @property
     def status(self) -> str:
         """The state and, where there is one, the reason or what is happening, in words."""
-        return self._life.status
+        return self._run.status
 
     @property
     def error(self) -> Exception | None:
         """What made it fail, or None."""
-        return self._life.error
+        return self._run.error
 
     @property
     def settings(self) -> StreamSettings:
         """Everything it is asked to do now, defaults filled in."""
-        return self._life.settings
+        return self._run.settings
 
     @property
     def mode(self) -> Mode:
         """ "frame" or "clip"."""
-        return self._life.settings.mode
+        return self._run.settings.mode
 
     @property
     def model(self) -> str:
         """The model that is asked."""
-        return self._life.settings.model
+        return self._run.settings.model
 
     @property
     def prompt(self) -> str:
         """The prompt in force."""
-        return self._life.prompts.current.text
+        return self._run.prompts.current.text
 
     @property
     def prompt_version(self) -> int:
@@ -116,18 +115,17 @@ class Stream(Tunable, Followed, Recordable):
 
         What was asked before is its earlier version again.
         """
-        return self._life.prompts.current.version
+        return self._run.prompts.current.version
 
     @property
     def prompts(self) -> PromptHistory:
         """Every prompt version so far: ``stream.prompts[1]`` is the first."""
-        return self._life.prompts
+        return self._run.prompts
 
     @property
     def duration(self) -> float | None:
         """Length of the video in seconds, or None where it has no end or does not say."""
-        info = self._life.info
-        return info.duration if info is not None else None
+        return self._run.duration
 
     # ---- what came of it ----
 
@@ -142,9 +140,9 @@ class Stream(Tunable, Followed, Recordable):
         are the model's, for formulas and their links, unless (from pandas 3 on)
         ``pandas.options.display.html.use_mathjax = False``; ``df.overshoot.show()`` is text alone.
         """
-        journal = self._life.journal
+        journal = self._run.journal
         frame = journal.table.df
-        frame.attrs[ATTRS_KEY] = attrs_of(self._life)
+        frame.attrs[ATTRS_KEY] = attrs_of(self._run)
         if journal.later.columns:
             from .tuning.side_columns import add_side_columns
 
@@ -159,17 +157,17 @@ class Stream(Tunable, Followed, Recordable):
         very bytes that were sent. A v0.2 server takes its own pictures of the video: these are ours
         of the same moment.
         """
-        return self._life.journal.frames
+        return self._run.journal.frames
 
     @property
     def stats(self) -> StreamStats:
         """Figures of this moment: samples, results, errors, drops by reason, latencies, tokens."""
-        return self._life.journal.counters.snapshot()
+        return self._run.journal.counters.snapshot()
 
     @property
     def samples(self) -> SampleLog:
         """Time and fate of every sample by its index: ``stream.samples[12].fate``."""
-        return self._life.journal.log
+        return self._run.journal.log
 
     @coroutine
     async def info(self) -> StreamInfo:
@@ -181,7 +179,7 @@ class Stream(Tunable, Followed, Recordable):
             NotFoundError: a v0.2 server knows the stream no longer.
             OvershootError: the server cannot be reached.
         """
-        return await self._runtime.call(self._life.describe())
+        return await self._runtime.call(self._run.describe())
 
     @coroutine
     async def spectate(self) -> SpectateResponse:
@@ -190,7 +188,7 @@ class Stream(Tunable, Followed, Recordable):
         Raises:
             ValidationError: there is none; only ``transport="native"`` has one.
         """
-        return await self._runtime.call(self._life.spectate())
+        return await self._runtime.call(self._run.spectate())
 
     # ---- steering ----
 
@@ -209,10 +207,8 @@ class Stream(Tunable, Followed, Recordable):
         if not isinstance(prompt, PromptVersion):
             check_text("prompt", prompt)
             return await self.update(prompt=prompt)
-        settings = self.settings
-        differing = {n: v for n, v in prompt.parameters.items() if v != getattr(settings, n)}
-        changes = cast("StreamChanges", differing)
-        return await self._runtime.call(self._life.update(changes, prompt.note))
+        changes = changes_to(self.settings, prompt)
+        return await self._runtime.call(self._run.update(changes, prompt.note))
 
     @coroutine
     async def update(self, **changes: Unpack[StreamChanges]) -> StreamConfigResponse:
@@ -228,7 +224,7 @@ class Stream(Tunable, Followed, Recordable):
             NotFoundError: the embedded engine does not have the model.
             StreamClosedError: the stream is over.
         """
-        return await self._runtime.call(self._life.update(changes))
+        return await self._runtime.call(self._run.update(changes))
 
     @coroutine
     async def restart(self, **changes: Unpack[StreamChanges]) -> None:
@@ -244,7 +240,7 @@ class Stream(Tunable, Followed, Recordable):
             StreamClosedError: the stream's client was closed, or the stream meanwhile.
         """
         await self._runtime.call(
-            self._life.restart(changes), undo=lambda _: self._life.close("interrupted")
+            self._run.restart(changes), undo=lambda _: self._run.close("interrupted")
         )
 
     @coroutine
@@ -254,7 +250,7 @@ class Stream(Tunable, Followed, Recordable):
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._life.steer("paused"))
+        await self._runtime.call(self._run.steer("paused"))
 
     @coroutine
     async def resume(self) -> None:
@@ -263,7 +259,7 @@ class Stream(Tunable, Followed, Recordable):
         Raises:
             StreamClosedError: the stream is over.
         """
-        await self._runtime.call(self._life.steer("running"))
+        await self._runtime.call(self._run.steer("running"))
 
     @property
     def selected(self) -> int | None:
@@ -275,18 +271,11 @@ class Stream(Tunable, Followed, Recordable):
         Raises:
             ValidationError: on setting, there is no sample of that index.
         """
-        return self._selected
+        return self._run.selected
 
     @selected.setter
     def selected(self, index: int | None) -> None:
-        if index is not None:
-            # A cell of the DataFrame is NumPy's own kind of integer.
-            index = int(index) if isinstance(index, Integral) and index is not True else index
-            if not len(self.samples):
-                raise ValidationError(f"selected={index!r}: no sample was taken yet")
-            check_whole("selected", index, 0, len(self.samples) - 1)
-        self._selected = index
-        self._life.journal.touch()
+        self._run.selected = index
 
     @coroutine
     async def wait(self, timeout: float | None = None) -> str:
@@ -299,14 +288,14 @@ class Stream(Tunable, Followed, Recordable):
         return await self._over(timeout)
 
     async def _over(self, timeout: float | None, *, drain: bool = True) -> str:
-        waited_for = drain and not (self._life.callbacks.inside() or in_side_thread())
+        waited_for = drain and not (self._run.callbacks.inside() or in_side_thread())
         try:
             async with asyncio.timeout(timeout):
-                await self._runtime.call(self._life.wait_over(drain=waited_for))
+                await self._runtime.call(self._run.wait_over(drain=waited_for))
         except TimeoutError:
             raise TimeoutError(f"not over after {timeout:g} s: {self.status}") from None
-        if not drain and not self._life.callbacks.inside():
-            await self._runtime.call(self._life.callbacks.drain(CALLBACK_SECONDS))
+        if not drain and not self._run.callbacks.inside():
+            await self._runtime.call(self._run.callbacks.drain(CALLBACK_SECONDS))
         self._show_end()
         if self.error is not None:
             raise self.error
@@ -346,8 +335,8 @@ class Stream(Tunable, Followed, Recordable):
         Results that came before are still handed to ``on_result`` (for at most a second). A
         recording that takes longer goes on being finished: ``recorder.close()`` waits for it.
         """
-        drain = not self._life.callbacks.inside()
-        await self._runtime.call(self._life.close(reason, drain=drain), finish=True)
+        drain = not self._run.callbacks.inside()
+        await self._runtime.call(self._run.close(reason, drain=drain), finish=True)
         self._show_end()
 
     def _show_end(self) -> None:
@@ -363,7 +352,7 @@ class Stream(Tunable, Followed, Recordable):
 
     async def __aiter__(self) -> AsyncIterator[StreamInferenceResult]:
         seen = 0
-        while new := await self._runtime.call(self._life.results_after(seen)):
+        while new := await self._runtime.call(self._run.results_after(seen)):
             seen += len(new)
             for result in new:
                 yield result
@@ -375,10 +364,10 @@ class Stream(Tunable, Followed, Recordable):
     @property
     def widget(self) -> StreamWidget:
         """The stream as a widget: video, controls and results. One model however often shown."""
-        if self._widget is None:
+        if self._widget is None or self._widget.let_go:
             from .widget import StreamWidget
 
-            self._widget = StreamWidget(self)
+            self._widget = StreamWidget(self._run, self)
         return self._widget
 
     def __repr__(self) -> str:
@@ -388,10 +377,17 @@ class Stream(Tunable, Followed, Recordable):
         )
 
     def _repr_html_(self) -> str:
-        return stream_html(self)
+        return run_html(self._run)
 
     def _ipython_display_(self) -> None:
-        show_stream(self)
+        if not in_kernel():
+            raise NotImplementedError  # IPython takes the text or HTML
+        try:
+            widget = self.widget
+        except MissingDependencyError as error:
+            show_notice(str(error))
+            raise NotImplementedError from error
+        widget.show()
 
     def _display_(self) -> object:
         return self.widget  # what marimo asks for

@@ -20,7 +20,7 @@ from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.recording.ended_run import write_run
 from overshoot_nb.recording.format import METADATA_KEY
-from overshoot_nb.recording.recording import Recording
+from overshoot_nb.recordings import Recording
 from overshoot_nb.running.service import open_service
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.settings.stream_settings import StreamSettings
@@ -129,7 +129,7 @@ def result_of(sample: Sample, said: str = "yes", **fields: Any) -> StreamInferen
 
 def assert_same(run: MadeRun | Stream, loaded: Recording) -> None:
     """Everything that a recording keeps is as it was; floats to the bit, NaN too."""
-    ours = run._life if isinstance(run, Stream) else run
+    ours = run._run if isinstance(run, Stream) else run
     same_frame(run.df, loaded.df)
     journal, again = ours.journal, loaded._run.journal
     assert repr(list(again.table)) == repr(list(journal.table))
@@ -151,7 +151,7 @@ def assert_same(run: MadeRun | Stream, loaded: Recording) -> None:
         ours.state,
         ours.status,
     )
-    assert loaded._life.info == ours.info
+    assert loaded._run.info == ours.info
 
 
 def same_frame(one: pd.DataFrame, other: pd.DataFrame) -> None:

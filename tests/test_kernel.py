@@ -155,7 +155,7 @@ os.environ["OVERSHOOT_BASE_URL"] = "local"
 %load_ext overshoot_nb
 
 def know(stream):
-    kept = stream, stream._life, stream._life.journal, stream.frames
+    kept = stream, stream._run, stream._run.journal, stream.frames
     known.append([weakref.ref(one) for one in kept])
 
 def left(first=0):

@@ -96,7 +96,7 @@ def test_clips_of_the_very_same_frames_are_asked_about_once(slow: str) -> None:
     clips = {"target_fps": 10, "clip_length_seconds": 0.3, "delay_seconds": 0.05}
     with ChatServer(lambda r: str([number_in(j) for j in r.jpegs])) as server:
         stream = watched(server, slow, interval_seconds=None, **clips)
-    rows = stream._life.journal.table.results_since(0)
+    rows = stream._run.journal.table.results_since(0)
     assert len({row.frame_times for row in rows}) == len(server.requests) < len(rows)
     of_frames = {row.frame_times: row.sample for row in reversed(rows)}
     for row in rows:
@@ -201,7 +201,7 @@ def test_in_real_time_a_copy_waits_without_a_slot_and_is_not_replaced(slow: str)
     with ChatServer(answer) as server:
         stream, in_flight = asyncio.run(asyncio.wait_for(main(server), 60))
     assert in_flight == server.most_in_flight == 1
-    rows = {row.sample: row for row in stream._life.journal.table.results_since(0)}
+    rows = {row.sample: row for row in stream._run.journal.table.results_since(0)}
     assert {k: rows[k].copied_from for k in range(4)} == {0: None, 1: 0, 2: 0, 3: 0}
     assert [rows[k].result for k in range(4)] == ["0"] * 4
     assert balanced(stream.stats)
@@ -290,7 +290,7 @@ def test_scores_and_tests_count_a_picture_once(slow: str) -> None:
         stream, asked, job = asyncio.run(asyncio.wait_for(main(), 60))
     assert asked == FRAMES
     assert (len(job.samples), job.cached) == (len(ALL), len(ALL) - FRAMES)
-    later = stream._life.journal.later.of(2)
+    later = stream._run.journal.later.of(2)
     assert [later[k].copied_from for k in ALL] == [
         None if a == k else a for k, a in enumerate(ASKED)
     ]

@@ -47,9 +47,9 @@ def start_alert(
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)
-    callbacks = getattr(run, "callbacks", None)  # a recording has none
-    report = callbacks.report if callbacks is not None else None
-    alert = Alert(run.journal, condition, do, Trigger(*times), name or condition, first, report)
+    alert = Alert(
+        run.journal, condition, do, Trigger(*times), name or condition, first, run.callbacks.report
+    )
     alert.listen()
     return alert
 
@@ -73,7 +73,7 @@ class Alert:
         trigger: Trigger,
         name: str,
         first: int,
-        report: Callable[[BaseException], object] | None,
+        report: Callable[[BaseException], object],
     ) -> None:
         self.condition = condition
         self.name = name
@@ -194,8 +194,7 @@ class Alert:
                     "the action of alert %s raised %s: %s", self.name, type(error).__name__, error
                 )
                 logger.debug("in the action of alert %s", self.name, exc_info=error)
-                if self._report is not None:
-                    self._report(error)
+                self._report(error)
         return 0.0
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from overshoot_nb import config
+
 from .runs import BY
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class TableMethods:
         column: str | None = None,
         within: float = 0.0,
         tolerance: float = 0.1,
-        confidence: float = 0.95,
+        confidence: float = config.CONFIDENCE,
     ) -> pd.DataFrame:
         """How often two who answered say the same, field by field.
 

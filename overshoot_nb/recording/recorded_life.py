@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 from weakref import finalize
 
 from overshoot_nb.errors import StreamClosedError, ValidationError
+from overshoot_nb.running.run import Callbacks, Run
 from overshoot_nb.running.service import service_of
 from overshoot_nb.runtime.event_loop import Runtime
 from overshoot_nb.sampling.preview import Preview
@@ -35,12 +35,6 @@ __all__ = ["RecordedLife"]
 _PLAYS = "plays what was recorded"
 
 
-class _RecordedSession:
-    """A session that takes no changes: a recording is what it is."""
-
-    LIVE_CHANGES: ClassVar[frozenset[str]] = frozenset()
-
-
 class _NoCallbacks:
     """A recorded run calls nobody."""
 
@@ -51,29 +45,19 @@ class _NoCallbacks:
         """True: there are none to wait for."""
         return True
 
-
-@dataclass(frozen=True, slots=True)
-class RecordedEndpoint:
-    """Who was asked, as the recording says it: without secrets, and not to be asked again."""
-
-    shown: str
-    surface: str
+    def report(self, error: BaseException) -> None:
+        """Nobody is told."""
 
 
-class RecordedLife:
+_NO_CALLBACKS = _NoCallbacks()
+
+
+class RecordedLife(Run):
     """A run that is over, and can be played.
 
     It offers what ``Lifecycle`` offers to a stream, its widget and
     its tuning. While it is played its state is "running" or "paused"; nothing is taken or asked
     then, and no row is added.
-
-    Attributes:
-        recorded: what the file says of the run.
-        recorded_endpoint: who was asked then.
-        whole: whether the recording was finished; else its writer was killed, or still writes.
-        end: state and note but while it is played.
-        state, note, error, settings, prompts, journal, preview, run_start, info, session,
-        callbacks: see ``Lifecycle``.
 
     Args:
         recorded: what the file says of the run.
@@ -82,10 +66,6 @@ class RecordedLife:
         client: whose server is asked from now on; None for the default client.
     """
 
-    session = _RecordedSession()
-    callbacks = _NoCallbacks()
-    error: Exception | None = None
-
     def __init__(
         self,
         recorded: RecordedRun,
@@ -93,8 +73,8 @@ class RecordedLife:
         runtime: Runtime,
         client: Client | None = None,
     ) -> None:
-        self.recorded = recorded
-        self.recorded_endpoint = RecordedEndpoint(recorded.server, recorded.surface)
+        self._recorded = recorded
+        self.error = None
         self.settings = recorded.settings
         self.journal = journal
         self.preview = Preview()
@@ -106,15 +86,14 @@ class RecordedLife:
         self._player: Player | None = None
         self._over = asyncio.Event()
         self._over.set()
-        # One that was being recorded when its file was read, or when its process was killed.
-        self.whole = recorded.complete
+        # Not complete: it was being recorded when its file was read, or its process was killed.
         ended = recorded.state if recorded.state in ("ended", "failed", "closed") else "ended"
         note = recorded.status.removeprefix(recorded.state).removeprefix(": ")
         if not recorded.complete:
             ended, note = "failed", f"the recording was {CUT_OFF} here, or still goes on"
         elif ended != recorded.state:
             note = "recorded up to here"
-        self.end: tuple[StreamState, str] = ended, note
+        self._end: tuple[StreamState, str] = ended, note
         self.state: StreamState = ended
         self.note = note
 
@@ -129,9 +108,29 @@ class RecordedLife:
         return self._player is not None
 
     @property
-    def status(self) -> str:
-        """State and note in one line."""
-        return f"{self.state}: {self.note}" if self.note else self.state
+    def recorded(self) -> RecordedRun:
+        """What the file says of the run."""
+        return self._recorded
+
+    @property
+    def end(self) -> tuple[StreamState, str]:
+        """State and note but while it is played."""
+        return self._end
+
+    @property
+    def live_changes(self) -> frozenset[str]:
+        """None: a recording is what it is."""
+        return frozenset()
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """None: a recorded run calls nobody."""
+        return _NO_CALLBACKS
+
+    @property
+    def asked_server(self) -> tuple[str, str]:
+        """Who was asked, as the recording says it; not to be asked again."""
+        return self._recorded.server, self._recorded.surface
 
     @property
     def service(self) -> Service:
@@ -212,7 +211,7 @@ class RecordedLife:
         if player is self._player:
             self._player = None
             self._over.set()
-            self._set_state(*self.end)
+            self._set_state(*self._end)
 
     def _set_state(self, state: StreamState, note: str) -> None:
         self.state, self.note = state, note
@@ -232,7 +231,7 @@ class RecordedLife:
         raise StreamClosedError(
             f"cannot {verb}: this is a recording of a stream that is over; backfill(...) asks "
             "something else about its samples",
-            reason=self.end[1],
+            reason=self._end[1],
         )
 
     async def describe(self) -> StreamInfo:

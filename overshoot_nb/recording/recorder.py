@@ -145,8 +145,7 @@ class Recorder:
                 _remember(run, self.path)
             else:
                 logger.warning("recording %s failed, what it has stays: %s", self.path, error)
-                if (callbacks := getattr(run, "callbacks", None)) is not None:
-                    callbacks.report(error)
+                run.callbacks.report(error)
         finally:  # whatever happens: somebody waits for it
             run.journal.followers.remove(self)
             get_runtime().forget(self)

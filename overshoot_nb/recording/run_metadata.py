@@ -74,16 +74,16 @@ def to_json(
         stream_ids = list(dict.fromkeys([*(row.stream_id for row in journal.table), run.stream_id]))
     stats = journal.counters.snapshot()
     # A finished run may have no state of its own: a loaded one says what the recorded one said.
-    status = str(getattr(run, "status", "ended"))
-    info = getattr(run, "info", None)
-    asked = getattr(run, "recorded_endpoint", None) or run.service.endpoint
+    status = run.status
+    info = run.info
+    server, surface = run.asked_server
     return {
         "format": FORMAT,
         "package": __version__,
         "recorded_at": datetime.now(UTC).isoformat(),
         # What was cut off once stays so, recorded again or not.
-        "complete": complete and getattr(run, "whole", True),
-        "state": getattr(run, "state", "ended"),
+        "complete": complete and run.whole,
+        "state": run.state,
         "status": Secrets.of(run).removed(status),
         "stream_ids": stream_ids,
         "server": asked.shown,

@@ -28,6 +28,7 @@ from overshoot_nb.types import (
 
 from .callbacks import CallbackQueue
 from .reception import ErrorCallback, Reception, ResultCallback
+from .run import Run
 from .run_registry import remember_run
 from .service import Service, checked_change
 
@@ -43,7 +44,7 @@ CALLBACK_SECONDS = 1.0
 ACTIVE: frozenset[StreamState] = frozenset(("starting", "running", "paused"))
 
 
-class Lifecycle:
+class Lifecycle(Run):
     """States, runs and results of one stream.
 
     Attributes:
@@ -55,9 +56,6 @@ class Lifecycle:
         preview: who looks on.
         run_start: index of the first sample of this run.
         info: what is watched, once it was opened.
-        callbacks: the calls of the user's callbacks that wait.
-        service: who answers.
-        recorded, whole: it is no recording, see ``RecordedLife``.
 
     Args:
         settings: what it is asked to do at first, checked by the service.
@@ -67,8 +65,6 @@ class Lifecycle:
         on_over: called when it is over.
         note: kept with the first prompt version.
     """
-
-    recorded, whole = None, True
 
     def __init__(
         self,
@@ -91,8 +87,8 @@ class Lifecycle:
         self.preview = Preview()
         self.run_start = 0
         self.info: VideoInfo | None = None
-        self.callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
-        self.service = service
+        self._callbacks = CallbackQueue(caller_loop, asyncio.get_running_loop(), on_error)
+        self._service = service
         self._runtime = runtime
         self._on_start = on_start
         self._on_over = on_over
@@ -137,9 +133,19 @@ class Lifecycle:
         return self.state in ACTIVE
 
     @property
-    def status(self) -> str:
-        """State and note in one line."""
-        return f"{self.state}: {self.note}" if self.note else self.state
+    def service(self) -> Service:
+        """Who answers."""
+        return self._service
+
+    @property
+    def callbacks(self) -> CallbackQueue:
+        """The calls of the user's callbacks that wait."""
+        return self._callbacks
+
+    @property
+    def live_changes(self) -> frozenset[str]:
+        """See :class:`Run`."""
+        return self.session.LIVE_CHANGES
 
     # ---- a run ----
 

@@ -12,7 +12,7 @@ from .run_secrets import Secrets
 if TYPE_CHECKING:
     from overshoot_nb.types import StreamInferenceResult
 
-    from .lifecycle import Lifecycle
+    from .run import Run
 
 __all__ = ["ATTRS_KEY", "attrs_of", "losses_of"]
 
@@ -22,7 +22,7 @@ ATTRS_KEY = "overshoot"
 _ERROR_CUT = 200
 
 
-def attrs_of(life: Lifecycle) -> dict[str, Any]:
+def attrs_of(run: Run) -> dict[str, Any]:
     """What ``df.attrs["overshoot"]`` says of the run at this moment; plain JSON values.
 
     ======================  ======================================================================
@@ -41,37 +41,36 @@ def attrs_of(life: Lifecycle) -> dict[str, Any]:
 
     It is small, for pandas copies it at nearly every step.
     """
-    stats = life.journal.counters.snapshot()
-    state, note = getattr(life, "end", (life.state, life.note))
+    stats = run.journal.counters.snapshot()
+    state, note = run.end
     status = f"{state}: {note}" if note else state
-    recorded: Any = life.recorded
-    ended = state == "ended" and (recorded is None or recorded.state == "ended")
+    ended = state == "ended" and (run.recorded is None or run.recorded.state == "ended")
     return {
-        "source": life.settings.source.label,
-        "stream_id": life.stream_id,
+        "source": run.settings.source.label,
+        "stream_id": run.stream_id,
         "state": state,
-        "status": Secrets.of(life).removed(status),
+        "status": Secrets.of(run).removed(status),
         "complete": ended and not _unseen(note, stats.drops),
         "samples": stats.samples,
         "results": stats.results,
         "errors": stats.errors,
         "drops": dict(stats.drops),
         "reconnections": dict(stats.reconnections_by_cause),
-        "prompt_versions": len(life.prompts),
+        "prompt_versions": len(run.prompts),
     }
 
 
-def losses_of(life: Lifecycle) -> list[str]:
+def losses_of(run: Run) -> list[str]:
     """What a run that has ended lost, a phrase each; [] where nothing."""
-    stats = life.journal.counters.snapshot()
-    said = _unseen(life.note, stats.drops) if life.state == "ended" else []
-    for version in life.prompts:
+    stats = run.journal.counters.snapshot()
+    said = _unseen(run.note, stats.drops) if run.state == "ended" else []
+    for version in run.prompts:
         if version.output_schema is None:
             continue
-        rows = [row for row in life.journal.table if row.prompt_version == version.version]
+        rows = [row for row in run.journal.table if row.prompt_version == version.version]
         answers = [row for row in rows if row.ok or _is_answer(row)]
         if answers and not any(row.ok for row in answers):
-            which = f" of prompt version {version.version}" if len(life.prompts) > 1 else ""
+            which = f" of prompt version {version.version}" if len(run.prompts) > 1 else ""
             why = " ".join((answers[0].error or "").split())[:_ERROR_CUT]
             fitted = "the answer did not fit" if len(answers) == 1 else "no answer fitted"
             said.append(f"{fitted} the output_schema{which} ({len(answers)} rows: {why})")

@@ -33,7 +33,7 @@ class Secrets:
         """Those of a run's source and server."""
         source = run.settings.source
         # Of a recorded run nobody may have been asked yet, and its own server's are in no file.
-        endpoint = run.service.endpoint if getattr(run, "has_service", True) else None
+        endpoint = run.service.endpoint if run.has_service else None
         found = [endpoint.key.reveal() if endpoint is not None and endpoint.key is not None else ""]
         found.append(str(getattr(source, "token", "")))
         urls = [str(getattr(source, "url", ""))]

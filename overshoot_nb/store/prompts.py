@@ -8,10 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from overshoot_nb.settings.stream_settings import ASKED as PARAMETERS
-from overshoot_nb.settings.stream_settings import StreamSettings
+from overshoot_nb.settings.stream_settings import StreamChanges, StreamSettings
 from overshoot_nb.support.api_key import held_key
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.registry import opener
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .prompt_diff import PromptDiff
 
-__all__ = ["PromptHistory", "PromptVersion", "asked_as_text", "asked_by"]
+__all__ = ["PromptHistory", "PromptVersion", "asked_as_text", "asked_by", "changes_to"]
 
 #: The fields that say what is asked; two versions that agree in them are one.
 ASKED = ("text", *(name for name in PARAMETERS if name != "prompt"))
@@ -105,6 +105,12 @@ def asked_by(settings: StreamSettings) -> dict[str, Any]:
     """What a stream of these settings asks, as fields of a version."""
     asked = {name: getattr(settings, name) for name in ASKED if name != "text"}
     return {"text": settings.prompt, **asked}
+
+
+def changes_to(settings: StreamSettings, version: PromptVersion) -> StreamChanges:
+    """What a stream of these settings has to change to ask a version."""
+    asked = version.parameters
+    return cast("StreamChanges", {n: v for n, v in asked.items() if v != getattr(settings, n)})
 
 
 def asked_as_text(version: PromptVersion) -> str:

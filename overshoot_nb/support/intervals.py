@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 
 
@@ -23,7 +24,9 @@ def check_confidence(confidence: object) -> float:
     return float(confidence)  # type: ignore[arg-type]
 
 
-def wilson_interval(right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    right: int, n: int, confidence: float = config.CONFIDENCE
+) -> tuple[float, float]:
     """The interval of a share, by Wilson's score method, without continuity correction.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Comparison"]
 
 _Key = tuple[str, str]
-CONFIDENCE = 0.95
 NAME_CUT = 48
 
 
@@ -226,7 +225,7 @@ class Comparison:
         return next((c for c in self.candidates if c.key == best), None)
 
     def paired_test(
-        self, old: Any, new: Any, *, field: str | None = None, confidence: float = CONFIDENCE
+        self, old: Any, new: Any, *, field: str | None = None, confidence: float = config.CONFIDENCE
     ) -> PairedTest:
         """Whether the difference of two columns means anything yet (McNemar's exact test).
 
@@ -333,7 +332,7 @@ class Comparison:
         counted = {key: self._distinct(a, self.labels.samples) for key, a in answers.items()}
         kept = {(key, sample) for key, given in counted.items() for sample in given}
         judged = [each for each in judged if (each.column, each.sample) in kept]
-        score = Score(judged, counted, schemas=schemas, confidence=CONFIDENCE, names=names)
+        score = Score(judged, counted, schemas=schemas, confidence=config.CONFIDENCE, names=names)
         should = {
             answer: {
                 each.field: shown(each.expected)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import closed_values, comparable, field_name, field_names, shown
 from overshoot_nb.store.labels import MISSING
@@ -122,7 +123,7 @@ class Score:
         answers: Answers,
         *,
         schemas: Schemas | None = None,
-        confidence: float = 0.95,
+        confidence: float = config.CONFIDENCE,
         names: Sequence[str] = ("version",),
     ) -> None:
         self.names, self.confidence = tuple(names), confidence

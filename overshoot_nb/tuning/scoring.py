@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import field_names
 from overshoot_nb.store.labels import MISSING, Labels
@@ -71,7 +72,7 @@ def score_answers(
     judge: Judges = None,
     *,
     schemas: Schemas | None = None,
-    confidence: float = 0.95,
+    confidence: float = config.CONFIDENCE,
     names: Sequence[str] = ("version",),
 ) -> Score:
     """How often the answers of each column are right; parameters as of :func:`judge_answers`.
@@ -93,7 +94,7 @@ def pair_answers(
     *,
     field: str | None = None,
     schemas: Schemas | None = None,
-    confidence: float = 0.95,
+    confidence: float = config.CONFIDENCE,
     old_name: str = "",
     new_name: str = "",
 ) -> PairedTest:
@@ -156,7 +157,7 @@ def score(
     judge: Judges = None,
     *,
     versions: Iterable[int] | None = None,
-    confidence: float = 0.95,
+    confidence: float = config.CONFIDENCE,
 ) -> Score:
     """How often each version is right; see :meth:`overshoot_nb.tuning.tunable.Tunable.score`.
 
@@ -223,7 +224,7 @@ def paired_test(
     *,
     judge: Judges = None,
     field: str | None = None,
-    confidence: float = 0.95,
+    confidence: float = config.CONFIDENCE,
 ) -> PairedTest:
     """Whether they differ; see :meth:`overshoot_nb.tuning.tunable.Tunable.paired_test`.
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from overshoot_nb import config
 from overshoot_nb.support.html import BAR, escaped, fragment
 from overshoot_nb.support.intervals import normal_quantile, wilson_interval
 
@@ -82,7 +83,7 @@ class PairedTest:
     only_old: int
     only_new: int
     both_wrong: int
-    confidence: float = 0.95
+    confidence: float = config.CONFIDENCE
     field: str = ""
 
     @property

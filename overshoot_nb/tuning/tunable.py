@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb import config
 from overshoot_nb.store.labels import MISSING, Labels
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.parameters import named_parameters
@@ -169,7 +170,7 @@ class Tunable:
         judge: Judges = None,
         *,
         versions: Iterable[int] | None = None,
-        confidence: float = 0.95,
+        confidence: float = config.CONFIDENCE,
     ) -> Score:
         """How often each prompt version is right about the labelled samples.
 
@@ -210,7 +211,7 @@ class Tunable:
         *,
         judge: Judges = None,
         field: str | None = None,
-        confidence: float = 0.95,
+        confidence: float = config.CONFIDENCE,
     ) -> PairedTest:
         """Whether the difference of two versions means anything yet (McNemar's exact test).
 

@@ -17,7 +17,7 @@ from .messages import Figures, Limits, PromptVersion, Range, Settings, Status, W
 from .rows import RECENT_CUT, row_of
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["figures_of", "prompts_of", "settings_of", "status_of", "traits_of", "welcome_to"]
 
@@ -46,9 +46,9 @@ def _schema_text(schema: Mapping[str, Any] | None) -> str | None:
     return None if schema is None else json.dumps(schema, indent=2, ensure_ascii=False)
 
 
-def figures_of(stream: Stream) -> Figures:
+def figures_of(run: Run) -> Figures:
     """The counts of this moment."""
-    stats = stream.stats
+    stats = run.stats
     return {
         "samples": stats.samples,
         "results": stats.results,
@@ -64,9 +64,9 @@ def figures_of(stream: Stream) -> Figures:
     }
 
 
-def prompts_of(stream: Stream) -> list[PromptVersion]:
+def prompts_of(run: Run) -> list[PromptVersion]:
     """Every prompt version, oldest first."""
-    return [_version(version) for version in stream.prompts]
+    return [_version(version) for version in run.prompts]
 
 
 def _version(version: Version) -> PromptVersion:
@@ -80,69 +80,67 @@ def _version(version: Version) -> PromptVersion:
     }
 
 
-def status_of(stream: Stream, media_time: float) -> Status:
+def status_of(run: Run, media_time: float) -> Status:
     """State and figures; ``media_time`` is where the video is."""
-    life = stream._life
-    problem = problem_of(stream.error) if stream.error is not None else None
-    if problem is None and stream.state == "failed":
+    problem = problem_of(run.error) if run.error is not None else None
+    if problem is None and run.state == "failed":
         # A recording that was cut off is whole in what it has.
-        advice = "Restart it: the rows stay." if life.whole else "What it has can be played."
-        problem = {"message": life.note, "advice": advice}
+        advice = "Restart it: the rows stay." if run.whole else "What it has can be played."
+        problem = {"message": run.note, "advice": advice}
     if problem is not None:
         problem = {**problem, "message": visible(problem["message"])}
     return {
         "kind": "status",
         "sent_at": time.time(),
-        "stream_id": stream.stream_id,
-        "state": stream.state,
-        "status": visible(stream.status),
+        "stream_id": run.stream_id,
+        "state": run.state,
+        "status": visible(run.status),
         "problem": problem,
-        "settings": settings_of(stream.settings),
-        "prompt_version": stream.prompt_version,
-        "figures": figures_of(stream),
-        "latencies": life.journal.counters.latest_latencies(LATENCIES),
-        "rows": len(life.journal.table),
-        "samples": len(life.journal.log),
-        "run_start": life.run_start,
+        "settings": settings_of(run.settings),
+        "prompt_version": run.prompt_version,
+        "figures": figures_of(run),
+        "latencies": run.journal.counters.latest_latencies(LATENCIES),
+        "rows": len(run.journal.table),
+        "samples": len(run.journal.log),
+        "run_start": run.run_start,
         "media_time": media_time,
     }
 
 
-def welcome_to(page: str, stream: Stream, query: str) -> Welcome:
+def welcome_to(page: str, run: Run, query: str) -> Welcome:
     """Everything that a page needs to begin."""
-    life = stream._life
-    info = life.info
-    source = stream.settings.source
+    info = run.info
+    source = run.settings.source
     return {
         "kind": "welcome",
         "page": page,
-        "live": source.live and life.recorded is None,
-        "realtime": stream.settings.realtime,
-        "duration": stream.duration,
+        "live": source.live and run.recorded is None,
+        "realtime": run.settings.realtime,
+        "duration": run.duration,
         "width": info.width if info is not None else 0,
         "height": info.height if info is not None else 0,
         "limits": LIMITS,
-        "live_changes": sorted(life.session.LIVE_CHANGES),
-        "prompts": prompts_of(stream),
+        "live_changes": sorted(run.live_changes),
+        "prompts": prompts_of(run),
         "query": query,
     }
 
 
-def traits_of(stream: Stream) -> dict[str, Any]:
+def traits_of(run: Run) -> dict[str, Any]:
     """The values of the synced traits, but those that the page owns."""
-    table = stream._life.journal.table
+    table = run.journal.table
     first = max(len(table) - RECENT_ROWS, 0)
     newest = table.results_since(first)
     return {
-        "stream_id": stream.stream_id,
-        "source": visible(stream.settings.source.label),
-        "settings": settings_of(stream.settings),
-        "prompt": stream.prompt,
-        "prompt_version": stream.prompt_version,
-        "state": stream.state,
-        "status": visible(stream.status),
-        "figures": figures_of(stream),
-        "selected": stream.selected,
+        "stream_id": run.stream_id,
+        "source": visible(run.settings.source.label),
+        "settings": settings_of(run.settings),
+        "prompt": run.prompt,
+        "prompt_version": run.prompt_version,
+        "state": run.state,
+        "status": visible(run.status),
+        "figures": figures_of(run),
+        "selected": run.selected,
         "recent": [row_of(first + i, result, RECENT_CUT) for i, result in enumerate(newest)],
     }
 

@@ -15,8 +15,8 @@ from .pages import GONE_SECONDS
 from .rows import fits, row_of
 
 if TYPE_CHECKING:
+    from overshoot_nb.running.run import Run
     from overshoot_nb.store.prompts import PromptVersion
-    from overshoot_nb.stream import Stream
     from overshoot_nb.types import StreamInferenceResult
 
     from .kernel_link import KernelLink
@@ -45,14 +45,14 @@ class Reporter:
 
     def __init__(
         self,
-        stream: Stream,
+        run: Run,
         link: KernelLink,
         pages: Pages,
         screen: Screen,
         sync: Callable[[], object],
     ) -> None:
-        self._stream = stream
-        self._journal = stream._life.journal
+        self._run = run
+        self._journal = run.journal
         self._link = link
         self._pages = pages
         self._screen = screen
@@ -97,12 +97,11 @@ class Reporter:
 
     def welcome(self, page: str) -> None:
         """Tell a page everything."""
-        life = self._stream._life
-        self._link.send(welcome_to(page, self._stream, self._pages.queries.get(page, "")))
+        self._link.send(welcome_to(page, self._run, self._pages.queries.get(page, "")))
         self.send_status(always=True)
-        times, fates = life.journal.log.read()
+        times, fates = self._journal.log.read()
         self._link.send({"kind": "ticks", "first": 0}, times, fates)
-        total = len(life.journal.table)
+        total = len(self._journal.table)
         self.send_rows(range(max(total - PUSHED_ROWS, 0), total))
         self._screen.show_again()
         self.follow()
@@ -122,7 +121,7 @@ class Reporter:
 
     def send_status(self, *, always: bool) -> None:
         """State and figures; unless ``always``, only when they changed."""
-        status = status_of(self._stream, self._screen.media_time)
+        status = status_of(self._run, self._screen.media_time)
         if self.notice:
             status["status"] += f" · {self.notice}"
         news = {**status, **_NO_NEWS}
@@ -163,11 +162,11 @@ class Reporter:
                 self.send_matches(page, query, found, append=True)
 
     def _send_prompts(self) -> None:
-        newest = list(self._stream.prompts)[-1]
+        newest = list(self._run.prompts)[-1]
         # Not by their number: one that was refused leaves its own to the next.
         if newest is not self._newest_prompt:
             self._newest_prompt = newest
-            self._link.send({"kind": "prompts", "prompts": prompts_of(self._stream)})
+            self._link.send({"kind": "prompts", "prompts": prompts_of(self._run)})
 
     def _send_traits(self) -> None:
         self._traits_pending = False

@@ -12,7 +12,7 @@ from .messages import Picture, Row
 from .rows import row_of
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
     from .kernel_link import KernelLink
     from .pages import Pages
@@ -23,14 +23,14 @@ __all__ = ["Screen"]
 class Screen:
     """A viewer of a stream's preview that sends what it is shown, as fast as pages take it."""
 
-    def __init__(self, stream: Stream, link: KernelLink, pages: Pages) -> None:
-        self._stream = stream
+    def __init__(self, run: Run, link: KernelLink, pages: Pages) -> None:
+        self._run = run
         self._link = link
         self._pages = pages
         self._newest: PreviewFrame | None = None
         # Read here, where it may be on disk: whoever makes a widget can wait, streams cannot.
-        self._kept_index = stream.frames.latest_index
-        self._kept = stream.frames.latest
+        self._kept_index = run.frames.latest_index
+        self._kept = run.frames.latest
 
     @property
     def media_time(self) -> float:
@@ -42,13 +42,13 @@ class Screen:
         """Watch while a page can be seen, and not otherwise. On the runtime's loop."""
         # Each time, not only at a change: a viewer that failed once was let go.
         if self._pages.watched:
-            self._stream._life.preview.watch(self)
+            self._run.preview.watch(self)
         else:
             self.stop()
 
     def stop(self) -> None:
         """Watch no more."""
-        self._stream._life.preview.unwatch(self)
+        self._run.preview.unwatch(self)
 
     def show_again(self) -> None:
         """Send the newest picture to a page that has none yet."""
@@ -56,7 +56,7 @@ class Screen:
             self._send(frame)
 
     def _newest_known(self) -> PreviewFrame | None:
-        frames = self._stream.frames
+        frames = self._run.frames
         if (index := frames.latest_index) != self._kept_index:
             self._kept_index = index
             self._kept = frames.latest  # taken since then, so that it is still in memory
@@ -89,7 +89,7 @@ class Screen:
 
     def show(self, frame: PreviewFrame) -> None:
         """Send a picture."""
-        if frame.sample is not None and self._stream.state == "paused":
+        if frame.sample is not None and self._run.state == "paused":
             frame = replace(frame, sample=None)  # of a live source; it is not asked about
         self._newest = frame
         self._send(frame)
@@ -110,4 +110,4 @@ class Screen:
     def _answer(self, row: int | None) -> Row | None:
         if row is None or row < 0:
             return None
-        return row_of(row, self._stream._life.journal.table[row])
+        return row_of(row, self._run.journal.table[row])

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb.running.run_html import run_html
 from overshoot_nb.support.html import escaped
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["Snapshot"]
 
@@ -34,7 +35,8 @@ class Snapshot:
     """The snapshot of one widget, in every cell that shows it.
 
     Args:
-        stream: what is shown.
+        run: what is shown.
+        owner: whose text stands for it, the stream.
         key: the widget's own.
         clock: seconds, monotonic.
 
@@ -43,9 +45,10 @@ class Snapshot:
     """
 
     def __init__(
-        self, stream: Stream, key: str, clock: Callable[[], float] = time.monotonic
+        self, run: Run, owner: object, key: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stream = stream
+        self._run = run
+        self._owner = owner
         self._key = key
         self._clock = clock
         self.notice = ""
@@ -56,9 +59,9 @@ class Snapshot:
     def bundle(self) -> dict[str, str]:
         """The stream as it is now, as HTML and text."""
         key = escaped(self._key)
-        shown = stream_html(self._stream, self.notice)
+        shown = run_html(self._run, self.notice)
         inside = f'<div class="ov-snapshot" data-key="{key}">{shown}</div>'
-        text = f"{self._stream!r}\n{self.notice}" if self.notice else repr(self._stream)
+        text = f"{self._owner!r}\n{self.notice}" if self.notice else repr(self._owner)
         return {"text/html": _STYLE + inside, "text/plain": text}
 
     def show(self) -> None:
@@ -68,7 +71,7 @@ class Snapshot:
 
     def refresh(self) -> None:
         """Bring the cells that show it up to date, now and then and when the state changed."""
-        state = self._stream.state
+        state = self._run.state
         due = self._clock() - self._at >= SNAPSHOT_SECONDS or state != self._state
         if self._shown and due:
             self._publish(update=True)
@@ -76,6 +79,6 @@ class Snapshot:
     def _publish(self, *, update: bool) -> None:
         from IPython.display import publish_display_data
 
-        self._state, self._at = self._stream.state, self._clock()
+        self._state, self._at = self._run.state, self._clock()
         publish: Any = publish_display_data
         publish(self.bundle(), transient={"display_id": f"overshoot-{self._key}"}, update=update)

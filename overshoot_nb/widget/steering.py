@@ -18,8 +18,8 @@ from .reporter import matching
 from .rows import row_of
 
 if TYPE_CHECKING:
+    from overshoot_nb.running.run import Run
     from overshoot_nb.settings.stream_settings import StreamChanges
-    from overshoot_nb.stream import Stream
 
     from .kernel_link import KernelLink
     from .pages import Pages
@@ -41,14 +41,14 @@ class Steering:
 
     def __init__(
         self,
-        stream: Stream,
+        run: Run,
         link: KernelLink,
         pages: Pages,
         reporter: Reporter,
         tuning: TuningSteering,
     ) -> None:
         self._tuning = tuning
-        self._stream = stream
+        self._run = run
         self._link = link
         self._pages = pages
         self._reporter = reporter
@@ -136,10 +136,10 @@ class Steering:
 
     async def _control(self, action: str) -> None:
         actions: dict[str, Callable[[], Awaitable[object]]] = {
-            "pause": self._stream.pause,
-            "resume": self._stream.resume,
-            "stop": self._stream.close,
-            "restart": self._stream.restart,
+            "pause": lambda: self._run.steer("paused"),
+            "resume": lambda: self._run.steer("running"),
+            "stop": self._run.close,
+            "restart": lambda: self._run.restart({}),
         }
         await actions[action]()
 
@@ -149,34 +149,34 @@ class Steering:
         changes = cast("StreamChanges", dict(given))
         if isinstance(text := given.get("output_schema"), str):
             changes["output_schema"] = await _schema(text)
-        stream = self._stream
+        run = self._run
         if restart:
-            await stream.restart(**changes)
+            await run.restart(changes)
             return
-        if not stream.is_active:
+        if not run.is_active:
             raise NeedsRestart(
-                f"The stream is over ({stream.status}).",
+                f"The stream is over ({run.status}).",
                 "Restart it with the new values: the rows stay.",
             )
-        now = {**stream.settings.numbers, "mode": stream.settings.mode}
+        now = {**run.settings.numbers, "mode": run.settings.mode}
         fixed = [
             name
             for name, value in given.items()
-            if name not in stream._life.session.LIVE_CHANGES and now.get(name) != value
+            if name not in run.live_changes and now.get(name) != value
         ]
         if fixed:
-            stream.settings.changed(changes)  # what no restart would allow is said first
+            run.settings.changed(changes)  # what no restart would allow is said first
             raise NeedsRestart(
                 f"{', '.join(sorted(fixed))} cannot change while the stream runs.",
                 "Restart it with the new values: the rows stay.",
             )
-        await stream.update(**changes)
+        await run.update(changes)
 
     def _asked_by(self, number: int) -> dict[str, Any]:
         """The settings that a prompt version asks otherwise than the stream does."""
-        settings = self._stream.settings
+        settings = self._run.settings
         try:
-            asked = self._stream.prompts[number].parameters
+            asked = self._run.prompts[number].parameters
         except LookupError as error:
             raise ValidationError(str(error)) from None
         return {name: value for name, value in asked.items() if value != getattr(settings, name)}
@@ -188,7 +188,7 @@ class Steering:
 
     async def _models(self) -> None:
         try:
-            found = await self._stream._life.service.get_models()
+            found = await self._run.service.get_models()
             error = None
         except OvershootError as failure:
             found, error = [], str(failure)
@@ -198,30 +198,30 @@ class Steering:
     async def _filter(self, page: str, query: str) -> None:
         self._pages.ask(page, query)
         if query:
-            results = self._stream._life.journal.table.results_since(0)
+            results = self._run.journal.table.results_since(0)
             # Off the loop: a hundred thousand answers take a while to read.
             found = await asyncio.to_thread(matching, query, 0, results)
             # Rows that came meanwhile: reported now, so that the next report begins after them.
             self._reporter.send_new_rows()
-            late = self._stream._life.journal.table.results_since(len(results))
+            late = self._run.journal.table.results_since(len(results))
             found += matching(query, len(results), late)
             self._reporter.send_matches(page, query, found, append=False)
 
     async def _look(self, sample: int) -> None:
-        stream = self._stream
+        run = self._run
         try:
-            record = stream.samples[sample]
+            record = run.samples[sample]
         except IndexError:
             return
         row, result = None, None
         if record.row is not None:
-            result = stream._life.journal.table[record.row]
+            result = run.journal.table[record.row]
             row = row_of(record.row, result)
         jpeg: bytes | None = None
         frames, missing = 0, None
         try:
             # It may be read from the disk, and a clip is a strip of its frames to be drawn.
-            frames, jpeg = await asyncio.to_thread(_picture, stream, sample)
+            frames, jpeg = await asyncio.to_thread(_picture, run, sample)
         except (LookupError, ValueError) as error:
             missing = str(error)
         detail: Detail = {
@@ -233,7 +233,7 @@ class Steering:
             "row": row,
             "text": visible(result.result[:WHOLE_CUT]) if result is not None else "",
             "prompt": result.prompt[:WHOLE_CUT] if result is not None else "",
-            "model": visible(result.model_name if result is not None else stream.model),
+            "model": visible(result.model_name if result is not None else run.model),
             "frames": frames,
             "missing": missing,
         }
@@ -248,14 +248,14 @@ class NeedsRestart(Exception):
         self.problem: Problem = {"message": message, "advice": advice}
 
 
-def _picture(stream: Stream, sample: int) -> tuple[int, bytes | None]:
+def _picture(run: Run, sample: int) -> tuple[int, bytes | None]:
     """How many frames a sample has, and a JPEG of them.
 
     Raises:
         LookupError: it is not kept.
         ValueError: a frame is a broken JPEG.
     """
-    stored = stream.frames[sample]
+    stored = run.frames[sample]
     return len(stored.frames), stored._repr_jpeg_()
 
 

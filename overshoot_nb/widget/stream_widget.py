@@ -27,7 +27,7 @@ from .tuning_choice import TuningChoice
 from .tuning_steering import TuningSteering
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["FRONT_END", "StreamWidget"]
 
@@ -75,28 +75,31 @@ class StreamWidget(anywidget.AnyWidget):
         help="The newest rows, their texts cut short, newest last."
     ).tag(sync=True)
 
-    def __init__(self, stream: Stream) -> None:
-        super().__init__(**traits_of(stream))
+    def __init__(self, run: Run, stream: object) -> None:
+        super().__init__(**traits_of(run))
         _reload_weakly(self)
         self.set_trait("key", uuid.uuid4().hex)
         #: The stream that is shown.
         self.stream = stream
+        #: Whether it was closed: the stream has another one then.
+        self.let_go = False
+        self._shown = run
         # What is being set from the stream, and where: to be told from what others set meanwhile.
         self._writing: tuple[int, str, Any] | None = None
         self._left = False  # whether no cell shows it any more
-        self._snapshot = Snapshot(stream, self.key)
+        self._snapshot = Snapshot(run, stream, self.key)
         self._link = KernelLink(self)
         self._pages = Pages(self._link.deaf)
-        self._screen = Screen(stream, self._link, self._pages)
-        self._reporter = Reporter(stream, self._link, self._pages, self._screen, self._sync)
-        self._tuning = TuningSteering(stream, self._link, self._pages)
-        self._steering = Steering(stream, self._link, self._pages, self._reporter, self._tuning)
+        self._screen = Screen(run, self._link, self._pages)
+        self._reporter = Reporter(run, self._link, self._pages, self._screen, self._sync)
+        self._tuning = TuningSteering(run, self._link, self._pages)
+        self._steering = Steering(run, self._link, self._pages, self._reporter, self._tuning)
         self.on_msg(self._receive)
         self.observe(self._select, "selected")
         self.observe(self._ask, "prompt")
 
     def __repr__(self) -> str:
-        count = self.figures.get("results", len(self.stream.df))
+        count = self.figures.get("results", len(self._shown.journal.table))
         return f"<StreamWidget {self.state}, {self.source}, {count} results>"
 
     @property
@@ -157,7 +160,7 @@ class StreamWidget(anywidget.AnyWidget):
     def _sync(self) -> None:
         """Bring the traits up to date; on the kernel's thread."""
         with self.hold_sync():
-            for name, value in traits_of(self.stream).items():
+            for name, value in traits_of(self._shown).items():
                 self._writing = threading.get_ident(), name, value
                 setattr(self, name, value)
             self._writing = None
@@ -175,9 +178,9 @@ class StreamWidget(anywidget.AnyWidget):
         stream that is over is let go by itself when the cells that showed it were run again, and
         did not show it.
         """
-        stream = getattr(self, "stream", None)  # also called on a widget that was never whole
-        if stream is not None and stream._widget is self:
-            stream._widget = None
+        # Also called on a widget that was never whole.
+        if not getattr(self, "let_go", True):
+            self.let_go = True
             self._reporter.close()
             self._tuning.close()
             self._screen.stop()
@@ -186,20 +189,20 @@ class StreamWidget(anywidget.AnyWidget):
     def _leave(self) -> None:
         """No cell shows it any more."""
         self._left = True
-        if not self.stream.is_active:  # else at its end
-            self.stream.frames.leave_memory()  # IPython's Out may hold it still
+        if not self._shown.is_active:  # else at its end
+            self._shown.frames.leave_memory()  # IPython's Out may hold it still
             self.close()
 
     def _select(self, change: Any) -> None:
         if self._is_own(change):
             return
         try:
-            self.stream.selected = change["new"]
+            self._shown.selected = change["new"]
         except ValidationError:
-            self.selected = self.stream.selected
+            self.selected = self._shown.selected
 
     def _ask(self, change: Any) -> None:
-        if self._is_own(change) or change["new"] == self.stream.prompt:
+        if self._is_own(change) or change["new"] == self._shown.prompt:
             return
         loop = get_runtime().loop
         loop.call_soon_threadsafe(lambda: self._steering.update(prompt=change["new"]))
@@ -240,10 +243,10 @@ def _after_cell(_result: object = None) -> None:
     What ended while the cell ran, however it did, is shown as ended before the cell is over.
     """
     for widget in list(_reloaded):
-        stream = getattr(widget, "stream", None)
-        if stream is None or stream._widget is not widget:
+        if getattr(widget, "let_go", True):
             continue  # never whole, or let go
-        if not stream.is_active and widget.state != stream.state:
+        run = widget._shown
+        if not run.is_active and widget.state != run.state:
             widget.flush()
     if (here := _this_cell()) is None:
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from overshoot_nb.store.fields import field_names
 from overshoot_nb.store.prompt_diff import Kind
 from overshoot_nb.support.html import visible
+from overshoot_nb.tuning.backfill import Backfill
 
 from . import tuning_messages as messages
 from .tuning_choice import TuningChoice
@@ -18,7 +19,7 @@ from .tuning_standing import Standing, judge_name
 from .tuning_view import TuningView
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["backfills_of", "chosen_of", "diff_of", "fields_of", "versions_of"]
 
@@ -30,11 +31,9 @@ DIFF_CUT = 20_000
 CHANGE_CUT = 400
 
 
-def versions_of(
-    stream: Stream, view: TuningView, standing: Standing
-) -> list[messages.TunedVersion]:
+def versions_of(run: Run, view: TuningView, standing: Standing) -> list[messages.TunedVersion]:
     """The newest versions, those that are shown and the one in force, newest first."""
-    known, current = list(stream.prompts), stream.prompts.current
+    known, current = list(run.prompts), run.prompts.current
     return [
         {
             "version": version.version,
@@ -66,9 +65,9 @@ def fields_of(view: TuningView) -> list[messages.Field]:
     ]
 
 
-def backfills_of(stream: Stream) -> list[messages.BackfillState]:
+def backfills_of(run: Run) -> list[messages.BackfillState]:
     """The newest backfills, oldest first."""
-    backfills = list(enumerate(stream.backfills))
+    backfills = list(enumerate(run.journal.followed_by(Backfill)))
     return [
         {
             "number": number,
@@ -101,9 +100,9 @@ def chosen_of(choice: TuningChoice, view: TuningView) -> messages.Chosen:
     }
 
 
-def diff_of(stream: Stream, old: int | None, new: int) -> messages.Diff:
+def diff_of(run: Run, old: int | None, new: int) -> messages.Diff:
     """What changed from one version to another; of one alone, its text."""
-    diff = stream.prompts.diff(new if old is None else old, new)
+    diff = run.prompts.diff(new if old is None else old, new)
     return {
         "kind": "diff",
         "old": new if old is None else old,

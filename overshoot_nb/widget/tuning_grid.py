@@ -19,7 +19,7 @@ from .tuning_choice import TuningChoice
 from .tuning_view import TuningView
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
     from .tuning_standing import Standing
 
@@ -40,10 +40,10 @@ ANSWERED = [FATES.index("result"), FATES.index("error")]
 
 
 def grid_samples(
-    stream: Stream, choice: TuningChoice, view: TuningView, standing: Standing
+    run: Run, choice: TuningChoice, view: TuningView, standing: Standing
 ) -> tuple[np.ndarray, int]:
     """The samples of the grid, ascending, and how many there are without its filters."""
-    journal = stream._life.journal
+    journal = run.journal
     fates = np.frombuffer(journal.log.read()[1], np.uint8)
     known = np.isin(fates, ANSWERED)
     later = sorted({sample for version in view.columns for sample in journal.later.of(version)})
@@ -62,7 +62,7 @@ def grid_samples(
         known &= _mask(standing.flipped, len(known))
     if "different" in choice.only:
         # Of a sample without later answers there is one answer at most.
-        differing = [s for s in later if known[s] and _differ(stream, view, s)]
+        differing = [s for s in later if known[s] and _differ(run, view, s)]
         known &= _mask(differing, len(known))
     return np.flatnonzero(known)[-MOST:].astype(np.uint32), all_of
 
@@ -73,8 +73,8 @@ def _mask(samples: Iterable[int], length: int) -> np.ndarray:
     return mask
 
 
-def _differ(stream: Stream, view: TuningView, sample: int) -> bool:
-    journal = stream._life.journal
+def _differ(run: Run, view: TuningView, sample: int) -> bool:
+    journal = run.journal
     answers = (journal.answer(sample, version) for version in view.columns)
     said = {frozenset(_said(a, view.field).items()) for a in answers if a is not None}
     return len(said) > 1
@@ -92,26 +92,24 @@ def _said(result: StreamInferenceResult, field: str | None) -> dict[str | None, 
 
 
 def grid_rows(
-    stream: Stream, view: TuningView, standing: Standing, samples: Iterable[int]
+    run: Run, view: TuningView, standing: Standing, samples: Iterable[int]
 ) -> list[messages.GridRow]:
     """Rows of the grid; samples that there are not are left out."""
-    log, labels = stream.samples, stream.labels
+    log, labels = run.samples, run.labels
     return [
         {
             "sample": sample,
             "media_time": log[sample].media_time,
             "labels": [_label(label) for label in labels.of(sample).values()],
-            "cells": _cells(stream, view, standing, sample),
+            "cells": _cells(run, view, standing, sample),
         }
         for sample in samples
         if 0 <= sample < len(log)
     ]
 
 
-def _cells(
-    stream: Stream, view: TuningView, standing: Standing, sample: int
-) -> list[messages.Cell]:
-    journal = stream._life.journal
+def _cells(run: Run, view: TuningView, standing: Standing, sample: int) -> list[messages.Cell]:
+    journal = run.journal
     cells: list[messages.Cell] = []
     before: Mapping[str | None, Any] | None = None
     for version in view.columns:

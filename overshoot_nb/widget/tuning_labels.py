@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import answer_fields, may_have
 from overshoot_nb.store.labels import MISSING, Label, Labels
+from overshoot_nb.tuning.labelling import label_answer
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["PageLabels"]
 
@@ -32,8 +33,8 @@ class _Step(NamedTuple):
 class PageLabels:
     """Changes of a stream's labels that can be taken back, whichever page made them."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._steps: deque[_Step] = deque(maxlen=UNDOABLE)
 
     @property
@@ -49,9 +50,12 @@ class PageLabels:
             LookupError: there is no such sample or version.
         """
         words = f"sample {sample}, {'right' if right else 'wrong'}"
-        label = self._stream.label
         self._change(
-            sample, words, lambda: label(sample, field=field, right=right, version=version)
+            sample,
+            words,
+            lambda: label_answer(
+                self._run, sample, MISSING, field=field, right=right, version=version
+            ),
         )
 
     def expect(
@@ -69,12 +73,17 @@ class PageLabels:
         """
         expected = self._typed(sample, version, field, value) if typed else json.loads(value)
         words = f"sample {sample}, {value[:60]}"
-        label = self._stream.label
-        self._change(sample, words, lambda: label(sample, expected, field=field))
+        self._change(
+            sample,
+            words,
+            lambda: label_answer(
+                self._run, sample, expected, field=field, right=None, version=None
+            ),
+        )
 
     def forget(self, sample: int, field: str | None, *, all_fields: bool) -> None:
         """Nothing is known of a field any more, or of the sample."""
-        labels = self._stream.labels
+        labels = self._run.labels
         self._change(
             sample,
             f"sample {sample}, label removed",
@@ -90,27 +99,27 @@ class PageLabels:
         if not self._steps:
             raise ValidationError("there is no change of a label to take back")
         step = self._steps.pop()
-        labels = self._stream.labels
+        labels = self._run.labels
         if _meaning(labels.of(step.sample)) != _meaning(step.after):
-            self._stream._life.journal.touch()  # another step is the last now
+            self._run.journal.touch()  # another step is the last now
             raise ValidationError(
                 f"sample {step.sample} was labelled otherwise since, so that stays"
             )
         restore(labels, step.sample, step.before)
 
     def _change(self, sample: int, words: str, change: Callable[[], object]) -> None:
-        labels = self._stream.labels
+        labels = self._run.labels
         before = labels.of(sample)
         change()
         after = labels.of(sample)
         if _meaning(after) != _meaning(before):
             self._steps.append(_Step(words, sample, before, after))
-            self._stream._life.journal.touch()  # what can be taken back is another now
+            self._run.journal.touch()  # what can be taken back is another now
 
     def _typed(self, sample: int, version: int, field: str | None, text: str) -> Any:
         """What a person who typed this into a field meant."""
-        journal = self._stream._life.journal
-        schema = self._stream.prompts[version].output_schema
+        journal = self._run.journal
+        schema = self._run.prompts[version].output_schema
         answer = journal.answer(sample, version)
         said = answer_fields(answer) if answer is not None else {}
         if field is None and (len(said) > 1 or None not in said) and not may_have(schema, None):

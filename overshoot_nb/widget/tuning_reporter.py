@@ -27,7 +27,7 @@ from .tuning_standing import JUDGES, NO_STANDING, Standing, standing_of
 from .tuning_view import AnswerCounts, TuningView, view_of
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
     from .kernel_link import KernelLink
     from .pages import Pages
@@ -62,14 +62,14 @@ class TuningReporter:
 
     def __init__(
         self,
-        stream: Stream,
+        run: Run,
         link: KernelLink,
         pages: Pages,
         choice: TuningChoice,
         labels: PageLabels,
     ) -> None:
-        self._stream = stream
-        self._journal = stream._life.journal
+        self._run = run
+        self._journal = run.journal
         self._link = link
         self._pages = pages
         self._choice = choice
@@ -81,7 +81,7 @@ class TuningReporter:
         self._unseen = False
         self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
-        self._counts = AnswerCounts(stream)
+        self._counts = AnswerCounts(run)
         self._report: _Report | None = None
         self._revision = 0
         self._shown_key: tuple[Any, ...] = ()
@@ -159,20 +159,20 @@ class TuningReporter:
     def _work(self) -> _Report:
         """Read and count; on a thread."""
         choice, before = self._choice, self._report
-        view = view_of(self._stream, choice, self._counts.count())
+        view = view_of(self._run, choice, self._counts.count())
         key = self._standing_key(view)
         problem = ""
         if before is not None and key == before.standing_key:
             standing, problem = before.standing, before.problem
         else:
             try:
-                standing = standing_of(self._stream, choice.judge, view)
+                standing = standing_of(self._run, choice.judge, view)
             except OvershootError as error:  # a judge failed
                 standing, problem = NO_STANDING, str(error)
             except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
                 # A judge's own: let out of here, it would end the loop of all streams.
                 standing, problem = NO_STANDING, f"the judge raised {type(error).__name__}: {error}"
-        samples, answered = grid_samples(self._stream, choice, view, standing)
+        samples, answered = grid_samples(self._run, choice, view, standing)
         return _Report(view, standing, key, samples, answered, problem)
 
     def _standing_key(self, view: TuningView) -> tuple[Any, ...]:
@@ -205,7 +205,7 @@ class TuningReporter:
         pair = (report.view.baseline, report.view.version)
         if pair != self._diff_sent:
             self._diff_sent = pair
-            self.say(diff_of(self._stream, *pair))
+            self.say(diff_of(self._run, *pair))
 
     def _state(self, report: _Report) -> messages.TuneState:
         view, standing = report.view, report.standing
@@ -217,14 +217,14 @@ class TuningReporter:
             "chosen": chosen_of(self._choice, view),
             "judges": list(JUDGES),
             "columns": list(view.columns),
-            "versions": versions_of(self._stream, view, standing),
+            "versions": versions_of(self._run, view, standing),
             "fields": fields_of(view),
             "labelled": len(self._journal.labels.samples),
             "answered": report.answered,
             "better": standing.better,
             "worse": standing.worse,
             "verdict": report.problem or standing.verdict,
-            "backfills": backfills_of(self._stream),
+            "backfills": backfills_of(self._run),
             "undo": self._labels.undo_words,
         }
 
@@ -250,7 +250,7 @@ class TuningReporter:
         if report is not None:
             # On a thread: answers may be long.
             rows = await asyncio.to_thread(
-                grid_rows, self._stream, report.view, report.standing, samples
+                grid_rows, self._run, report.view, report.standing, samples
             )
             self.say({"kind": "cells", "revision": revision, "rows": rows})
 

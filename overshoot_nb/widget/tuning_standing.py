@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import field_name
 
@@ -13,7 +14,7 @@ from . import tuning_messages as messages
 from .tuning_view import TuningView
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
     from overshoot_nb.tuning.judges import Judges
     from overshoot_nb.tuning.judging import Answers, Judgement, Schemas
     from overshoot_nb.tuning.score import Score, Tally
@@ -60,7 +61,7 @@ def judge_name(judge: Judges) -> str:
     return "by field" if isinstance(judge, Mapping) else getattr(judge, "__name__", "of its own")
 
 
-def standing_of(stream: Stream, judge: Judges, view: TuningView) -> Standing:
+def standing_of(run: Run, judge: Judges, view: TuningView) -> Standing:
     """Judge every answer about a labelled sample. Takes a while where there are many.
 
     Raises:
@@ -70,18 +71,18 @@ def standing_of(stream: Stream, judge: Judges, view: TuningView) -> Standing:
     from overshoot_nb.tuning.score import Score
     from overshoot_nb.tuning.scoring import answers_of
 
-    labels = stream.labels
+    labels = run.labels
     if not labels:
         return NO_STANDING
     versions = sorted({*view.answers, *view.columns})
-    answers: Answers = {**answers_of(stream._life, versions)}
-    schemas: Schemas = {version: stream.prompts[version].output_schema for version in versions}
+    answers: Answers = {**answers_of(run, versions)}
+    schemas: Schemas = {version: run.prompts[version].output_schema for version in versions}
     judged = judge_each(answers, labels, judge, schemas=schemas)
     tallies = _tallies(Score(judged, answers, schemas=schemas), view.field)
     scores = {version: _accuracy(tally) for version, tally in tallies.items() if tally.n}
     shares = [score["accuracy"] for score in scores.values()]
     winners = {v for v, score in scores.items() if score["accuracy"] == max(shares)}
-    better, worse, verdict = _compared(stream, judge, view)
+    better, worse, verdict = _compared(run, judge, view)
     return Standing(
         scores,
         frozenset(winners if len(winners) < len(scores) else ()),
@@ -145,12 +146,21 @@ def _flipped(judged: list[Judgement], view: TuningView) -> frozenset[int]:
     return frozenset(found)
 
 
-def _compared(stream: Stream, judge: Judges, view: TuningView) -> tuple[int, int, str]:
+def _compared(run: Run, judge: Judges, view: TuningView) -> tuple[int, int, str]:
     """Samples that got better and worse, and what the paired test says."""
     if view.baseline is None:
         return 0, 0, "Try a draft: then two versions can be compared."
+    from overshoot_nb.tuning.scoring import paired_test
+
     try:
-        test = stream.paired_test(view.baseline, view.version, judge=judge, field=view.field)
+        test = paired_test(
+            run,
+            view.baseline,
+            view.version,
+            judge=judge,
+            field=view.field,
+            confidence=config.CONFIDENCE,
+        )
     except ValidationError:
         return (
             0,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from overshoot_nb.errors import MissingDependencyError, ValidationError
+from overshoot_nb.store.prompts import changes_to
+from overshoot_nb.tuning.backfill import Backfill, start_backfill
 from overshoot_nb.tuning.thumbnails import thumbnail
 
 from .tuning_choice import TuningChoice
@@ -19,7 +21,7 @@ from .tuning_labels import PageLabels
 from .tuning_reporter import TuningReporter
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
     from .kernel_link import KernelLink
     from .pages import Pages
@@ -42,11 +44,11 @@ class TuningSteering:
         choice: what the tab looks at.
     """
 
-    def __init__(self, stream: Stream, link: KernelLink, pages: Pages) -> None:
-        self._stream = stream
-        self.choice = TuningChoice(stream._life, stream._life.journal.touch)
-        self._labels = PageLabels(stream)
-        self._reporter = TuningReporter(stream, link, pages, self.choice, self._labels)
+    def __init__(self, run: Run, link: KernelLink, pages: Pages) -> None:
+        self._run = run
+        self.choice = TuningChoice(run, run.journal.touch)
+        self._labels = PageLabels(run)
+        self._reporter = TuningReporter(run, link, pages, self.choice, self._labels)
 
     def close(self) -> None:
         """Say no more."""
@@ -101,16 +103,21 @@ class TuningSteering:
             case "try":
                 await self._try(message)
             case "cancel":
-                self._stream.backfills[int(message["number"])].cancel()
+                self._backfills[int(message["number"])].cancel()
             case "resume":
-                self._stream.backfills[int(message["number"])].resume()
+                self._backfills[int(message["number"])].resume()
             case "apply":
-                await self._stream.update_prompt(self._stream.prompts[int(message["version"])])
+                asked = self._run.prompts[int(message["version"])]
+                await self._run.update(changes_to(self._run.settings, asked), asked.note)
             case "want_code":
-                asked = self._stream.prompts[int(message["version"])]
+                asked = self._run.prompts[int(message["version"])]
                 code = asked.as_code()
                 # To this page alone: the others' clipboards are not ours.
                 reporter.say({"kind": "code", "version": asked.version, "code": code}, page=page)
+
+    @property
+    def _backfills(self) -> list[Backfill]:
+        return self._run.journal.followed_by(Backfill)
 
     def _choose(self, changes: Message) -> None:
         choice = self.choice
@@ -124,25 +131,26 @@ class TuningSteering:
     async def _try(self, message: Message) -> None:
         schema = message["output_schema"]
         changes: dict[str, Any] = {
+            "model": str(message["model"]),
             "output_schema": _parsed(schema) if schema is not None else None,
             "max_output_tokens": message["max_output_tokens"],
             "temperature": message["temperature"],
         }
         # On a thread: the first check of a schema loads its library.
         await asyncio.to_thread(
-            self._stream.backfill,
+            start_backfill,
+            self._run,
             str(message["prompt"]),
-            model=str(message["model"]),
+            changes,
             samples=self._samples_meant(message["last"]),
             progress=False,
             note=str(message["note"]),
-            **changes,
         )
         self.choice.follow_newest()
 
     def _samples_meant(self, last: int | None) -> list[int]:
         """The last so many samples that have a row, or those of the chosen stretch."""
-        fates = np.frombuffer(self._stream.samples.read()[1], np.uint8)
+        fates = np.frombuffer(self._run.samples.read()[1], np.uint8)
         answered = np.flatnonzero(np.isin(fates, ANSWERED))
         stretch = self.choice.samples
         if last is not None:
@@ -166,7 +174,7 @@ class TuningSteering:
         self._reporter.say({"kind": "script"}, script, page=page)
 
     async def _send_thumbs(self, samples: list[int]) -> None:
-        frames = self._stream.frames
+        frames = self._run.frames
 
         def drawn(sample: int) -> bytes:
             try:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.store.fields import answer_fields, closed_values
+from overshoot_nb.tuning.backfill import Backfill
 
 from .tuning_choice import TuningChoice
 
 if TYPE_CHECKING:
-    from overshoot_nb.stream import Stream
+    from overshoot_nb.running.run import Run
 
 __all__ = ["AnswerCounts", "TuningView", "view_of"]
 
@@ -50,9 +51,9 @@ class TuningView:
 class AnswerCounts:
     """How many samples each version answered, counted as answers come."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._journal = stream._life.journal
-        self._prompts = stream.prompts
+    def __init__(self, run: Run) -> None:
+        self._journal = run.journal
+        self._prompts = run.prompts
         self._seen = 0
         self._live: Counter[int] = Counter()
         self._later: Counter[int] = Counter()
@@ -81,10 +82,10 @@ class AnswerCounts:
         return sum(row is None or table[row].prompt_version != version for row in rows)
 
 
-def view_of(stream: Stream, choice: TuningChoice, answers: dict[int, int]) -> TuningView:
+def view_of(run: Run, choice: TuningChoice, answers: dict[int, int]) -> TuningView:
     """What a choice comes to."""
-    prompts = stream.prompts
-    backfills = stream.backfills
+    prompts = run.prompts
+    backfills = run.journal.followed_by(Backfill)
     version = choice.version
     if version is None or version > len(prompts):  # it was refused, and is no version any more
         version = backfills[-1].version.version if backfills else prompts.current.version
@@ -94,7 +95,7 @@ def view_of(stream: Stream, choice: TuningChoice, answers: dict[int, int]) -> Tu
         baseline = next((v for v in others if v in answers and v != version), None)
     shown = [*list(answers)[-COLUMNS:], version, *([] if baseline is None else [baseline])]
     columns = tuple(sorted(set(shown)))
-    fields = _fields(stream, columns)
+    fields = _fields(run, columns)
     schema = prompts[version].output_schema
     return TuningView(
         version,
@@ -106,9 +107,9 @@ def view_of(stream: Stream, choice: TuningChoice, answers: dict[int, int]) -> Tu
     )
 
 
-def _fields(stream: Stream, columns: tuple[int, ...]) -> list[str | None]:
+def _fields(run: Run, columns: tuple[int, ...]) -> list[str | None]:
     """The fields of the newest answers in their order, the whole of unstructured ones first."""
-    journal = stream._life.journal
+    journal = run.journal
     newest = journal.table.results_since(len(journal.table) - FIELDS_FROM)
     for version in columns:
         newest += list(journal.later.of(version).values())[-FIELDS_FROM:]

@@ -50,7 +50,7 @@ def test_a_recording_is_looked_through_and_played(lab, tmp_path):
     expect(panel.root.get_by_label("Selected sample")).to_be_visible()
     selected = int(notebook.execute("rec.selected"))
     assert abs(float(notebook.execute("rec.samples[rec.selected].media_time")) - 3) <= 0.5
-    answer = notebook.execute("print(rec._life.journal.table[rec.selected].result)").strip()
+    answer = notebook.execute("print(rec._run.journal.table[rec.selected].result)").strip()
     detail = panel.root.get_by_label("Selected sample")
     expect(detail).to_contain_text(answer[:20])
     picture = detail.locator("img, canvas").first

@@ -67,9 +67,9 @@ def test_a_file_to_its_end(gateway, video):
             assert stream.is_active
             assert streams_of(gateway) == 1
             # Told of every change: a look now and then misses what is said for a moment.
-            stream._life.journal.watch(look := lambda: notes.append(stream.status))
+            stream._run.journal.watch(look := lambda: notes.append(stream.status))
             status = await stream.wait(30)
-            stream._life.journal.unwatch(look)
+            stream._run.journal.unwatch(look)
             return stream, status
 
     stream, status = asyncio.run(main())
@@ -189,7 +189,7 @@ def test_an_ended_stream_keeps_its_rows_pictures_alone(gateway, video):
                 FileSource(video), "Read", MODEL, interval_seconds=0.3
             )
             await until(lambda: len(stream.df) >= 3)
-            recent = stream._life.session._matching._recent
+            recent = stream._run.session._matching._recent
             assert recent.nbytes > 0
             await stream.close()
             return recent.nbytes, len(stream.frames)
@@ -349,7 +349,7 @@ def test_the_preview_shows_it(gateway, video):
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(FileSource(video), "Read", MODEL)
-            stream._life.preview.watch(viewer)
+            stream._run.preview.watch(viewer)
             await until(lambda: len(viewer.frames) >= 8)
             await stream.close()
 

@@ -86,7 +86,7 @@ async def main(path: str, log: TextIO) -> None:
             stream.record(path)
             witness = Witness(log)
             witness.say("recording", os.getpid())
-            stream._life.journal.listen(witness)
+            stream._run.journal.listen(witness)
             began = time.monotonic()
             while number < FPS * MOST_SECONDS:
                 number += 1

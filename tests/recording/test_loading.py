@@ -425,10 +425,10 @@ def test_reasoning_is_recorded_and_files_without_it_load(tmp_path):
     thought = run.sampled(b"picture")
     run.answered(thought, "answer 2", reasoning="hm")
     path = run.record(tmp_path / "run.parquet")
-    assert [r.reasoning for r in load(path)._life.journal.table] == [None, None, "hm"]
+    assert [r.reasoning for r in load(path)._run.journal.table] == [None, None, "hm"]
     # As releases before this column wrote them.
     older = rewritten(path, pq.read_table(path).drop_columns("reasoning"), to=tmp_path / "old")
-    assert [r.reasoning for r in load(older)._life.journal.table] == [None, None, None]
+    assert [r.reasoning for r in load(older)._run.journal.table] == [None, None, None]
     assert load(older).df["reasoning"].isna().all()
 
 

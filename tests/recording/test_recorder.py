@@ -70,7 +70,7 @@ def check(path: Path, stream, *, pictures: bool = True) -> pd.DataFrame:
     assert results["sample"].tolist() == df["sample"].tolist()
     assert results["id"].tolist() == df["id"].tolist()
     assert results["result"].tolist() == df["result"].tolist()
-    table = stream._life.journal.table
+    table = stream._run.journal.table
     assert results["media_time"].tolist() == [result.media_time for result in table]
     drops = rows[rows["kind"] == "drop"]
     log = stream.samples
@@ -193,7 +193,7 @@ def test_a_closed_recorder_leaves_a_whole_file_and_the_stream_goes_on(clip, tmp_
         await stream.close()
         assert (recorder.rows, again.state, other.state) == (rows, "finished", "finished")
         assert (tmp_path / "a.parquet").stat().st_size > size
-        assert not stream._life.journal.recorders
+        assert not stream._run.journal.recorders
         return stream
 
     stream = run(main)

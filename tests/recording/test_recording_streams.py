@@ -109,7 +109,7 @@ def test_a_stream_is_loaded_as_it_was(clip, tmp_path, parameters):
         assert_same(stream, loaded)
         assert (await loaded.info()).inferences_completed == len(stream.df)
         results = [result async for result in loaded]
-        assert repr(results) == repr(list(stream._life.journal.table))
+        assert repr(results) == repr(list(stream._run.journal.table))
         assert await loaded.wait() == stream.status
 
     def answers(request):
@@ -145,7 +145,7 @@ def test_the_embedded_engine_and_a_restart(tmp_path):
             stream.record(path)
             loaded = overshoot_nb.load(path, client=client)
             assert_same(stream, loaded)
-            assert loaded._life.run_start == stream._life.run_start > 0
+            assert loaded._run.run_start == stream._run.run_start > 0
             ids = loaded.df["stream_id"].unique()
             assert len(ids) == 2
             assert loaded.stream_id == ids[1]
@@ -229,14 +229,14 @@ def _metadata(path) -> bytes:
 def test_the_default_client_is_made_when_it_is_needed(clip, tmp_path, monkeypatch):
     async def ask(server, stream, loaded):
         alone = overshoot_nb.load(loaded.path)
-        assert not alone._life.has_service
+        assert not alone._run.has_service
         alone.record(tmp_path / "again.parquet")
-        assert not alone._life.has_service
+        assert not alone._run.has_service
         monkeypatch.setenv("OVERSHOOT_BASE_URL", server.url)
         await alone.backfill("new", progress=False, samples=[1])
         assert len(server.requests) == 1
-        client = weakref.ref(alone._life._client)
-        life = weakref.ref(alone._life)
+        client = weakref.ref(alone._run._client)
+        life = weakref.ref(alone._run)
         del alone
         gc.collect()
         assert life() is None
@@ -282,9 +282,9 @@ def players() -> list[str]:
 def test_it_is_played_paused_and_ended(clip, tmp_path):
     async def play(server, stream, loaded):
         viewer = Viewer()
-        loaded._life.preview.watch(viewer)
+        loaded._run.preview.watch(viewer)
         states = []
-        loaded._life.journal.watch(lambda: states.append(loaded.state))
+        loaded._run.journal.watch(lambda: states.append(loaded.state))
         df = loaded.df
         begun = time.monotonic()
         await loaded.restart()
@@ -345,7 +345,7 @@ def test_what_a_recording_cannot_do(clip, tmp_path):
 def test_clips_are_played_frame_by_frame(clip, tmp_path):
     async def play(server, stream, loaded):
         viewer = Viewer()
-        loaded._life.preview.watch(viewer)
+        loaded._run.preview.watch(viewer)
         await loaded.restart()
         await loaded.wait()
         times = [frame.media_time for _, frame in viewer.seen]
@@ -384,7 +384,7 @@ def test_a_player_that_nobody_holds_stops(clip, tmp_path):
 
 def test_pictures_that_are_gone_are_left_out_of_what_is_played(clip, tmp_path, caplog):
     async def play(server, stream, loaded):
-        loaded._life.preview.watch(viewer := Viewer())
+        loaded._run.preview.watch(viewer := Viewer())
         loaded.path.unlink()
         await loaded.restart()
         await loaded.wait()

@@ -165,8 +165,8 @@ def test_repeats_were_not_recorded(recorded):
             question = await asker.prepare(stream.prompts[1])
             asked = await asker.ask(question, stream.frames[2].sample)
             assert asked.answer.content == "Whi 6"
-            assert asked.answer.usage == stream._life.journal.table[2].usage
-            assert asked.answer.latency_ms == stream._life.journal.table[2].inference_latency_ms
+            assert asked.answer.usage == stream._run.journal.table[2].usage
+            assert asked.answer.latency_ms == stream._run.journal.table[2].inference_latency_ms
             with pytest.raises(overshoot_nb.ApiError, match="no repeats"):
                 await asker.ask(question, stream.frames[2].sample, repeat=1)
 

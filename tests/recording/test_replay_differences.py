@@ -137,7 +137,7 @@ def test_what_is_caught_up_with_comes_in_its_order(tmp_path):
     waiting: list[int] = []
 
     async def early(stream: Stream) -> None:
-        journal = stream._life.journal
+        journal = stream._run.journal
 
         class Listener:
             def answered(self, result) -> None:

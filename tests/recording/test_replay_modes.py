@@ -73,9 +73,9 @@ def test_a_v0_2_run(folder):
     stream = asyncio.run(cell("local/v0.2", FileSource(video)))
     assert stream.df["prompt_version"].nunique() == 2
     # What a renewal of the lease says, which comes after longer than this takes.
-    stream._life.journal.counters.charged(1.25, 4.0, 98.75)
-    stream._life.journal.counters.reconnected("source", 2)
-    stream._life.journal.counters.reconnected("result channel")
+    stream._run.journal.counters.charged(1.25, 4.0, 98.75)
+    stream._run.journal.counters.reconnected("source", 2)
+    stream._run.journal.counters.reconnected("result channel")
     stream.record(path, progress=False)
     for speed in ("inf", "6"):
         replayed = asyncio.run(cell(at(path, speed), "camera"))

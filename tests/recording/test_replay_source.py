@@ -242,7 +242,7 @@ def test_it_is_played_and_shown(recorded, folder):
                 stream = await client.streams.create(
                     replay(folder / "frames.parquet", speed=5), FIRST, MODEL, interval_seconds=0.5
                 )
-                stream._life.preview.watch(Looker())
+                stream._run.preview.watch(Looker())
                 began = loop.time()
                 await stream.wait(20)
                 return loop.time() - began, stream

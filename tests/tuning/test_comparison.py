@@ -731,7 +731,7 @@ def test_a_number_that_the_stream_gives_to_another_prompt_meanwhile_is_not_mixed
         await stream.backfill("meanwhile", progress=False)
         assert plan[0].version.version == stream.prompts[2].version == 2
         work = ComparisonWork(
-            subject_of(stream), [plan[0].version], 1(stream._run.service), lambda: False
+            subject_of(stream), [plan[0].version], 1, stream._run.service.asker(), lambda: False
         )
         await stream._runtime.call(work.carry_out(Account(), 4, known=True))
         assert {given.result.result for given in work.answers.values()} == {"compared"}

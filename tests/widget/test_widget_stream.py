@@ -106,7 +106,7 @@ def test_a_page_that_says_hello_is_told_everything(clip, page_of):
     assert [rows[i]["text"] for i in sorted(rows)] == stream.df["result"].tolist()
     last = page.of("status")[-1]
     assert last["figures"]["results"] == stream.stats.results
-    assert last["latencies"] == stream._life.journal.counters.latest_latencies(60)
+    assert last["latencies"] == stream._run.journal.counters.latest_latencies(60)
 
 
 def test_nobody_there_nothing_is_sent_and_nothing_is_decoded_for_it(clip, page_of):
@@ -115,12 +115,12 @@ def test_nobody_there_nothing_is_sent_and_nothing_is_decoded_for_it(clip, page_o
         page = page_of(stream)
         await until(lambda: len(stream.df) > 2)
         assert not page.messages
-        assert not stream._life.preview.active
+        assert not stream._run.preview.active
         page.hello()
         await page.until("picture")
-        assert stream._life.preview.active
+        assert stream._run.preview.active
         page.say("bye")
-        await until(lambda: not stream._life.preview.active)
+        await until(lambda: not stream._run.preview.active)
         await asyncio.sleep(0.2)
         page.forget()
         rows = len(stream.df)
@@ -525,7 +525,7 @@ def test_a_widget_that_is_closed_lets_the_stream_go(clip, page_of):
         await page.until("picture")
         first = stream.widget
         first.close()
-        assert not stream._life.preview.active
+        assert not stream._run.preview.active
         assert stream.widget is not first
         assert stream.widget._repr_mimebundle_()
         assert stream.is_active
@@ -746,7 +746,7 @@ def test_a_model_that_names_itself_is_shown_as_it_is(clip, page_of):
     async def main(client):
         stream = await client.streams.create(clip, "Number?", MODEL, realtime=False)
         await stream.wait()
-        journal = stream._life.journal
+        journal = stream._run.journal
         journal.answered(replace(journal.table[2], model_name="safe\u202eledom"))
         page = page_of(stream)
         page.hello()

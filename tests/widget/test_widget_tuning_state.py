@@ -85,8 +85,8 @@ def test_the_version_in_force_is_listed_however_many_were_tried(clip, page_of):
         stream = await ended(client, clip)
         for number in range(70):
             version = stream.prompts.version_of(text=f"Guess {number}")
-            result = replace(stream._life.journal.table[0], prompt_version=version.version)
-            stream._life.journal.later.put(result)
+            result = replace(stream._run.journal.table[0], prompt_version=version.version)
+            stream._run.journal.later.put(result)
         tab = Tab(page_of(stream))
         tab.page.hello()
         stream.widget.tuning.version, stream.widget.tuning.baseline = 70, 69
@@ -104,7 +104,7 @@ def test_large_answers_hold_up_no_stream(clip, page_of):
 
     async def main(client):
         stream = await ended(client, clip)
-        journal = stream._life.journal
+        journal = stream._run.journal
         output = {"words": [f"word {k}" for k in range(60_000)]}
         text = json.dumps(output)
         for number in range(6):
@@ -162,11 +162,11 @@ def test_a_refused_version_is_not_what_a_page_shows_of_the_next_with_its_number(
         stream = await ended(client, clip)
         tab = await opened(page_of, stream)
         refused = stream.prompts.version_of(text="Refused")
-        stream._life.journal.touch()
+        stream._run.journal.touch()
         await tab.page.until("prompts", lambda m: m["prompts"][-1]["text"] == "Refused")
         stream.prompts.discard(refused)
         stream.prompts.version_of(text="Taken")
-        stream._life.journal.touch()
+        stream._run.journal.touch()
         await tab.page.until("prompts", lambda m: m["prompts"][-1]["text"] == "Taken")
 
     run(main)
@@ -230,7 +230,7 @@ def test_a_view_that_comes_back_to_no_samples_shows_none(clip, page_of):
 def test_names_that_a_model_made_up_are_cut_too(clip, page_of):
     async def main(client):
         stream = await ended(client, clip)
-        journal = stream._life.journal
+        journal = stream._run.journal
         version = stream.prompts.version_of(output_schema={"type": "object"}).version
         output = {"n" * 100: 1, "x" * 100_000: 2}
         first = replace(journal.table[0], prompt_version=version, output=output, result="{}")
