@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from overshoot_nb.support.secret_text import SecretText
+
 from ._version import __version__
 from .asking.endpoint import resolve_endpoint
 from .errors import NetworkError, OvershootError, ValidationError
 from .support.api_key import ApiKey, held_key
-from .support.redaction import SecretText, hidden_line
+from .support.redaction import hidden_line
 
 __all__ = ["main"]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from overshoot_nb import config
+from overshoot_nb.gateway.reinfer import reinfer_when_stored
 
 from .asking.endpoint import Verify, reached_by, resolve_endpoint
 from .asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .errors import StreamClosedError, ValidationError
-from .gateway.results import reinfer_when_stored
 from .running.lifecycle import Lifecycle
 from .running.service import GatewayService, Service, open_service
 from .runtime.coroutines import coroutine

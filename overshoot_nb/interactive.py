@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from overshoot_nb.running.service import check_one_client
+from overshoot_nb.store.prompt_fields import ASKED
 from overshoot_nb.support.notebook import show_notice
 
 from .asking.endpoint import Endpoint, resolve_endpoint
@@ -25,7 +26,7 @@ from .runtime.event_loop import get_runtime
 from .settings.source_options import WatchParameters, source_and_rest
 from .settings.stream_settings import StreamParameters, StreamSettings, check_finite
 from .sources.kinds import SourceConfig
-from .store.prompts import ASKED, PromptVersion
+from .store.prompts import PromptVersion
 from .stream import Stream, close_unheld
 from .support.accessor_registration import register_accessor
 from .support.api_key import ApiKey, held_key

@@ -22,6 +22,7 @@ from IPython.core.magic import (
 )
 
 from overshoot_nb import config, interactive
+from overshoot_nb.support.secret_text import secret_pairs
 
 from .client import Overshoot
 from .errors import OvershootError
@@ -30,7 +31,7 @@ from .settings.source_options import WatchParameters
 from .store.prompts import PromptVersion
 from .stream import Stream
 from .support.api_key import ApiKey
-from .support.redaction import hidden_line, redact, secret_pairs
+from .support.redaction import hidden_line, redact
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 
 __all__ = ["OvershootMagics"]

@@ -34,7 +34,8 @@ from overshoot_nb.sources.kinds import (
     as_source,
 )
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.support.redaction import SecretText, display_url, hidden, lacks_secrets, redact
+from overshoot_nb.support.redaction import display_url, hidden, lacks_secrets, redact
+from overshoot_nb.support.secret_text import SecretText
 
 KEY, WORD, QUOTED, TOKEN = "ovs-very-s3cret", "hunt@22", "hunt%4022", "t0ken77"
 SECRETS = (KEY, WORD, QUOTED, TOKEN)

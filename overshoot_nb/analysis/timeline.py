@@ -258,9 +258,9 @@ def _events(rows: pd.DataFrame, events: str | pd.DataFrame | None) -> pd.DataFra
     if events is None:
         return None
     if isinstance(events, str):
-        from .accessor import OvershootAccessor
+        from .events import events as find_events
 
-        events = OvershootAccessor(rows).events(events)
+        events = find_events(rows, events)
     if not isinstance(events, pd.DataFrame):
         raise ValidationError(
             f"events={type(events).__name__} is not valid: it must be what events(...) returns, "

@@ -14,15 +14,9 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.installed import ENGINE_MODULES, missing_packages
 from overshoot_nb.support.notebook import in_kernel, post_notice
-from overshoot_nb.support.redaction import (
-    LEFT_OUT,
-    display_url,
-    hidden,
-    kind_of,
-    lacks_secrets,
-    split_url,
-)
+from overshoot_nb.support.redaction import display_url, hidden, kind_of, lacks_secrets, split_url
 from overshoot_nb.support.replay_address import SCHEME, ReplayAddress
+from overshoot_nb.support.secret_text import LEFT_OUT
 
 if TYPE_CHECKING:
     import ssl
@@ -234,7 +228,8 @@ def resolve_gateway(api_key: str | ApiKey | None = None, base_url: str | None = 
     if isinstance(base_url, str) and base_url.strip().startswith(SCHEME):
         raise ValidationError(
             f"base_url={base_url!r} is a recording, which Overshoot(base_url=...) asks; "
-            f"ApiClient needs a v0.2 server such as {config.GATEWAY_BASE_URL!r} or {config.LOCAL_GATEWAY!r}"
+            f"ApiClient needs a v0.2 server such as {config.GATEWAY_BASE_URL!r} or "
+            f"{config.LOCAL_GATEWAY!r}"
         )
     if base_url is None:
         named = hidden(os.environ.get(config.ENV_BASE_URL, "").strip(), server=True)

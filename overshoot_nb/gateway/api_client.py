@@ -17,7 +17,8 @@ from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.support.api_key import ApiKey, held_key
-from overshoot_nb.support.redaction import SecretBytes, hidden
+from overshoot_nb.support.redaction import hidden
+from overshoot_nb.support.secret_text import SecretBytes
 from overshoot_nb.support.validation import (
     check_inference,
     check_max_output_tokens,

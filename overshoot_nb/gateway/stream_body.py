@@ -7,7 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.support.redaction import LEFT_OUT, hidden, lacks_secrets
+from overshoot_nb.support.redaction import hidden, lacks_secrets
+from overshoot_nb.support.secret_text import LEFT_OUT
 from overshoot_nb.support.validation import check_output_schema, check_text
 from overshoot_nb.types import ClipProcessingConfig, InferenceConfig, ProcessingConfig
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.local.gateway_stream import GatewayStream
 from overshoot_nb.support.validation import check_temperature
 
 from .access import Access
@@ -24,7 +25,7 @@ from .responding import MAX_PLAIN_BYTES, json_response, read_body, route
 from .result_socket import ResultSocket
 from .schema import prepare
 from .stream_request import StreamRequest, check_keys, nonempty_text, request_id_of
-from .streams import GatewayStream, StreamRegistry
+from .streams import StreamRegistry
 
 if TYPE_CHECKING:
     from .pictures import Picture

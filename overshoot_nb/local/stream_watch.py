@@ -29,10 +29,11 @@ from .webrtc import VideoReceiver
 if TYPE_CHECKING:
     import av
 
+    from overshoot_nb.local.gateway_stream import GatewayStream
+
     from .clips import ClipStore
     from .engine import Engine
     from .pictures import Picture
-    from .streams import GatewayStream
 
 __all__ = ["StreamWatch"]
 

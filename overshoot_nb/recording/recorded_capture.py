@@ -17,6 +17,7 @@ import simplejpeg
 
 from overshoot_nb import config
 from overshoot_nb.errors import OvershootError, SourceError
+from overshoot_nb.running.run import Run
 from overshoot_nb.sampling.decoding import Near, Shown
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.sampling.plan import MAX_GAP
@@ -29,7 +30,7 @@ from overshoot_nb.types import EncodedFrame
 if TYPE_CHECKING:
     from overshoot_nb.store.frames import StoredSample
 
-    from .replay_script import Part, PastRun
+    from .replay_script import Part
 
 __all__ = ["RecordedCapture"]
 
@@ -47,7 +48,7 @@ class RecordedCapture:
     def __init__(self, source: Replay) -> None:
         self.source = source
         self._stop = threading.Event()
-        self._run: PastRun | None = None
+        self._run: Run | None = None
         self._parts: list[tuple[Part, Fraction]] = []  # and the media time of its zero
         self._info = VideoInfo(0, 0, "mjpeg")
         self._end = 0  # of the last picture, in units
@@ -66,7 +67,7 @@ class RecordedCapture:
 
             source = self.source
             try:
-                run: PastRun = load_run(HeldFile(source.url))
+                run: Run = load_run(HeldFile(source.url))
             except FileNotFoundError:
                 raise SourceError(f"{source.shown}: no such file") from None
             except (OvershootError, OSError) as error:

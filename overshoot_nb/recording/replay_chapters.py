@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.running.run import Run
 from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 
-from .replay_script import Part, PastRun
+from .replay_script import Part
 
 __all__ = ["Chapters", "short"]
 
@@ -23,7 +24,7 @@ class Chapters:
         newest: number of the newest chapter that may be told; -1 for none.
     """
 
-    def __init__(self, run: PastRun, part: Part, *, published: bool) -> None:
+    def __init__(self, run: Run, part: Part, *, published: bool) -> None:
         self._run = run
         self._chapters = part.chapters
         self._published = published

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from overshoot_nb.errors import SampleNotKeptError
+from overshoot_nb.running.run import Run
 from overshoot_nb.sampling.preview import Preview, PreviewFrame
 from overshoot_nb.types import Sample
 
-from .replay_script import Moment, PastRun
+from .replay_script import Moment
 
 __all__ = ["ReplayPictures"]
 
@@ -24,7 +25,7 @@ class ReplayPictures:
         shift: what is added to the recorded index of a sample.
     """
 
-    def __init__(self, run: PastRun, preview: Preview, shift: int) -> None:
+    def __init__(self, run: Run, preview: Preview, shift: int) -> None:
         self._run = run
         self._preview = preview
         self._shift = shift

@@ -11,38 +11,17 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from overshoot_nb.running.chat_session import DROP_LATE
-from overshoot_nb.sampling.opening import VideoInfo
-from overshoot_nb.settings.stream_settings import StreamSettings
-from overshoot_nb.store.journal import Journal
-from overshoot_nb.store.prompts import PromptHistory
+from overshoot_nb.running.run import Run
 from overshoot_nb.types import (
     ClipProcessingConfig,
     KeepaliveResponse,
     StreamInferenceResult,
-    StreamState,
     taken_at,
 )
 
-__all__ = ["Moment", "Outcome", "Part", "PastRun", "charged_for", "parts_of"]
-
-
-class PastRun(Protocol):
-    """What a replay needs of a run: any that is over has it, and any that was loaded."""
-
-    journal: Journal
-    prompts: PromptHistory
-    settings: StreamSettings
-    state: StreamState
-    note: str
-    info: VideoInfo | None
-    whole: bool
-
-    @property
-    def stream_id(self) -> str:
-        """Its newest id."""
+__all__ = ["Moment", "Outcome", "Part", "charged_for", "parts_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +84,7 @@ class Part:
     last: bool
 
 
-def parts_of(run: PastRun) -> tuple[Part, ...]:
+def parts_of(run: Run) -> tuple[Part, ...]:
     """The parts of a run; one at least."""
     rows = run.journal.table.results_since(0)
     newest = {row.sample: row for row in rows}
@@ -122,7 +101,7 @@ def parts_of(run: PastRun) -> tuple[Part, ...]:
     )
 
 
-def _begins(run: PastRun, rows: dict[int, StreamInferenceResult]) -> list[tuple[int, str]]:
+def _begins(run: Run, rows: dict[int, StreamInferenceResult]) -> list[tuple[int, str]]:
     """Index of the first sample and id of each part."""
     log = run.journal.log
     begins: list[tuple[int, str]] = []
@@ -141,7 +120,7 @@ def _begins(run: PastRun, rows: dict[int, StreamInferenceResult]) -> list[tuple[
 
 
 def _part(
-    run: PastRun,
+    run: Run,
     begin: int,
     end: int,
     stream_id: str,
@@ -175,7 +154,7 @@ def _part(
 
 
 def _outcomes(
-    run: PastRun,
+    run: Run,
     begin: int,
     moments: Sequence[Moment],
     taken: Sequence[float],
@@ -212,7 +191,7 @@ def _outcomes(
     return outcomes
 
 
-def charged_for(run: PastRun, stream_id: str) -> KeepaliveResponse | None:
+def charged_for(run: Run, stream_id: str) -> KeepaliveResponse | None:
     """What the server charged for the run itself, None where it said nothing of it."""
     counters = run.journal.counters
     stats = counters.snapshot()

@@ -17,6 +17,7 @@ from typing import ClassVar, get_args
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.chat_session import DROP_CLOSED
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.session import Sink
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.sampling.preview import Preview
@@ -29,7 +30,7 @@ from .recorded_errors import is_failed_request, recorded_error
 from .replay_chapters import Chapters, short
 from .replay_clock import ReplayClock
 from .replay_pictures import ReplayPictures
-from .replay_script import Moment, Outcome, Part, PastRun, charged_for
+from .replay_script import Moment, Outcome, Part, charged_for
 
 __all__ = ["Leader", "ReplaySession"]
 
@@ -77,7 +78,7 @@ class ReplaySession:
 
     def __init__(
         self,
-        run: PastRun,
+        run: Run,
         part: Part,
         prompt: PromptVersion,
         sink: Sink,

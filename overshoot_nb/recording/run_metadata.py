@@ -73,8 +73,6 @@ def to_json(
     if stream_ids is None:
         stream_ids = list(dict.fromkeys([*(row.stream_id for row in journal.table), run.stream_id]))
     stats = journal.counters.snapshot()
-    # A finished run may have no state of its own: a loaded one says what the recorded one said.
-    status = run.status
     info = run.info
     server, surface = run.asked_server
     return {
@@ -84,10 +82,10 @@ def to_json(
         # What was cut off once stays so, recorded again or not.
         "complete": complete and run.whole,
         "state": run.state,
-        "status": Secrets.of(run).removed(status),
+        "status": Secrets.of(run).removed(run.status),
         "stream_ids": stream_ids,
-        "server": asked.shown,
-        "surface": asked.surface,
+        "server": server,
+        "surface": surface,
         "settings": _settings(run.settings),
         "prompts": [_version(version) for version in run.prompts],
         "current_prompt": run.prompts.current.version,

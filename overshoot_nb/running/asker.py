@@ -24,7 +24,7 @@ from overshoot_nb.asking.endpoint import Endpoint
 from overshoot_nb.asking.parsing import SchemaReader
 from overshoot_nb.errors import NotFoundError
 from overshoot_nb.gateway.api_client import ApiClient
-from overshoot_nb.gateway.results import reinfer_when_stored
+from overshoot_nb.gateway.reinfer import reinfer_when_stored
 from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 from overshoot_nb.support.validation import check_output_schema

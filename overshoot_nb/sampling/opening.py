@@ -16,7 +16,8 @@ import av.error
 
 from overshoot_nb.errors import SourceError
 from overshoot_nb.sources.kinds import CameraSource, FileSource, HLSSource, RTMPSource, RTSPSource
-from overshoot_nb.support.redaction import LEFT_OUT, lacks_secrets, redact
+from overshoot_nb.support.redaction import lacks_secrets, redact
+from overshoot_nb.support.secret_text import LEFT_OUT
 
 from .cameras import camera_format, camera_url, in_words, list_cameras
 from .files import PipeBody, check_file, is_pipe, page_sentence

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from overshoot_nb.support.redaction import SecretText, display_url, hidden
+from overshoot_nb.support.redaction import display_url, hidden
+from overshoot_nb.support.secret_text import SecretText
 
 from .files import PipeBody
 

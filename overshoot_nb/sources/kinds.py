@@ -25,14 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.support.redaction import (
-    LEFT_OUT,
-    display_url,
-    hidden,
-    hides_arguments,
-    kind_of,
-    split_url,
-)
+from overshoot_nb.support.redaction import display_url, hidden, hides_arguments, kind_of, split_url
+from overshoot_nb.support.secret_text import LEFT_OUT
 from overshoot_nb.support.validation import header_refusal
 
 from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock

@@ -75,7 +75,7 @@ class Replay:
         )
 
     def client(self) -> Any:
-        """A client (``Overshoot``) that answers from the recording, without a key and without a network.
+        """A client (``Overshoot``) that answers from the recording, without key and network.
 
         Its streams play the recorded run in place of their source, which is not even opened: the
         same samples, rows and drops, whatever is asked that was asked then. A notebook that made
@@ -90,9 +90,9 @@ class Replay:
         return opener("client")(base_url=str(ReplayAddress(self.url, speed)))
 
     async def start(self) -> Any:
-        """A ``Stream`` that plays the run with its own source's name, prompts and settings, its answers included.
+        """A ``Stream`` that plays the run: its own prompts and settings, its answers included.
 
-        Changes of the prompt come by themselves. The stream can be paused, closed and restarted
+        It bears the name of the run's own source. Changes of the prompt come by themselves. The stream can be paused, closed and restarted
         like any other.
 
         Raises:

@@ -20,7 +20,7 @@ from overshoot_nb.sources.kinds import (
 from overshoot_nb.support.redaction import display_url
 from overshoot_nb.support.replay_address import SCHEME
 
-from .prompts import ASKED, PromptVersion
+from .prompt_fields import ASKED, PromptFields
 
 __all__ = ["as_code"]
 
@@ -41,7 +41,7 @@ _PLAIN = (
 )
 
 
-def as_code(version: PromptVersion, settings: StreamSettings | None) -> str:
+def as_code(version: PromptFields, settings: StreamSettings | None) -> str:
     """The cell that starts a stream with a version, as Python source.
 
     Settings that are the defaults are left out, and so are the secrets of URLs, which a comment
@@ -78,7 +78,7 @@ def _worded(note: str) -> str:
     return f": {' '.join(words)}" if words else ""
 
 
-def _options(version: PromptVersion, settings: StreamSettings | None) -> Iterator[tuple[str, str]]:
+def _options(version: PromptFields, settings: StreamSettings | None) -> Iterator[tuple[str, str]]:
     """Names and values, as code, of the parameters that are not the defaults."""
     for name in ASKED:
         if name not in ("text", "model") and (value := getattr(version, name)) is not None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from overshoot_nb.support.html import BAR, escaped, fragment
 
-from .prompts import PromptVersion
+from .prompt_fields import PromptFields
 
 __all__ = ["PromptDiff", "Segment", "segments_of"]
 
@@ -52,13 +52,13 @@ class PromptDiff:
             "system", "extra_body" and "output_schema".
     """
 
-    old: PromptVersion
-    new: PromptVersion
+    old: PromptFields
+    new: PromptFields
     segments: tuple[Segment, ...]
     changes: Mapping[str, tuple[Any, Any]]
 
     @classmethod
-    def between(cls, old: PromptVersion, new: PromptVersion) -> PromptDiff:
+    def between(cls, old: PromptFields, new: PromptFields) -> PromptDiff:
         """Compare two versions, of the same stream or not."""
         pairs = {name: (getattr(old, name), getattr(new, name)) for name in _FIELDS}
         # As text, as versions are told apart: a schema's order of properties counts, and 1 is
@@ -216,7 +216,7 @@ _STYLES = {
 }
 
 
-def _name(version: PromptVersion) -> str:
+def _name(version: PromptFields) -> str:
     return f"v{version.version}" if version.version > 0 else "suggestion"
 
 

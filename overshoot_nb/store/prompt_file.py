@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,12 @@ from overshoot_nb.support.validation import (
 )
 from overshoot_nb.types import InferenceConfig
 
-from .prompt_code import as_code
-from .prompts import PromptVersion
+from .prompt_fields import PromptFields
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["as_code", "load", "save"]
+__all__ = ["read", "save"]
 
 _HEAD = (
     "# A prompt of overshoot-nb: PromptVersion.load(path), %overshoot SOURCE --prompt-file path\n"
@@ -59,7 +57,7 @@ _JSON = {"output_schema": "a JSON schema", "extra_body": "fields of the request'
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def save(version: PromptVersion, path: str | os.PathLike[str]) -> None:
+def save(version: PromptFields, path: str | os.PathLike[str]) -> None:
     """Write a version as TOML: what it asks and its note, in an order that never changes.
 
     Raises:
@@ -72,7 +70,7 @@ def save(version: PromptVersion, path: str | os.PathLike[str]) -> None:
     Path(path).write_bytes(content)
 
 
-def _document(version: PromptVersion) -> str:
+def _document(version: PromptFields) -> str:
     _check(version)
     _check_writable("note", version.note)
 
@@ -96,7 +94,7 @@ def _document(version: PromptVersion) -> str:
     return "".join(parts)
 
 
-def _check(version: PromptVersion) -> None:
+def _check(version: PromptFields) -> None:
     check_inference(InferenceConfig(version.text, version.model, None, version.max_output_tokens))
     if version.output_schema is not None:
         check_output_schema(version.output_schema)
@@ -166,8 +164,8 @@ def _escape(char: str) -> str:
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def load(path: str | os.PathLike[str]) -> PromptVersion:
-    """Read what :func:`save` wrote, or somebody by hand; its number is 1.
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The fields in what :func:`save` wrote, or somebody by hand.
 
     Raises:
         ValidationError: it is no such file: names the path, the key and what is wrong.
@@ -187,19 +185,17 @@ def load(path: str | os.PathLike[str]) -> PromptVersion:
         if not isinstance(found.get(key, ""), str):
             how = f" ({_JSON[key]} as JSON between ''' and ''')" if key in _JSON else ""
             _refuse(shown, key, f"it must be text{how}, not {type(found[key]).__name__}")
-    read: dict[str, Any] = {
-        key: _object(key, found[key], shown) if key in _JSON else found[key]
-        for key in found
-        if key != "prompt"
+    fields: dict[str, Any] = {
+        "text" if key == "prompt" else key: _object(key, value, shown) if key in _JSON else value
+        for key, value in found.items()
     }
-    version = PromptVersion(1, found["prompt"], **read)
     try:
-        _check(version)
+        _check(PromptFields(1, **fields))
     except ValidationError as error:
         raise ValidationError(f"{shown}: {error.message}") from None
-    if version.temperature is not None:
-        version = replace(version, temperature=float(version.temperature))
-    return version
+    if fields.get("temperature") is not None:
+        fields["temperature"] = float(fields["temperature"])
+    return fields
 
 
 def _parsed(path: Path, shown: str) -> Mapping[str, Any]:

@@ -6,15 +6,16 @@ import json
 import operator
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from overshoot_nb.settings.stream_settings import ASKED as PARAMETERS
 from overshoot_nb.settings.stream_settings import StreamChanges, StreamSettings
 from overshoot_nb.support.api_key import held_key
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.registry import opener
+
+from .prompt_fields import ASKED, PromptFields
 
 if TYPE_CHECKING:
     import os
@@ -23,57 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PromptHistory", "PromptVersion", "asked_as_text", "asked_by", "changes_to"]
 
-#: The fields that say what is asked; two versions that agree in them are one.
-ASKED = ("text", *(name for name in PARAMETERS if name != "prompt"))
-
 
 @dataclass(frozen=True, slots=True)
-class PromptVersion:
-    """A prompt and all that is asked along with it.
-
-    Attributes:
-        version: 1 for the first of a stream, one more for each that followed; column
-            ``prompt_version`` of the rows.
-        text: the prompt.
-        model: the model that is asked.
-        output_schema: JSON schema of the answer, or None.
-        max_output_tokens: limit of an answer, or None.
-        temperature: 0..2, or None for the server's own.
-        system: text of the system message before the prompt, or None.
-        extra_body: further fields of the request's body, or None.
-        created_at: UTC wall clock when it was first asked.
-        parent: number of the version that it was made from, or None for the first.
-        note: where it comes from or what it is for, in words; "" for nothing.
-    """
-
-    version: int
-    text: str
-    model: str
-    output_schema: Mapping[str, Any] | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
-    parent: int | None = field(default=None, compare=False)
-    note: str = field(default="", compare=False)
-    system: str | None = None
-    extra_body: Mapping[str, Any] | None = None
-    #: What the stream did with it, for `as_code`.
-    _settings: StreamSettings | None = field(default=None, compare=False, repr=False)
-    #: The server that was asked, for `as_code`; its secrets are shown nowhere.
-    _base_url: str | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What is asked, as parameters of ``client.streams.create`` and ``stream.update``."""
-        asked = {name: getattr(self, name) for name in ASKED if name != "text"}
-        return {"prompt": self.text, **asked}
+class PromptVersion(PromptFields):
+    """A prompt and all that is asked along with it, by its number; see :class:`PromptFields`."""
 
     def as_code(self) -> str:
         """The cell that starts a stream with this version, as Python source.
 
         Settings that are the defaults are left out. Secrets of URLs are too, and are said to be.
         """
-        from .prompt_file import as_code
+        from .prompt_code import as_code
 
         return as_code(self, self._settings)
 
@@ -96,9 +57,9 @@ class PromptVersion:
             ValidationError: it is no such file; says what is wrong, and where.
             OSError: the file cannot be read.
         """
-        from .prompt_file import load
+        from .prompt_file import read
 
-        return load(path)
+        return cls(1, **read(path))
 
 
 def asked_by(settings: StreamSettings) -> dict[str, Any]:
@@ -209,9 +170,9 @@ class PromptHistory:
         return PromptDiff.between(self[old], self[new])
 
     async def suggest(self, model: str, **options: Any) -> Any:
-        """``Suggestions``: better prompts from a text-capable model, scored on labels that it was not shown.
+        """Better prompts from a text-capable model, scored on labels that it was not shown.
 
-        See :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
+        Returns ``Suggestions``; see :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
         """
         options = {name: _covered(name, value) for name, value in options.items()}
         if self._run is None:

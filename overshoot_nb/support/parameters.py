@@ -18,6 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from overshoot_nb.errors import UnknownParameterError, ValidationError
 
+from .secret_text import secret_pairs
+
 __all__ = ["RENAMED", "Given", "named_parameters"]
 
 P = ParamSpec("P")
@@ -35,8 +37,6 @@ class Given:
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if "headers" in kwargs:
-            from .redaction import secret_pairs  # which needs this module
-
             kwargs["headers"] = secret_pairs(kwargs["headers"])
         self._args, self._kwargs = args, kwargs
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Self, SupportsIndex, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from .parameters import named_parameters
+from .secret_text import LEFT_OUT, SecretText, secret_pairs
 
 __all__ = [
-    "LEFT_OUT",
-    "SecretBytes",
-    "SecretText",
     "display_url",
     "hidden",
     "hidden_line",
@@ -27,12 +25,8 @@ __all__ = [
     "lacks_secrets",
     "once_made",
     "redact",
-    "secret_pairs",
     "split_url",
 ]
-
-#: What stands in the place of a secret.
-LEFT_OUT = "…"
 
 # A drive of Windows is a single letter; pathlib makes one slash of two; a recording has a path.
 _HEAD = re.compile(r"\s*(?!replay:)[a-zA-Z][a-zA-Z0-9+.-]+:[/\\]+")
@@ -93,51 +87,6 @@ def split_url(url: str) -> SplitResult:
 
 
 # ---- arguments and values that hold secrets ------------------------------------------------------
-
-
-class SecretText(str):
-    """Text that is whole for whoever uses it, and shows no secret in its repr or in a pickle.
-
-    A pickle holds ``shown``, or ``kept`` where that is given; a copy in the process is whole.
-    """
-
-    __slots__ = ("_kept", "_shown")
-
-    _shown: str
-    _kept: str
-
-    def __new__(cls, text: str, shown: str = LEFT_OUT, kept: str | None = None) -> Self:
-        """``text`` that is shown as ``shown``."""
-        made = super().__new__(cls, text)
-        made._shown, made._kept = shown, shown if kept is None else kept
-        return made
-
-    def __repr__(self) -> str:
-        return repr(self._shown)
-
-    def __getitem__(self, key: SupportsIndex | slice) -> str:
-        # What shows variables cuts long texts, and would show a piece of this one.
-        return SecretText(super().__getitem__(key))
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        return str, (self._kept,)
-
-
-class SecretBytes(bytes):
-    """Bytes of which only the number is shown; pieces show as little."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} bytes>"
-
-    def __getitem__(self, key: Any) -> Any:
-        piece = super().__getitem__(key)
-        return SecretBytes(piece) if isinstance(piece, bytes) else piece
 
 
 class _Withheld:
@@ -213,16 +162,6 @@ def once_made(show: Callable[[T], str]) -> Callable[[T], str]:
             return f"<{type(self).__name__}>"
 
     return shown
-
-
-def secret_pairs(headers: Any) -> Any:
-    """Header fields as pairs whose values are secrets; what is no mapping as it is."""
-    if not isinstance(headers, Mapping):
-        return headers
-    return tuple(
-        (name, SecretText(value) if type(value) is str else value)
-        for name, value in headers.items()
-    )
 
 
 def hides_arguments(secret: Collection[str] = ()) -> Callable[[type[T]], type[T]]:

@@ -19,10 +19,10 @@ from overshoot_nb.store.answer_columns import check_column
 from overshoot_nb.store.budget import Account, Budget, check_budget
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.store.table import ResultTable
+from overshoot_nb.support.html import BAR, escaped, fragment
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.validation import check_whole
 
-from .backfill_display import backfill_html
 from .backfill_plan import asked_otherwise, column_of, samples_meant
 from .backfill_work import BackfillWork, let_go_of_locals, work_for
 from .tally import Tally
@@ -371,7 +371,7 @@ class Backfill:
         return f"<Backfill {self.column} (prompt version {self.version.version}), {self.status}>"
 
     def _repr_html_(self) -> str:
-        return backfill_html(self)
+        return _html(self)
 
 
 def start_backfill(
@@ -426,3 +426,34 @@ def start_backfill(
         job.cancel("interrupted")
         raise
     return job
+
+
+#: Characters of the prompt that are shown.
+PROMPT_CUT = 2000
+
+
+def _html(job: Backfill) -> str:
+    """A backfill as an HTML fragment, as it is at this moment."""
+    figures = [f"{job.elapsed:.1f} s", _counted(job.requests, "request")]
+    if job.cached:
+        figures.append(f"{_counted(job.cached, 'answer')} known before")
+    if job.tokens:
+        figures.append(_counted(job.tokens, "token"))
+    if job.cost_cents is not None:
+        figures.append(f"{job.cost_cents:,.2f} cents")
+    version = job.version
+    prompt = version.text
+    if len(prompt) > PROMPT_CUT:
+        prompt = prompt[: PROMPT_CUT - 1] + "…"
+    return fragment(
+        f"<div><strong>{escaped(job.column)}</strong> · {escaped(job.status)} · "
+        f"{' · '.join(figures)}</div>"
+        f'<progress value="{job.done}" max="{job.total}" aria-label="samples done"></progress>'
+        f'<div style="opacity: .75; white-space: pre-wrap">{escaped(prompt)}'
+        f" <small>(prompt version {version.version}, {escaped(version.model)})</small></div>",
+        BAR,
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

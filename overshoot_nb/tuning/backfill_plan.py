@@ -11,7 +11,8 @@ from typing import Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run import Run
 from overshoot_nb.store.answer_columns import share_parts
-from overshoot_nb.store.prompts import ASKED, PromptVersion
+from overshoot_nb.store.prompt_fields import ASKED
+from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.validation import (
     check_extra_body,
     check_max_output_tokens,

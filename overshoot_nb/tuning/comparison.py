@@ -11,7 +11,14 @@ from typing import Any
 from overshoot_nb import config
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.running.service import GatewayService, Service, check_service, service_of
+from overshoot_nb.running.service import (
+    Client,
+    GatewayService,
+    Service,
+    check_one_client,
+    check_service,
+    service_of,
+)
 from overshoot_nb.runtime.coroutines import coroutine
 from overshoot_nb.runtime.event_loop import get_runtime
 from overshoot_nb.store.answer_cache import answer_cache

@@ -9,7 +9,8 @@ from typing import Any
 
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run import Run
-from overshoot_nb.store.prompts import ASKED, PromptVersion, asked_as_text
+from overshoot_nb.store.prompt_fields import ASKED
+from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 from overshoot_nb.support.schema_classes import schema_from
 from overshoot_nb.support.validation import (
     check_extra_body,

@@ -68,7 +68,7 @@ class TuningReporter:
         choice: TuningChoice,
         labels: PageLabels,
     ) -> None:
-        self._run = run
+        self._shown = run
         self._journal = run.journal
         self._link = link
         self._pages = pages
@@ -159,20 +159,20 @@ class TuningReporter:
     def _work(self) -> _Report:
         """Read and count; on a thread."""
         choice, before = self._choice, self._report
-        view = view_of(self._run, choice, self._counts.count())
+        view = view_of(self._shown, choice, self._counts.count())
         key = self._standing_key(view)
         problem = ""
         if before is not None and key == before.standing_key:
             standing, problem = before.standing, before.problem
         else:
             try:
-                standing = standing_of(self._run, choice.judge, view)
+                standing = standing_of(self._shown, choice.judge, view)
             except OvershootError as error:  # a judge failed
                 standing, problem = NO_STANDING, str(error)
             except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
                 # A judge's own: let out of here, it would end the loop of all streams.
                 standing, problem = NO_STANDING, f"the judge raised {type(error).__name__}: {error}"
-        samples, answered = grid_samples(self._run, choice, view, standing)
+        samples, answered = grid_samples(self._shown, choice, view, standing)
         return _Report(view, standing, key, samples, answered, problem)
 
     def _standing_key(self, view: TuningView) -> tuple[Any, ...]:
@@ -205,7 +205,7 @@ class TuningReporter:
         pair = (report.view.baseline, report.view.version)
         if pair != self._diff_sent:
             self._diff_sent = pair
-            self.say(diff_of(self._run, *pair))
+            self.say(diff_of(self._shown, *pair))
 
     def _state(self, report: _Report) -> messages.TuneState:
         view, standing = report.view, report.standing
@@ -217,14 +217,14 @@ class TuningReporter:
             "chosen": chosen_of(self._choice, view),
             "judges": list(JUDGES),
             "columns": list(view.columns),
-            "versions": versions_of(self._run, view, standing),
+            "versions": versions_of(self._shown, view, standing),
             "fields": fields_of(view),
             "labelled": len(self._journal.labels.samples),
             "answered": report.answered,
             "better": standing.better,
             "worse": standing.worse,
             "verdict": report.problem or standing.verdict,
-            "backfills": backfills_of(self._run),
+            "backfills": backfills_of(self._shown),
             "undo": self._labels.undo_words,
         }
 
@@ -250,7 +250,7 @@ class TuningReporter:
         if report is not None:
             # On a thread: answers may be long.
             rows = await asyncio.to_thread(
-                grid_rows, self._run, report.view, report.standing, samples
+                grid_rows, self._shown, report.view, report.standing, samples
             )
             self.say({"kind": "cells", "revision": revision, "rows": rows})
 

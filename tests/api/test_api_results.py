@@ -24,8 +24,9 @@ from overshoot_nb.asking import network_socket
 from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.gateway import results
 from overshoot_nb.gateway.api_client import ApiClient
+from overshoot_nb.gateway.reinfer import reinfer_when_stored
 from overshoot_nb.gateway.result_message import MAX_UNREAD_CHARS, read_result
-from overshoot_nb.gateway.results import ResultChannel, ResultMessage, reinfer_when_stored
+from overshoot_nb.gateway.results import ResultChannel, ResultMessage
 from overshoot_nb.local import close_engine
 from overshoot_nb.types import FrameProcessingConfig, InferenceConfig
 

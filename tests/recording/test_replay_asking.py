@@ -12,7 +12,7 @@ from replays import FIRST, MODEL, SECOND, at
 
 import overshoot_nb
 from overshoot_nb import Overshoot, ValidationError, compare
-from overshoot_nb.recording.replay_asker import ReplayAsker
+from overshoot_nb.recording.replay_service import ReplayAsker
 
 from chatserver import ChatServer, Reply, completion
 from videos import make_video, number_in

@@ -15,7 +15,7 @@ import overshoot_nb
 from overshoot_nb import Overshoot, Replay, Stream, StreamClosedError, ValidationError
 from overshoot_nb.recording import replay_session
 from overshoot_nb.recording.loading import load_run
-from overshoot_nb.recording.replay_asker import RecordedAnswers
+from overshoot_nb.recording.replay_service import RecordedAnswers
 from overshoot_nb.sampling.pipeline import SampleReader
 from overshoot_nb.types import FrameProcessingConfig, Sample
 
