@@ -73,12 +73,12 @@ if TYPE_CHECKING:
     from .analysis.alerts import Alert
     from .analysis.live import Live
     from .asking.chat import ChatClient
-        from .client import Overshoot, get_models
+    from .client import Overshoot, get_models
     from .gateway.api_client import ApiClient
     from .interactive import analyze, analyze_async, watch
     from .recording.recorder import Recorder
     from .recordings import Recording, load, replay
-            from .sources.kinds import (
+    from .sources.kinds import (
         ArraySource,
         CameraSource,
         FileSource,

@@ -92,8 +92,8 @@ class Replay:
     async def start(self) -> Any:
         """A ``Stream`` that plays the run: its own prompts and settings, its answers included.
 
-        It bears the name of the run's own source. Changes of the prompt come by themselves. The stream can be paused, closed and restarted
-        like any other.
+        It bears the name of the run's own source. Changes of the prompt come by themselves. The
+        stream can be paused, closed and restarted like any other.
 
         Raises:
             ValidationError: the file is not there, or no recording.

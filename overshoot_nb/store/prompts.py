@@ -172,7 +172,8 @@ class PromptHistory:
     async def suggest(self, model: str, **options: Any) -> Any:
         """Better prompts from a text-capable model, scored on labels that it was not shown.
 
-        Returns ``Suggestions``; see :func:`overshoot_nb.tuning.suggesting.suggest`, which takes the same parameters.
+        Returns ``Suggestions``; see :func:`overshoot_nb.tuning.suggesting.suggest`, which takes
+        the same parameters.
         """
         options = {name: _covered(name, value) for name, value in options.items()}
         if self._run is None:
