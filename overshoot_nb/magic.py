@@ -26,11 +26,11 @@ from overshoot_nb.support.secret_text import secret_pairs
 
 from .client import Overshoot
 from .errors import OvershootError
-from .magic_words import split_words
 from .settings.source_options import WatchParameters
 from .store.prompts import PromptVersion
 from .stream import Stream
 from .support.api_key import ApiKey
+from .support.magic_words import split_words
 from .support.redaction import hidden_line, redact
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from overshoot_nb.magic_words import split_words
+from overshoot_nb.support.magic_words import split_words
 
 NAMES = {
     "p": "a \"b\" 'c'\nd {e} $f # \\g",
