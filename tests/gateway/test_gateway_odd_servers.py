@@ -23,7 +23,7 @@ from overshoot_nb import (
     ServerError,
     config,
 )
-from overshoot_nb.running.run_html import stream_html
+from overshoot_nb.running.run_html import run_html
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -176,7 +176,7 @@ def test_a_room_that_the_server_enters_gives_rows_without_pictures(odd):
             async with asyncio.timeout(10):
                 while len(stream.df) < 5:
                     await asyncio.sleep(0.02)
-            html = stream_html(stream)
+            html = run_html(stream._run)
             await stream.close()
             return stream, html
 
