@@ -82,15 +82,15 @@ if TYPE_CHECKING:
         ArraySource,
         CameraSource,
         FileSource,
-        FrameSource,
         HLSSource,
         LiveKitSource,
-        Replay,
         RTMPSource,
         RTSPSource,
         SourceConfig,
         as_source,
     )
+    from .sources.pushed_source import FrameSource
+    from .sources.replay import Replay
     from .store.answer_cache import AnswerCache, answer_cache
     from .store.budget import Budget
     from .store.labels import Label, Labels
@@ -121,7 +121,7 @@ _LAZY = {
     "ChatClient": "asking.chat",
     "Comparison": "tuning.comparison_result",
     "FileSource": "sources.kinds",
-    "FrameSource": "sources.kinds",
+    "FrameSource": "sources.pushed_source",
     "HLSSource": "sources.kinds",
     "Label": "store.labels",
     "Labels": "store.labels",
@@ -136,7 +136,7 @@ _LAZY = {
     "RTSPSource": "sources.kinds",
     "Recorder": "recording.recorder",
     "Recording": "recordings",
-    "Replay": "sources.kinds",
+    "Replay": "sources.replay",
     "SampleLog": "store.sample_log",
     "Score": "tuning.score",
     "ScoredPrompt": "tuning.suggestions",

@@ -17,8 +17,6 @@ from .errors import NetworkError, OvershootError, ValidationError
 from .support.api_key import ApiKey, held_key
 from .support.redaction import hidden_line
 
-__all__ = ["main"]
-
 #: A file with a key has no more.
 _MAX_KEY_BYTES = 4096
 

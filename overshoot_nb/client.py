@@ -35,8 +35,6 @@ from .types import (
     Transport,
 )
 
-__all__ = ["Overshoot", "Streams", "get_models"]
-
 
 class Overshoot:
     """A client of one server. Nothing is opened before it is needed.

@@ -14,8 +14,6 @@ from .client import Overshoot
 from .errors import OvershootError
 from .support.installed import ENGINE_MODULES, missing_packages
 
-__all__ = ["report"]
-
 BASE = ("av", "httpx", "httpx-aiohttp", "numpy", "pandas", "pyarrow", "simplejpeg")
 LOCAL = (
     "rapidocr",

@@ -36,29 +36,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = [
-    "ApiError",
-    "AuthenticationError",
-    "IncompleteRunWarning",
-    "InsufficientCreditsError",
-    "MissingDependencyError",
-    "NetworkError",
-    "NotFoundError",
-    "OvershootError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "RequestTimeoutError",
-    "SampleNotKeptError",
-    "ServerError",
-    "SourceEndedError",
-    "SourceError",
-    "StreamClosedError",
-    "UnknownParameterError",
-    "ValidationError",
-    "WebSocketError",
-]
-
-
 #: Whether a notebook shows the whole traceback of an error of ours.
 full: bool = False
 

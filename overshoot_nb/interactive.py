@@ -37,8 +37,6 @@ from .types import StreamInferenceResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["analyze", "analyze_async", "models", "status", "stop", "watch"]
-
 logger = logging.getLogger("overshoot_nb")
 
 _clients: dict[Endpoint, Overshoot] = {}

@@ -34,8 +34,6 @@ from .support.magic_words import split_words
 from .support.redaction import hidden_line, redact
 from .types import ClipEncoding, ResponseFormat, SameFrame, Transport
 
-__all__ = ["OvershootMagics"]
-
 
 class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of ending the kernel."""

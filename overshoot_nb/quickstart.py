@@ -15,8 +15,6 @@ from overshoot_nb import config
 from .errors import MissingDependencyError, SourceError
 from .support.installed import ENGINE_MODULES, missing_packages
 
-__all__ = ["execute", "notebook_path", "open_in_lab"]
-
 NAME = "quickstart.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 #: What the notebook draws and shows with.

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from .widget import StreamWidget
 
-__all__ = ["Stream", "close_unheld"]
-
 
 class Stream(Tunable, Followed, Recordable):
     """A video being watched and asked about; made by ``client.streams.create(...)``.

@@ -17,8 +17,6 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-__all__ = ["renderer"]
-
 _US: Final = __name__.partition(".")[0]
 _FOLDER: Final = Path(__file__).parent
 #: Whose frames are above every cell.

@@ -15,40 +15,6 @@ import orjson
 
 from overshoot_nb import config
 
-__all__ = [
-    "ChatAnswer",
-    "ClipEncoding",
-    "ClipProcessingConfig",
-    "EncodedFrame",
-    "FinishReason",
-    "FrameProcessingConfig",
-    "InferenceConfig",
-    "KeepaliveResponse",
-    "Lease",
-    "LiveKitConnection",
-    "Mode",
-    "ModelInfo",
-    "ModelStatus",
-    "ProcessingConfig",
-    "ReinferResult",
-    "ResponseFormat",
-    "RowKind",
-    "SameFrame",
-    "Sample",
-    "SpectateResponse",
-    "StatusResponse",
-    "StreamConfigResponse",
-    "StreamCreateResponse",
-    "StreamInferenceResult",
-    "StreamInfo",
-    "StreamState",
-    "Transport",
-    "TurnServer",
-    "Usage",
-    "WebRTCAnswer",
-    "taken_at",
-]
-
 Mode = Literal["frame", "clip"]
 #: Of a row of a recording: what it is about.
 RowKind = Literal["result", "drop", "waiting", "later"]

@@ -10,7 +10,6 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb import ValidationError, config
-from overshoot_nb.asking import endpoint
 from overshoot_nb.asking.endpoint import resolve_endpoint, resolve_gateway
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.support.api_key import ApiKey
@@ -23,7 +22,7 @@ def env(monkeypatch):
 
 
 def test_without_a_key_the_embedded_engine_answers_and_says_so_once(env, caplog):
-    env.setattr(endpoint, "_told_local", False)
+    env.setattr("overshoot_nb.asking.endpoint._told_local", False)
     for _ in range(2):
         endpoint = resolve_endpoint()
         assert (endpoint.base_url, endpoint.surface, endpoint.key) == ("local", "chat", None)

@@ -21,7 +21,8 @@ from overshoot_nb.errors import (
     SampleNotKeptError,
     ValidationError,
 )
-from overshoot_nb.store.frames import FrameStore, StoredSample
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,8 @@ import pytest
 
 from overshoot_nb.errors import SourceEndedError, SourceError, ValidationError
 from overshoot_nb.sampling.pipeline import SampleReader
-from overshoot_nb.sources.kinds import ArraySource, FileSource, FrameSource, LiveKitSource
+from overshoot_nb.sources.kinds import ArraySource, FileSource, LiveKitSource
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Sample
 
 from videos import barcode, make_video, number_in, solid

@@ -19,7 +19,8 @@ from overshoot_nb.sampling.decoding import Decoding
 from overshoot_nb.sampling.pacing import Pacer
 from overshoot_nb.sampling.pipeline import SampleReader
 from overshoot_nb.sampling.preview import Preview, PreviewFrame
-from overshoot_nb.sources.kinds import FileSource, FrameSource, RTMPSource
+from overshoot_nb.sources.kinds import FileSource, RTMPSource
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig, Sample
 
 from mediaservers import running

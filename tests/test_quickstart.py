@@ -8,7 +8,6 @@ import nbformat
 import pytest
 
 from overshoot_nb import config, quickstart
-from overshoot_nb.asking import endpoint
 from overshoot_nb.asking.endpoint import resolve_endpoint
 from overshoot_nb.cli import main
 from overshoot_nb.support import installed
@@ -30,7 +29,7 @@ def gone(monkeypatch):
 
     for name in (config.ENV_API_KEY, config.ENV_BASE_URL):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(endpoint, "_told_local", False)
+    monkeypatch.setattr("overshoot_nb.asking.endpoint._told_local", False)
     return remove
 
 

@@ -17,14 +17,13 @@ from overshoot_nb.sources.kinds import (
     ArraySource,
     CameraSource,
     FileSource,
-    FrameSource,
     HLSSource,
     LiveKitSource,
     RTMPSource,
     RTSPSource,
     as_source,
 )
-from overshoot_nb.sources.pushed_source import FRAME_QUEUE_LENGTH
+from overshoot_nb.sources.pushed_source import FRAME_QUEUE_LENGTH, FrameSource
 from overshoot_nb.support.redaction import display_url, redact
 
 

@@ -16,7 +16,11 @@ from overshoot_nb import errors
 
 from kernels import Kernel
 
-CLASSES = [name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)]
+CLASSES = [
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, Exception)
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,6 @@ from .picture_methods import PictureMethods
 from .table_methods import TableMethods
 from .video_methods import VideoMethods
 
-__all__ = ["OvershootAccessor", "of"]
-
 
 @pd.api.extensions.register_dataframe_accessor("overshoot")
 class OvershootAccessor(PictureMethods, EventMethods, TableMethods, ExportMethods, VideoMethods):

@@ -16,8 +16,6 @@ from overshoot_nb.support.intervals import check_confidence, wilson_interval
 from .pairing import Pair, Paired, paired_columns, paired_rows
 from .runs import answered, plain, result_rows
 
-__all__ = ["agreement", "cohens_kappa"]
-
 #: With more different values than these it is no classification, which is what kappa is about.
 MOST_CLASSES = 20
 

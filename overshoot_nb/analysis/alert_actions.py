@@ -16,8 +16,6 @@ from overshoot_nb.types import StreamInferenceResult
 from .bell import RING_SECONDS, bell_note
 from .notebook_output import NotebookOutput
 
-__all__ = ["Action", "action_of", "alert_line"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: What a caller may give: "bell", `print`, or a function or coroutine function that takes the

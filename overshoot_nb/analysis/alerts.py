@@ -25,8 +25,6 @@ from .triggers import Trigger
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["Alert", "start_alert"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: So many times an alert may have fired that were not acted on yet.

@@ -8,8 +8,6 @@ from typing import Any
 
 import altair as alt
 
-__all__ = ["offline"]
-
 #: What JupyterLab 4, Notebook 7 and VS Code draw themselves. Altair's own default is a page that
 #: loads the libraries from a server.
 _MIME = "application/vnd.vegalite.v5+json"

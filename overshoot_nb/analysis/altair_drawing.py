@@ -16,8 +16,6 @@ from .altair_parts import LABELS, LABELS_ROOM, ROW_HEIGHT, WIDTH, Datasets, fini
 from .altair_timeline import draw_timeline
 from .figures import COLOURS, Bars, Curves, Matrix, Timeline, clock
 
-__all__ = ["draw"]
-
 #: Cells of a heatmap that there is room to write into.
 _MOST_WRITTEN = 150
 

@@ -9,8 +9,6 @@ import altair as alt
 from .altair_chart import offline
 from .figures import GREY, TimeAxis, wrapped
 
-__all__ = ["LABELS", "LABELS_ROOM", "ROW_HEIGHT", "WIDTH", "Datasets", "finished", "time_x"]
-
 #: Pixels.
 WIDTH = 640
 #: Of one state, bar or line of a heatmap.

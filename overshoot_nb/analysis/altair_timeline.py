@@ -10,8 +10,6 @@ import altair as alt
 from .altair_parts import LABELS, ROW_HEIGHT, WIDTH, Datasets, finished, time_x
 from .figures import COLOURS, HIGHLIGHT, Band, Line, States, TimeAxis, Timeline, clock
 
-__all__ = ["draw_timeline"]
-
 _LINE_HEIGHT = 110
 #: Pixels of a label's character, about.
 _CHARACTER = 6.2

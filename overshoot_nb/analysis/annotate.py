@@ -20,7 +20,7 @@ import numpy as np
 from overshoot_nb.errors import MissingDependencyError, ValidationError
 from overshoot_nb.running.run import Run
 from overshoot_nb.sources.kinds import FileSource
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.support.progress import TICK_SECONDS, ProgressBar
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.validation import check_whole
@@ -35,8 +35,6 @@ from .rows import run_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["annotate", "annotate_events"]
 
 logger = logging.getLogger("overshoot_nb")
 

@@ -23,8 +23,6 @@ from .annotated_tracks import Clocks, CopiedTrack, OtherTrack, SubtitleTrack, co
 from .captions import Caption
 from .captions_drawing import CaptionPainter, Position
 
-__all__ = ["COPIES_VIDEO", "Look", "Shown", "annotate_file"]
-
 #: PyAV 14 loses packets of pictures that are copied, not of sound: there they are encoded.
 COPIES_VIDEO = int(av.__version__.partition(".")[0]) >= 15
 #: Damaged packets in a row after which a file counts as unreadable.

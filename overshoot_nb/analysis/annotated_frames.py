@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from overshoot_nb.errors import SampleNotKeptError
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.types import EncodedFrame
 
 from .annotated_file import Look, Shown
@@ -21,8 +21,6 @@ from .annotated_tracks import SubtitleTrack
 from .captions import Caption
 from .captions_drawing import CaptionPainter
 from .stills import BT601, LIMITED, TIME_BASE, StillsTrack
-
-__all__ = ["annotate_frames"]
 
 #: A picture without neighbours is shown for so many seconds.
 _STILL_SECONDS = 1.0

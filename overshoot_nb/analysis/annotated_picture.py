@@ -15,16 +15,6 @@ from overshoot_nb.sampling.encoder import Scaler, upright
 from overshoot_nb.sampling.picture import Orientation, Orientations
 from overshoot_nb.sampling.sampler import NONE
 
-__all__ = [
-    "BEYOND_SECONDS",
-    "ENCODER",
-    "ROUNDING",
-    "X264",
-    "Span",
-    "UprightFrames",
-    "add_h264",
-]
-
 #: Of a part of a file: what other tracks have is read so many seconds beyond its end.
 BEYOND_SECONDS = 1
 #: A caption's start is rounded to microseconds; the frame it is about is at that very time.

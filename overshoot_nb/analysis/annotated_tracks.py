@@ -18,8 +18,6 @@ from overshoot_nb.sampling.plan import MAX_GAP
 from .captions import Caption
 from .subtitles import srt_escaped
 
-__all__ = ["Clocks", "CopiedTrack", "OtherTrack", "SubtitleTrack", "copied_tracks"]
-
 logger = logging.getLogger("overshoot_nb")
 
 _MILLISECOND = Fraction(1, 1000)

@@ -12,8 +12,6 @@ from overshoot_nb.support.html import BAR, escaped, fragment
 
 from .notebook_output import Note
 
-__all__ = ["RING_SECONDS", "bell_note", "bell_wav"]
-
 #: Samples a second of the sound: enough for its highest tone.
 RATE = 8000
 RING_SECONDS = 0.6

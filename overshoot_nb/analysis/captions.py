@@ -20,8 +20,6 @@ from .runs import answered, by_run, result_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Caption", "captions_of", "one_at_a_time", "run_id"]
-
 #: How long a caption stays where there is but one row, in seconds.
 HOLD_SECONDS = 2.0
 #: An event that was seen once lasts no time; it is said for so many seconds.

@@ -20,8 +20,6 @@ from overshoot_nb.support.validation import check_choice
 from .captions_fonts import Lettering
 from .captions_wrapping import wrapped
 
-__all__ = ["CaptionPainter", "Position", "check_look"]
-
 Position = Literal["bottom", "top"]
 Pixels = npt.NDArray[np.uint8]
 

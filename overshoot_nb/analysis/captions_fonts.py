@@ -18,8 +18,6 @@ from .captions_wrapping import characters
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Lettering"]
-
 #: Plain fonts that are easily read, the widest choice of letters first.
 _TEXT = (
     "DejaVuSans.ttf",

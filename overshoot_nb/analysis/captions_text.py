@@ -20,8 +20,6 @@ from .rows import is_missing, media_seconds
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CaptionText", "texts_of"]
-
 #: A column, a format such as "{out.clock}  {out.people} people", or a function of a row.
 CaptionText = str | Callable[[Any], Any]
 

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 
-__all__ = ["characters", "columns", "wrapped"]
-
 _JOINER = "\u200d"
 #: Characters to keep the kind of.
 _REMEMBERED = 4096

@@ -17,8 +17,6 @@ from overshoot_nb.support.validation import check_whole
 from .events import MOST_ROWS
 from .run_order import RunOrder, duration_in, stretches
 
-__all__ = ["changes"]
-
 
 def changes(
     rows: pd.DataFrame, column: str, *, debounce: int = 1, min_hold: float = 0.0

@@ -15,13 +15,11 @@ import av.error
 import pybase64
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.support.html import escaped
 from overshoot_nb.types import EncodedFrame, Sample
 
 from .stills import TIME_BASE, StillsTrack
-
-__all__ = ["ClipPlayer"]
 
 #: A single picture is a video of so many seconds.
 STILL_SECONDS = 1.0

@@ -17,8 +17,6 @@ from overshoot_nb.errors import ValidationError
 from .grouping import Groups, columns_by
 from .runs import as_stream_rows, asked, result_rows
 
-__all__ = ["Prices", "cost", "tokens"]
-
 #: US cents for a million prompt tokens and a million completion tokens, by model.
 Prices = Mapping[str, tuple[float, float]]
 

@@ -27,8 +27,6 @@ from .plot_values import (
 )
 from .runs import Runs, answered, by_run, plain, result_rows
 
-__all__ = ["counts", "heatmap", "latency_curves"]
-
 MOST_CURVES = 8
 MOST_BARS = 20
 MOST_LINES = 20

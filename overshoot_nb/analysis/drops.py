@@ -15,8 +15,6 @@ from overshoot_nb.store.journal import Journal
 
 from .rows import media_seconds, run_of
 
-__all__ = ["drops"]
-
 
 class _Drop(NamedTuple):
     stream_id: Any

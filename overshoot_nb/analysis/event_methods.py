@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-__all__ = ["EventMethods"]
-
 
 class EventMethods:
     """Part of :class:`~overshoot_nb.analysis.accessor.OvershootAccessor`."""

@@ -17,8 +17,6 @@ from overshoot_nb.support.validation import check_whole
 from .peaks import Peak, peak_of
 from .run_order import RunOrder, duration_in, stretches
 
-__all__ = ["events"]
-
 _Places = NDArray[np.intp]
 #: Rows in a row that a parameter may ask for.
 MOST_ROWS = 1_000_000

@@ -14,8 +14,6 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.columns import TEXT
 from overshoot_nb.store.fields import fields_of
 
-__all__ = ["as_lists", "explode", "typed"]
-
 #: With more columns than these it is no table any more, and each takes room for every item.
 MOST_KEYS = 1_000
 _INT64 = range(-(2**63), 2**63)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["ExportMethods"]
-
 
 class ExportMethods:
     """Part of :class:`~overshoot_nb.analysis.accessor.OvershootAccessor`.

@@ -23,8 +23,6 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.columns import TEXT
 from overshoot_nb.support.redaction import redact
 
-__all__ = ["to_csv", "to_jsonl", "to_parquet", "written_whole"]
-
 #: What a spreadsheet takes for a formula at the start of a cell, also behind spaces, which some
 #: leave out; full-width and small signs are taken for plain ones. For RE2 and for `re` alike.
 _SIGNS = "=+@\\-＝＋－＠﹦﹢﹣﹫"

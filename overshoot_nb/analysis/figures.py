@@ -15,26 +15,6 @@ import numpy.typing as npt
 
 from overshoot_nb.support.html import visible
 
-__all__ = [
-    "COLOURS",
-    "GREY",
-    "HIGHLIGHT",
-    "Band",
-    "Bars",
-    "Curve",
-    "Curves",
-    "Line",
-    "Matrix",
-    "States",
-    "TimeAxis",
-    "Timeline",
-    "clock",
-    "round_step",
-    "shortened",
-    "time_axis",
-    "wrapped",
-]
-
 #: M. Okabe and K. Ito, Color universal design (2008): told apart by colour-blind eyes. Yellow,
 #: which is faint on white, comes last.
 COLOURS = (

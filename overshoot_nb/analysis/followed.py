@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from .alerts import Alert
     from .live import Live
 
-__all__ = ["Followed"]
-
 
 class Followed:
     """Live outputs and alerts. ``_run`` is whose."""

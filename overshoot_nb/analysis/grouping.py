@@ -11,8 +11,6 @@ import pandas as pd
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = ["Groups", "columns_by"]
-
 
 def columns_by(by: str | Sequence[str]) -> list[str]:
     """``by=`` as a list of columns.

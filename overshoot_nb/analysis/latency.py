@@ -17,8 +17,6 @@ from overshoot_nb.store.stats import quantile
 from .grouping import Groups, columns_by
 from .runs import answered, as_stream_rows, asked, result_rows
 
-__all__ = ["LATENCIES", "latency"]
-
 #: Columns of rows, and what their figures are called.
 LATENCIES = {"inference_latency_ms": "inference", "total_latency_ms": "total"}
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from overshoot_nb.running.run import Run
 
-__all__ = ["Live", "start_live"]
-
 #: The shortest time between two updates.
 UPDATE_SECONDS = 0.5
 #: Characters of an error that its line shows.

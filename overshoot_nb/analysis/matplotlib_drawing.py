@@ -19,8 +19,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from . import figures
 from .figures import COLOURS, GREY, HIGHLIGHT, Bars, Curves, Line, Matrix, States, TimeAxis, wrapped
 
-__all__ = ["ReportFigure", "draw"]
-
 _WIDTH = 8.0
 _LINE_HEIGHT = 1.5
 #: Inches of one state, bar or line of a heatmap.

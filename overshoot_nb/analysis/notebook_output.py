@@ -8,8 +8,6 @@ from typing import Any
 from overshoot_nb.support.html import escaped, fragment, visible
 from overshoot_nb.support.notebook import in_kernel
 
-__all__ = ["Note", "NotebookOutput"]
-
 
 class Note:
     """A line of text, or a little HTML, as an output.

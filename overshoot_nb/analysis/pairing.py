@@ -14,8 +14,6 @@ from overshoot_nb.errors import ValidationError
 from .rows import media_seconds
 from .runs import by_run
 
-__all__ = ["Pair", "Paired", "paired_columns", "paired_rows"]
-
 
 class Pair(NamedTuple):
     """One field on both sides.

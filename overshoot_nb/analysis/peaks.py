@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from overshoot_nb.conditions.tree import Combination, Comparison, Name, Negation, Node, walk
 
-__all__ = ["Peak", "peak_of"]
-
 _UPWARDS = {">": True, ">=": True, "<": False, "<=": False}
 
 

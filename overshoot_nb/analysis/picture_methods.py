@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from .clip_player import ClipPlayer
     from .shown_rows import ShownRows
 
-__all__ = ["PictureMethods"]
-
 #: A row: its position (0 is the first, -1 the last), or itself (``df.iloc[0]``, a mapping).
 Row = int | pd.Series | Mapping[str, Any]
 

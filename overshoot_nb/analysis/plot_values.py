@@ -17,17 +17,6 @@ from overshoot_nb.store.fields import comparable, shown
 from .figures import shortened
 from .runs import answered, holds_answers, plain
 
-__all__ = [
-    "Classes",
-    "classes",
-    "column_named",
-    "is_number",
-    "known",
-    "labels_of",
-    "numbers",
-    "summary",
-]
-
 OTHERS = "(others)"
 
 

@@ -13,8 +13,6 @@ from overshoot_nb.errors import MissingDependencyError, ValidationError
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Backend", "Plots"]
-
 Backend = Literal["altair", "matplotlib"]
 
 

@@ -19,8 +19,6 @@ from overshoot_nb.errors import ValidationError
 from .runs import answered, by_run, holds_answers, plain, result_rows
 from .time_grid import PERCENTILE, nullable, time_grid
 
-__all__ = ["How", "duration_us", "resample"]
-
 How = str | Callable[[pd.Series], Any]
 
 #: What can be made of any values.

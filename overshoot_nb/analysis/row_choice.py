@@ -9,8 +9,6 @@ import pandas as pd
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = ["evenly", "positions_of"]
-
 _ACCEPTED = (
     'a number of rows, a condition such as "out.people > 3", a slice, positions, or a mask of '
     "true and false"

@@ -19,12 +19,10 @@ from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.running.run import Run
 from overshoot_nb.running.run_registry import find_run, find_runs
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["is_missing", "media_seconds", "row_at", "run_of", "sample_of"]
 
 
 def media_seconds(rows: pd.DataFrame, method: str = "media_seconds") -> NDArray[np.float64]:

@@ -16,8 +16,6 @@ from overshoot_nb.store.columns import TEXT
 from .rows import media_seconds
 from .runs import answered, are_results, run_numbers
 
-__all__ = ["RunOrder", "duration_in", "microseconds", "stretches"]
-
 #: Dtype of times of day.
 WALL_CLOCK = "datetime64[us, UTC]"
 

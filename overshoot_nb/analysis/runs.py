@@ -17,20 +17,6 @@ from overshoot_nb.types import RowKind
 
 from .rows import media_seconds
 
-__all__ = [
-    "BY",
-    "Runs",
-    "answered",
-    "are_results",
-    "as_stream_rows",
-    "asked",
-    "by_run",
-    "holds_answers",
-    "plain",
-    "result_rows",
-    "run_numbers",
-]
-
 _KINDS = frozenset(get_args(RowKind))
 
 

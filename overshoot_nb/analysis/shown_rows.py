@@ -15,7 +15,7 @@ import pybase64
 from overshoot_nb.conditions.names import not_there, resolve
 from overshoot_nb.conditions.required_columns import require
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.support.html import clock, escaped, fragment
 from overshoot_nb.support.validation import check_whole
 
@@ -25,8 +25,6 @@ from .small_pictures import PICTURE_BYTES, small_picture
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["ShownRows"]
 
 #: At most so many rows are shown, and fewer where their pictures would have more bytes than that:
 #: a notebook is saved with them.

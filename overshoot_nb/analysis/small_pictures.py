@@ -13,8 +13,6 @@ from overshoot_nb.types import EncodedFrame
 
 from .row_choice import evenly
 
-__all__ = ["PICTURE_BYTES", "STRIP_FRAMES", "small_picture"]
-
 #: Of a clip at most so many frames are shown.
 STRIP_FRAMES = 8
 #: A picture that is shown 200 pixels wide has so many bytes, at most, as far as JPEG can do that.

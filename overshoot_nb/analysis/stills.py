@@ -14,8 +14,6 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampling.encoder import Picture, Scaler
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["BT601", "LIMITED", "TIME_BASE", "StillsTrack"]
-
 #: The clock of MPEG: media times are met within 6 microseconds.
 TIME_BASE = Fraction(1, 90_000)
 #: AVColorSpace and AVColorRange of what JPEGs become.

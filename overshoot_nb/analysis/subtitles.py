@@ -19,8 +19,6 @@ from .captions_wrapping import columns, wrapped
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["srt_escaped", "srt_text", "to_srt", "to_vtt", "vtt_text"]
-
 _FEWEST_COLUMNS = 8
 
 # SubRip has no escapes. Players take "<i>" for a tag and "{\an8}" for a command, and may take any

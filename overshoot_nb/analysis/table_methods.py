@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .plotting import Plots
     from .resampling import How
 
-__all__ = ["TableMethods"]
-
 
 class TableMethods:
     """Part of :class:`~overshoot_nb.analysis.accessor.OvershootAccessor`."""

@@ -15,8 +15,6 @@ from overshoot_nb.errors import ValidationError
 
 from .runs import Runs
 
-__all__ = ["PERCENTILE", "TimeGrid", "nullable", "time_grid"]
-
 #: More than these would fill the memory: a few rows far apart, and a short step.
 MOST_BINS = 5_000_000
 #: "p50", "p99.9".

@@ -17,8 +17,6 @@ from .plot_values import Classes, classes, column_named, is_number, known, numbe
 from .rows import media_seconds
 from .runs import Runs, by_run, result_rows
 
-__all__ = ["timeline"]
-
 MOST_PANELS = 10
 #: A line is thinned to at most four points for each of so many stretches of time.
 STRETCHES = 400

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["Trigger"]
-
 
 class Trigger:
     """Fires once when something was true for a while, and again only after it was false.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .captions_drawing import Position
     from .captions_text import CaptionText
 
-__all__ = ["VideoMethods"]
-
 
 class VideoMethods:
     """Part of :class:`~overshoot_nb.analysis.accessor.OvershootAccessor`."""

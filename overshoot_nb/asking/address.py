@@ -13,8 +13,6 @@ from overshoot_nb.support.redaction import display_url, once_made, split_url
 
 from .endpoint import Endpoint
 
-__all__ = ["ServerAddress"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Where the embedded engine's transport is reached; the name is never resolved.

@@ -17,8 +17,6 @@ from .parsing import model_list
 if TYPE_CHECKING:
     from .http import HttpClient
 
-__all__ = ["is_wrong_address", "listed", "right_address", "with_advice"]
-
 #: Of what a server lists, so many are named in a message, and of each so many characters.
 MAX_NAMED: Final = 10
 MAX_NAME_CHARS: Final = 100

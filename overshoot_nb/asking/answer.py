@@ -10,8 +10,6 @@ from .parsing import Fields, SchemaReader, finish_reason, usage
 from .reasoning import field_reasoning, joined_reasoning, part_texts, split_reasoning
 from .reply import Reply
 
-__all__ = ["judge_content", "read_answer"]
-
 
 def read_answer(
     reply: Reply, model: str, reader: SchemaReader | None, attempts: int, latency_ms: float

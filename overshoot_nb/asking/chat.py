@@ -26,7 +26,7 @@ from overshoot_nb.support.validation import (
 from overshoot_nb.types import ChatAnswer, ModelInfo, ResponseFormat, Sample
 
 from .advice import is_wrong_address, right_address, with_advice
-from .answer import judge_content, read_answer
+from .answer import read_answer
 from .endpoint import Endpoint, Verify, reached_by, resolve_endpoint
 from .extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .faults import make_error
@@ -50,8 +50,6 @@ from .retry import RetryPolicy, Waiter
 
 if TYPE_CHECKING:
     import httpx
-
-__all__ = ["ChatAnswer", "ChatClient", "ChatRequest", "judge_content"]
 
 logger = logging.getLogger("overshoot_nb")
 

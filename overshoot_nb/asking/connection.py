@@ -14,21 +14,6 @@ from httpx_aiohttp import AiohttpTransport
 
 from .route import Proxy, Route
 
-__all__ = [
-    "CHUNK_BYTES",
-    "TRANSPORT_ERRORS",
-    "BodyRefused",
-    "describe",
-    "in_chunks",
-    "is_certificate_error",
-    "is_proxy_error",
-    "is_tls_error",
-    "never_connected",
-    "open_connector",
-    "open_network_transport",
-    "read_body",
-]
-
 #: Everything that a transport raises when no whole answer came. httpx-aiohttp does not translate
 #: all of aiohttp's errors.
 TRANSPORT_ERRORS = (

@@ -12,8 +12,6 @@ from overshoot_nb.support.validation import header_refusal
 
 from .endpoint import Endpoint
 
-__all__ = ["ExtraHeaders", "HeldHeaders", "held_headers", "with_headers"]
-
 #: What a client takes.
 ExtraHeaders = Mapping[str, str]
 #: The same as it is kept.

@@ -28,25 +28,8 @@ from overshoot_nb.errors import (
 from .address import ServerAddress
 from .reply import markup_title, read_json
 from .retry import Fault
-from .retry_after import retry_after_seconds, stated_wait, wait_in_body
+from .retry_after import stated_wait, wait_in_body
 from .route import Proxy
-
-__all__ = [
-    "STATUS_ERRORS",
-    "ErrorBody",
-    "answer_fault",
-    "answer_id",
-    "connection_fault",
-    "error_class",
-    "is_spent",
-    "make_error",
-    "named_region",
-    "proxy_fault",
-    "read_error_body",
-    "read_error_object",
-    "retry_after_seconds",
-    "shown_details",
-]
 
 #: Statuses with a class of their own. Other 4xx are plain ``ApiError``, the rest ``ServerError``.
 STATUS_ERRORS: Mapping[int, type[ApiError]] = MappingProxyType(

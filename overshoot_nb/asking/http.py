@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from .network_socket import NetworkSocket
 
-__all__ = ["HttpClient", "ServerClient"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Asked again and again: parsing their URL each time would cost more than building the body.

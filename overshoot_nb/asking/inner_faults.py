@@ -14,8 +14,6 @@ from .reply import Reply
 from .retry import Fault
 from .retry_after import stated_wait, wait_in_body
 
-__all__ = ["inner_fault"]
-
 #: Of an answer that was broken off.
 _FAILED_REASONS: Final = frozenset({"error", "failed", "abort", "aborted"})
 #: Where an error has its status, or a word for it; the first that says one counts.

@@ -18,8 +18,6 @@ from .connection import TRANSPORT_ERRORS, describe, open_connector
 from .route import Route
 from .socket import ABNORMAL, SocketClosed
 
-__all__ = ["HandshakeRefused", "NetworkSocket", "open_network_socket"]
-
 #: After this long without a word the peer is asked for a sign of life, and has half as long for
 #: it: a dead one is noticed within 30 s.
 HEARTBEAT_SECONDS: Final = 20.0

@@ -17,8 +17,6 @@ from overshoot_nb.types import FinishReason, ModelInfo, Usage
 
 from .reply import Promise, Reply, without_surrogates
 
-__all__ = ["Fields", "SchemaReader", "finish_reason", "model_list", "usage"]
-
 logger = logging.getLogger("overshoot_nb")
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {

@@ -14,8 +14,6 @@ import pybase64
 
 from overshoot_nb.types import Sample
 
-__all__ = ["ChatTemplate", "json_bytes", "response_format_field", "schema_prompt"]
-
 _IMAGE_HEAD = b'{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
 _VIDEO_HEAD = b'{"type":"video_url","video_url":{"url":"data:video/mp4;base64,'
 _MEDIA_TAIL = b'"}}'

@@ -15,8 +15,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-__all__ = ["field_reasoning", "joined_reasoning", "part_texts", "split_reasoning"]
-
 #: Fields of a message, and of a part of its content, that hold reasoning. Servers that send
 #: several say the same in each.
 _FIELDS: Final = ("reasoning", "reasoning_content", "thinking")

@@ -12,19 +12,6 @@ from overshoot_nb.support.redaction import split_url
 
 from .endpoint import Endpoint
 
-__all__ = [
-    "FORMS",
-    "FORM_STATUSES",
-    "Form",
-    "Limit",
-    "is_about_else",
-    "limit_name",
-    "other_limit",
-    "refuses_format",
-    "refuses_limit",
-    "refuses_video",
-]
-
 Form = Literal["json_schema", "json_object", "prompt"]
 Limit = Literal["max_tokens", "max_completion_tokens"]
 

@@ -21,8 +21,6 @@ import orjson
 from overshoot_nb import config
 from overshoot_nb.errors import ServerError
 
-__all__ = ["Promise", "Reply", "markup_title", "read_json", "without_surrogates"]
-
 T = TypeVar("T")
 
 _MISSING: Final = object()

@@ -19,16 +19,6 @@ from typing import Final, Protocol, TypeVar
 
 from overshoot_nb.errors import OvershootError
 
-__all__ = [
-    "RETRIED_STATUSES",
-    "Fault",
-    "NoLongerWanted",
-    "RateLimit",
-    "RetryPolicy",
-    "Waiter",
-    "repeat",
-]
-
 logger = logging.getLogger("overshoot_nb")
 _Answer = TypeVar("_Answer")
 

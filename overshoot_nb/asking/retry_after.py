@@ -25,8 +25,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-__all__ = ["retry_after_seconds", "stated_wait", "wait_in_body"]
-
 #: A number beyond these is no length of time, but seconds or milliseconds since 1970.
 _EPOCH_SECONDS: Final = 1e9
 _EPOCH_MILLISECONDS: Final = 1e11

@@ -22,8 +22,6 @@ from overshoot_nb.support.redaction import hidden
 
 from .endpoint import Verify
 
-__all__ = ["Proxy", "Route", "environment_proxy", "find_route"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: The variables of OpenSSL and httpx, of requests, and of curl; the first that is set counts.

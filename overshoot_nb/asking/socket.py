@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["ABNORMAL", "POLICY_VIOLATION", "Socket", "SocketClosed"]
-
 #: Close code of a connection that ended without a closing handshake (RFC 6455, 7.4.1).
 ABNORMAL = 1006
 #: Close code of a server that does not want this client; of v0.2: the key was refused.

@@ -17,8 +17,6 @@ from overshoot_nb.types import ChatAnswer, ResponseFormat, Sample
 from .chat import ChatClient
 from .payload import ChatTemplate, json_bytes
 
-__all__ = ["TextTemplate", "ask_text"]
-
 #: A clip of no frames: nothing that a body would have to name.
 _NO_SAMPLE = Sample(0, "clip", 0.0, datetime.fromtimestamp(0, UTC), ())
 

@@ -21,26 +21,6 @@ from .texts import Texts
 from .tree import Constant
 from .values import plain
 
-__all__ = [
-    "EPOCH",
-    "FALSE",
-    "NAT",
-    "TRUE",
-    "UNKNOWN",
-    "Coded",
-    "CodedTexts",
-    "Column",
-    "Known",
-    "Numbers",
-    "Times",
-    "Truths",
-    "Value",
-    "cells_of",
-    "column_kind",
-    "column_of",
-    "read_column",
-]
-
 #: In this order "and" is the least of several, "or" the greatest, and "not x" is 2 - x.
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 Truths = NDArray[np.int8]

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from .columns_of_rows import Truths
     from .rows import RowEvaluation
 
-__all__ = ["BoundCondition", "Condition"]
-
 
 class Condition:
     """A condition that was understood; of which rows it is asked comes later.

@@ -27,8 +27,6 @@ from .tree import (
 )
 from .values import parse_time
 
-__all__ = ["Kind", "check_kinds", "columns_of"]
-
 #: What a column holds; "any" where cells differ, or are lists and objects.
 Kind = Literal["number", "truth", "text", "time", "any"]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "not_there", "resolve"]
-
 #: Names of columns that a message lists.
 _LISTED = 12
 

@@ -32,8 +32,6 @@ from .tree import (
 )
 from .values import FUNCTIONS, pattern_problem
 
-__all__ = ["parse"]
-
 #: Longer texts, deeper parentheses and deeper trees are no conditions that anybody wrote. A level
 #: of parentheses takes a dozen Python frames, of which there are a thousand.
 MAX_LENGTH = 4000

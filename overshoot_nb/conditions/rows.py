@@ -35,8 +35,6 @@ from .columns_of_rows import (
 from .tree import Arithmetic, Call, Combination, Comparison, Constant, ListOf, Name, Negation, Node
 from .values import among, call, combine, compare, containing, parse_time, search_texts
 
-__all__ = ["RowEvaluation"]
-
 _NUMPY_ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal,
     "!=": np.not_equal,

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from .values import containing, search_texts
 
-__all__ = ["Texts"]
-
 
 class Texts:
     """Many texts; what is asked of them is an array of shape (n,).

@@ -9,8 +9,6 @@ from overshoot_nb.errors import ValidationError
 
 from .tree import condition_error
 
-__all__ = ["Token", "split"]
-
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.])

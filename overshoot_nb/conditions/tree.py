@@ -8,22 +8,6 @@ from typing import Literal
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = [
-    "Arithmetic",
-    "ArithmeticOperator",
-    "Call",
-    "Combination",
-    "Comparison",
-    "ComparisonOperator",
-    "Constant",
-    "ListOf",
-    "Name",
-    "Negation",
-    "Node",
-    "condition_error",
-    "walk",
-]
-
 ComparisonOperator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 ArithmeticOperator = Literal["+", "-", "*", "/"]
 

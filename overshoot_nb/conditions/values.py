@@ -21,20 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FUNCTIONS",
-    "among",
-    "call",
-    "combine",
-    "compare",
-    "containing",
-    "key",
-    "parse_time",
-    "pattern_problem",
-    "plain",
-    "search_texts",
-]
-
 #: The functions and the names of what they take.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "len": ("x",),

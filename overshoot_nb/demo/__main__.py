@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .answers_scored import video
+from .rendering import video
 
 if __name__ == "__main__":
     print(video())

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .rendering import video
-from .timeline import DURATION, FPS, PROMPT, SCHEMA, changing, truth
+from .timeline import SCHEMA, changing, truth
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["DURATION", "FPS", "PROMPT", "SCHEMA", "changing", "score", "truth", "video"]
 
 
 def score(df: pd.DataFrame) -> pd.DataFrame:

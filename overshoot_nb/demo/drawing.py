@@ -18,8 +18,6 @@ from . import timeline
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["Scene"]
-
 _HOME, _AWAY = (232, 84, 48), (58, 128, 246)
 _INK, _PAPER, _GOLD = (14, 18, 30), (244, 246, 250), (255, 206, 84)
 #: The view is wider than the picture: the camera pans over it.

@@ -14,8 +14,6 @@ from overshoot_nb.errors import MissingDependencyError, ValidationError
 
 from . import timeline
 
-__all__ = ["VERSION", "video"]
-
 #: Part of the file's name: counted up when the picture changes.
 VERSION = 1
 

@@ -10,23 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "BANNERS",
-    "BASKETS",
-    "CHANGE_SECONDS",
-    "DURATION",
-    "FPS",
-    "PERIOD_BREAK",
-    "PROMPT",
-    "SCHEMA",
-    "TEAMS",
-    "Banner",
-    "Basket",
-    "changing",
-    "frame_time",
-    "truth",
-]
-
 FPS = 24
 DURATION = 36.0
 #: How long a score takes to flip, and a banner to slide in or out.

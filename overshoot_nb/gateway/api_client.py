@@ -53,8 +53,6 @@ from .stream_body import LiveKitRoom, inference_body, processing_body, source_bo
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ApiClient", "LiveKitRoom"]
-
 
 class ApiClient(ServerClient):
     """The v0.2 calls, one method each. Safe to use from several tasks at once.

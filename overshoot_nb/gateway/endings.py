@@ -28,8 +28,6 @@ from overshoot_nb.errors import (
     WebSocketError,
 )
 
-__all__ = ["STREAM_ENDINGS", "ending_error", "in_words"]
-
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 FINAL_CODES: Final = frozenset({1002, 1003, 1007, 1009, 1010})

@@ -12,8 +12,6 @@ from overshoot_nb.types import KeepaliveResponse, StreamCreateResponse
 
 from .api_client import ApiClient
 
-__all__ = ["keep_lease"]
-
 #: A server that speaks of shorter leases is asked no more often than for one of this, in seconds.
 LEAST_LEASE_SECONDS = 0.3
 

@@ -27,9 +27,7 @@ from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import ClipProcessingConfig, EncodedFrame, Sample, StreamInferenceResult
 
 from .publish.recent import RecentFrames
-from .results import ResultMessage
-
-__all__ = ["Matching"]
+from .result_message import ResultMessage
 
 #: What a frame takes from here to the server's sampler: encoding, packets, the receiver's buffer.
 #: It is 0.01 to the embedded engine over loopback, and 0.07 to a receiver that holds a frame until

@@ -18,8 +18,6 @@ from overshoot_nb.asking.reply import read_json
 from overshoot_nb.errors import ServerError
 from overshoot_nb.types import FinishReason, Mode
 
-__all__ = ["ResultMessage", "read_result"]
-
 #: How much is kept of a message that cannot be read.
 MAX_UNREAD_CHARS: Final = 4_096
 _MODES: Final[dict[str, Mode]] = {"frame": "frame", "clip": "clip"}

@@ -32,8 +32,6 @@ from overshoot_nb.errors import (
 from .endings import ending_error, in_words
 from .result_message import ResultMessage, read_result
 
-__all__ = ["BACKOFF_SECONDS", "ResultChannel", "ResultMessage"]
-
 _T = TypeVar("_T")
 
 #: Waits before one reconnection after another; the last one repeats.

@@ -12,8 +12,6 @@ from overshoot_nb.support.secret_text import LEFT_OUT
 from overshoot_nb.support.validation import check_output_schema, check_text
 from overshoot_nb.types import ClipProcessingConfig, InferenceConfig, ProcessingConfig
 
-__all__ = ["LiveKitRoom", "inference_body", "processing_body", "source_body", "stream_path"]
-
 
 @runtime_checkable
 class LiveKitRoom(Protocol):

@@ -12,8 +12,6 @@ from overshoot_nb import config
 
 from .refusals import ChatRefusal, Refusal, StreamRefusal
 
-__all__ = ["Access", "AccessDenied", "is_gateway"]
-
 
 class AccessDenied(Exception):
     """The key is missing or not the right one; the message says which."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .pictures import Picture
     from .reading import Page
 
-__all__ = ["MODELS", "Answer", "Question", "answer", "count_tokens"]
-
 _SCENE = ("light", "colour", "sharpness", "motion", "faces")
 #: The models and the skills that each has.
 MODELS: dict[str, tuple[str, ...]] = {

@@ -14,8 +14,6 @@ from .gateway_surface import GatewaySurface
 from .responding import not_routed
 from .streams import StreamRegistry
 
-__all__ = ["Access", "build_app"]
-
 
 def build_app(
     engine: Engine,

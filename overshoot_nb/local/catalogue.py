@@ -8,8 +8,6 @@ from overshoot_nb.errors import ValidationError
 
 from .answering import MODELS
 
-__all__ = ["Catalogue"]
-
 
 class Catalogue:
     """The models and their aliases.

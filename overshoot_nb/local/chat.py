@@ -17,16 +17,6 @@ from .catalogue import Catalogue
 from .pictures import Attachment
 from .refusals import ChatRefusal, Invalid
 
-__all__ = [
-    "chunks",
-    "completion",
-    "parse",
-    "parse_object",
-    "parse_question",
-    "streaming",
-    "usage",
-]
-
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _FORMATS = ("text", "json_object", "json_schema")
 

@@ -16,8 +16,6 @@ from .engine import Engine
 from .refusals import ChatRefusal
 from .responding import json_response, read_body, route
 
-__all__ = ["ChatSurface"]
-
 
 class ChatSurface:
     """Chat completions over one engine."""

@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["ClipStore"]
-
 #: Bounds of all clips of one engine.
 MAX_CLIPS = 2_000
 MAX_BYTES = 64 * 1024 * 1024

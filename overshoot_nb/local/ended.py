@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Ended", "EndedStreams"]
-
 #: Streams of one key, and of all together, that are remembered: the newest.
 MAX_OF_ONE = 200
 MAX_OF_ALL = 10_000

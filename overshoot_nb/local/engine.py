@@ -35,8 +35,6 @@ from .work import Work
 if TYPE_CHECKING:
     from .pictures import Picture
 
-__all__ = ["MAX_WAITING", "ClientGone", "Engine", "Lane", "missing_packages"]
-
 Lane = Literal["requests", "streams"]
 
 #: Requests that may wait for the worker; the next one is answered 429.

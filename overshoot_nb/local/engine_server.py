@@ -12,8 +12,6 @@ import uvicorn
 
 from .websocket_protocol import WebSocketProtocol
 
-__all__ = ["EngineServer"]
-
 #: Listeners may take so long to take their close.
 FAREWELL_SECONDS = 0.5
 

@@ -20,8 +20,6 @@ from .schema import alternatives, first_error, fits, is_nullable, kinds
 from .skills import FIELDS, Look, field_of
 from .work import go_on
 
-__all__ = ["fill"]
-
 Schema = Mapping[str, Any]
 
 #: No value: different from null, which is one.

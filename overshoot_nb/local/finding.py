@@ -15,18 +15,6 @@ from .patterns import matches
 from .reading import Page, Piece, Row
 from .work import go_on
 
-__all__ = [
-    "all_matches",
-    "all_visible",
-    "labels_of",
-    "matching",
-    "near_label",
-    "number_in",
-    "numbers",
-    "table",
-    "visible",
-]
-
 #: Words at the end of a property's name that a label on the screen would not carry.
 _GENERIC = frozenset({"number", "value", "name", "text", "label", "count", "no"})
 _NUMBER = re.compile(r"[-+−]?\d[\d,.\u202f\u00a0']*\d|[-+−]?\d")

@@ -30,8 +30,6 @@ from .streams import StreamRegistry
 if TYPE_CHECKING:
     from .pictures import Picture
 
-__all__ = ["GatewaySurface"]
-
 
 class GatewaySurface:
     """v0.2 over one engine and the streams of one registry."""

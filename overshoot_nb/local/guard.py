@@ -21,8 +21,6 @@ from overshoot_nb.errors import ValidationError
 
 from .refusals import ChatRefusal, Refusal, StreamRefusal
 
-__all__ = ["Guard", "host_of", "is_loopback_name", "named_host", "named_origin"]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 Message = MutableMapping[str, Any]

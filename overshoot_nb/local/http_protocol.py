@@ -14,8 +14,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from overshoot_nb import config
 
-__all__ = ["ConnectionLimits", "HTTPProtocol", "SilentConnections"]
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:

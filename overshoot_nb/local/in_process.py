@@ -9,8 +9,6 @@ from typing import Any
 
 from overshoot_nb.asking.socket import ABNORMAL, SocketClosed
 
-__all__ = ["InProcessSocket"]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 #: Messages that may wait to be received; then the app waits.

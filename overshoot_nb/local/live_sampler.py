@@ -20,8 +20,6 @@ from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Proc
 if TYPE_CHECKING:
     import av
 
-__all__ = ["ClipChooser", "FrameChooser", "Received", "make_chooser"]
-
 #: Pixels of a clip's frames together; a clip that would have more gets fewer frames.
 MAX_CLIP_PIXELS = 24_000_000
 

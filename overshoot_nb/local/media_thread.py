@@ -16,8 +16,6 @@ from typing import Any, TypeVar
 
 from overshoot_nb.runtime.event_loop import start_thread
 
-__all__ = ["MediaThread", "ThreadEnded"]
-
 T = TypeVar("T")
 
 #: What is left may take this long to end.

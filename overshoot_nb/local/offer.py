@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 from .refusals import Invalid
 
-__all__ = ["NamedCandidate", "Offer"]
-
 #: Candidates and parts (m-lines) of an offer; a browser's has about twenty, and three.
 MAX_CANDIDATES = 64
 MAX_PARTS = 8

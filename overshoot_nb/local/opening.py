@@ -10,16 +10,12 @@ from overshoot_nb import config
 from overshoot_nb.errors import MissingDependencyError
 from overshoot_nb.support.installed import ENGINE_MODULES, missing_packages
 
-from .answering import MODELS
 from .engine import Engine
-from .serving import serve
 
 if TYPE_CHECKING:
     import httpx
 
     from overshoot_nb.asking.socket import Socket
-
-__all__ = ["MODELS", "close_engine", "open_socket", "open_transport", "serve"]
 
 
 class _Shared(NamedTuple):
@@ -76,7 +72,8 @@ def _open() -> _Shared:
                 )
             import httpx
 
-            from .app import Access, build_app
+            from .access import Access
+            from .app import build_app
             from .streams import StreamRegistry
 
             engine = Engine()

@@ -14,8 +14,6 @@ from typing import Any
 
 from .refusals import Invalid, Unsupported
 
-__all__ = ["compiled", "matches", "one_question"]
-
 #: Seconds of computing that all patterns of one question may take together.
 MAX_SECONDS = 0.5
 #: Characters of one pattern.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
-__all__ = ["Attachment", "decode"]
-
 IMAGE_TYPES = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 VIDEO_TYPES = ("video/mp4",)
 

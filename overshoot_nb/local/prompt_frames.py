@@ -15,8 +15,6 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 if TYPE_CHECKING:
     from aiortc import RTCRtpReceiver
 
-__all__ = ["PromptJitterBuffer", "receive_promptly"]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 #: Packets that aiortc's own buffer of video holds.

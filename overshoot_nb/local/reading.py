@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 
     from .pictures import Picture
 
-__all__ = [
-    "DETECTOR_SIDE",
-    "Interrupted",
-    "Page",
-    "Piece",
-    "Reader",
-    "Row",
-    "detector_side",
-    "page_of",
-]
-
 #: The text detector looks at the picture at this scale, and at this longest side at most: of
 #: lines with letters 10 pixels high it finds as many as at full size, for a third of the time.
 DETECTOR_SCALE = 0.6

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-__all__ = ["ChatRefusal", "FeedOver", "Invalid", "Refusal", "StreamRefusal", "Unsupported"]
-
 
 class Refusal(Exception):
     """A request that is answered with an error.

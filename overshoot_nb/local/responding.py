@@ -16,16 +16,6 @@ from .access import is_gateway
 from .engine import ClientGone
 from .refusals import ChatRefusal, Invalid, Refusal, StreamRefusal
 
-__all__ = [
-    "MAX_BODY_BYTES",
-    "MAX_PLAIN_BYTES",
-    "Endpoint",
-    "json_response",
-    "not_routed",
-    "read_body",
-    "route",
-]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 #: The largest body that is read, and the largest without pictures: nothing else of the process

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .answering import Answer
     from .stream_request import StreamRequest
 
-__all__ = ["GOING_AWAY", "KEPT_RESULTS", "KEPT_SECONDS", "Listener", "ResultFeed", "result_message"]
-
 #: What a new listener gets at first: the results of so many seconds, so many and so many bytes.
 KEPT_SECONDS = 60.0
 KEPT_RESULTS = 256

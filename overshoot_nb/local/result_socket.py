@@ -17,8 +17,6 @@ from .refusals import FeedOver, StreamRefusal
 from .result_feed import Listener
 from .streams import StreamRegistry
 
-__all__ = ["ResultSocket"]
-
 #: The key must have come by then.
 KEY_SECONDS = config.SERVE_KEY_SECONDS
 #: How long a listener that takes nothing may take to take the close of the connection.

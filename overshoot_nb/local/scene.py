@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .pictures import Picture
 
-__all__ = ["PALETTE", "Colour", "Scene", "colours", "faces", "measure", "motion"]
-
 #: The names that a colour can have, and the sRGB value of each. A pixel has the name of the
 #: nearest one in CIELAB.
 PALETTE: dict[str, tuple[int, int, int]] = {

@@ -17,17 +17,6 @@ import orjson
 from .patterns import compiled, matches
 from .refusals import Invalid, Unsupported
 
-__all__ = [
-    "alternatives",
-    "first_error",
-    "fits",
-    "is_nullable",
-    "kinds",
-    "load",
-    "prepare",
-    "schema_in_text",
-]
-
 Schema = Mapping[str, Any]
 
 #: How deep a schema may nest, references included.

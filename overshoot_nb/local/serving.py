@@ -19,8 +19,6 @@ from .streams import StreamRegistry
 if TYPE_CHECKING:
     from .http_protocol import ConnectionLimits
 
-__all__ = ["make_server", "serve"]
-
 #: What the configuration page of the service's Python SDK asks, so that it runs as it stands there.
 SDK_MODELS = {"Qwen/Qwen3.5-9B": "local/auto"}
 #: A WebSocket is pinged so often, and closed when no answer comes within as long.
@@ -123,7 +121,8 @@ def make_server(
         )
     import uvicorn
 
-    from .app import Access, build_app
+    from .access import Access
+    from .app import build_app
     from .catalogue import Catalogue
     from .engine_server import EngineServer
     from .guard import Guard, named_host, named_origin

@@ -18,8 +18,6 @@ from .scene import MOVING, Scene
 if TYPE_CHECKING:
     from .pictures import Picture
 
-__all__ = ["DESCRIBE", "FIELDS", "SKILLS", "Field", "Look", "Skill", "asked_skills", "field_of"]
-
 
 class Look:
     """The pictures of one request and what the skills found in them, on demand.

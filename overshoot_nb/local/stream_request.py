@@ -14,8 +14,6 @@ from .catalogue import Catalogue
 from .refusals import Invalid, StreamRefusal
 from .schema import prepare
 
-__all__ = ["MAX_TOKEN_RATE", "StreamRequest", "check_keys", "nonempty_text", "request_id_of"]
-
 #: Tokens of output a second, at most.
 MAX_TOKEN_RATE = config.MAX_TOKENS_PER_SECOND
 #: Bytes of an SDP offer, at most; a browser's has some thousand.

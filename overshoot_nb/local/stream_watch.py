@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .pictures import Picture
 
-__all__ = ["StreamWatch"]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 #: A stream is idle after so long without a frame.

@@ -27,13 +27,6 @@ from .result_feed import GOING_AWAY, Listener, result_message
 from .stream_request import StreamRequest
 from .stream_watch import StreamWatch
 
-__all__ = [
-    "LEASE_SECONDS",
-    "MAX_STREAMS",
-    "Price",
-    "StreamRegistry",
-]
-
 #: A stream expires this long after its last keepalive.
 LEASE_SECONDS = config.LEASE_SECONDS
 #: So long somebody waits for the results of a stream that no media can come to.

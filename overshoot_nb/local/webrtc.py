@@ -15,8 +15,6 @@ from .refusals import Invalid, StreamRefusal
 if TYPE_CHECKING:
     import av
 
-__all__ = ["VideoReceiver"]
-
 logger = logging.getLogger("overshoot_nb.local")
 
 INSTALL = 'pip install "overshoot-nb[webrtc]"'

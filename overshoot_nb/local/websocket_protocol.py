@@ -14,8 +14,6 @@ from websockets.exceptions import InvalidState
 
 from .http_protocol import SilentConnections
 
-__all__ = ["WebSocketProtocol"]
-
 #: A peer that has read nothing for so long, while there was something to read, is cut off.
 STALLED_SECONDS = 20.0
 

@@ -15,8 +15,6 @@ from overshoot_nb import config
 
 from .refusals import ChatRefusal
 
-__all__ = ["Abandoned", "Work", "go_on"]
-
 _current: ContextVar[Work | None] = ContextVar("work", default=None)
 
 

@@ -16,8 +16,6 @@ from overshoot_nb.types import EncodedFrame, RowKind, Sample, StreamInferenceRes
 
 from .format import GROUP_BYTES, GROUP_ROWS
 
-__all__ = ["Row", "RowWriter", "in_groups"]
-
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _PICTURE = pa.struct(
     [

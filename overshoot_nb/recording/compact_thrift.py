@@ -11,21 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = [
-    "BINARY",
-    "I16",
-    "I32",
-    "I64",
-    "LIST",
-    "STRUCT",
-    "Listed",
-    "Mapped",
-    "Struct",
-    "Value",
-    "decode",
-    "encode",
-]
-
 # The codes of types.
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT, UUID = range(1, 14)
 _INTEGERS = (I16, I32, I64)

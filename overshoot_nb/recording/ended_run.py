@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
     from overshoot_nb.types import Sample, StreamInferenceResult
 
-__all__ = ["rows_of", "write_run"]
-
 
 def write_run(run: Run, target: Path, *, overwrite: bool, wrote: Callable[[int], object]) -> int:
     """Write all that a run has; returns the number of rows.

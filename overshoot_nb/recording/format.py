@@ -77,9 +77,6 @@ anywhere in the file.
 
 from __future__ import annotations
 
-__all__ = ["FORMAT", "GROUP_BYTES", "GROUP_ROWS", "METADATA_KEY"]
-
-
 #: Version of the format: a reader refuses a newer one.
 FORMAT = 1
 METADATA_KEY = "overshoot_nb"

@@ -28,8 +28,6 @@ import pyarrow as pa
 from .format import GROUP_BYTES
 from .row_groups import MAGIC, EncodedGroup, FooterWriter, PlacedGroup
 
-__all__ = ["GrowingFile"]
-
 #: How far the file is extended at a time. A hole takes no room on the disk.
 STEP_BYTES = 64 * 2**20
 #: Room in one half of staging. A row may be there twice: while it waits, and with its answer.

@@ -13,8 +13,6 @@ import pyarrow as pa
 
 from .recording_file import RecordingFile
 
-__all__ = ["HeldFile"]
-
 
 class HeldFile(RecordingFile):
     """A recording that is played. For one thread at a time.

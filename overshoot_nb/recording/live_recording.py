@@ -39,8 +39,6 @@ from .widening import widen
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["LiveRecording"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: How often what is new is written. With the age at which a waiting sample is, the most that a

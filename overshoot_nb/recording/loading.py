@@ -27,8 +27,6 @@ from .recording_file import RecordingFile
 if TYPE_CHECKING:
     from overshoot_nb.running.service import Client
 
-__all__ = ["checked_path", "load_run"]
-
 
 def load_run(
     path: str | os.PathLike[str] | RecordingFile, client: Client | None = None

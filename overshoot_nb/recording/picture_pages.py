@@ -18,8 +18,6 @@ import pyarrow as pa
 
 from .compact_thrift import Struct, decode
 
-__all__ = ["BrokenPageError", "PicturePages", "find_pages"]
-
 # Fields of Parquet's PageHeader and DataPageHeader structs, and the codes of what is read here.
 _TYPE, _STORED_SIZE, _CRC, _DATA_HEADER = 1, 3, 4, 5
 _VALUES, _ENCODING, _DEFINITION_ENCODING, _REPETITION_ENCODING = 1, 2, 3, 4

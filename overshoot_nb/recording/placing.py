@@ -12,8 +12,6 @@ from pathlib import Path
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.replay_address import check_local
 
-__all__ = ["check_path", "explained", "placed"]
-
 
 def check_path(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """The path of a file that may be written, absolute.

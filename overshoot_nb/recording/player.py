@@ -13,8 +13,6 @@ from overshoot_nb.sampling.preview import MAX_LATE_SECONDS, Preview, PreviewFram
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["Player"]
-
 logger = logging.getLogger("overshoot_nb")
 
 

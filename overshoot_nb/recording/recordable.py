@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from .recorder import Recorder
 
-__all__ = ["Recordable"]
-
 
 class Recordable:
     """Recording. ``_run`` is whose."""

@@ -23,16 +23,14 @@ from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.sampling.plan import MAX_GAP
 from overshoot_nb.sampling.reading import CUT_OFF, WITHOUT_FRAMES
 from overshoot_nb.sampling.sampler import Sampler
-from overshoot_nb.sources.kinds import Replay
+from overshoot_nb.sources.replay import Replay
 from overshoot_nb.support.validation import exact
 from overshoot_nb.types import EncodedFrame
 
 if TYPE_CHECKING:
-    from overshoot_nb.store.frames import StoredSample
+    from overshoot_nb.store.stored_sample import StoredSample
 
     from .replay_script import Part
-
-__all__ = ["RecordedCapture"]
 
 #: Recorded times are floats. Rounded down, none is later than the moment that it was asked for.
 _UNIT = Fraction(1, 10**9)

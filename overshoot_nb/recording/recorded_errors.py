@@ -8,8 +8,6 @@ from overshoot_nb.asking.faults import error_class
 from overshoot_nb.errors import NetworkError, OvershootError
 from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["is_failed_request", "recorded_error"]
-
 #: How an :class:`~overshoot_nb.errors.ApiError` ends that has a status.
 _STATUS = re.compile(
     r"(?P<message>.*) \(HTTP (?P<status>\d{3})(?:, request (?P<request>.+))?\)", re.S

@@ -20,8 +20,6 @@ from overshoot_nb.types import EncodedFrame, Mode, Sample
 from .recorded_rows import column_values
 from .recording_file import DamagedFileError, Footer, GroupKey, OpenGroup, RecordingFile
 
-__all__ = ["RecordedFrames", "picture_columns"]
-
 #: Rows of which it is remembered where their pictures are, in whole row groups: whoever looks at a
 #: picture looks at its neighbours next. Some 0.5 KB each.
 CACHED_ROWS = 10_000

@@ -30,8 +30,6 @@ from .recorded_metadata import RecordedRun
 if TYPE_CHECKING:
     from overshoot_nb.running.service import Client, Service
 
-__all__ = ["RecordedLife"]
-
 _PLAYS = "plays what was recorded"
 
 

@@ -27,8 +27,6 @@ from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, Stre
 from .recorded_rows import NEWER_COLUMNS
 from .recorded_source import RecordedSource
 
-__all__ = ["RecordedRun", "metadata_from_json"]
-
 #: Sources that can be watched again, but that an address lacks its secrets. Pictures from memory
 #: are gone, and rooms with their tokens.
 _WHOLE = ("FileSource", "CameraSource", "RTSPSource", "RTMPSource", "HLSSource", "Replay")

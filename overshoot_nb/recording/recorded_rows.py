@@ -20,17 +20,6 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.journal import Journal
 from overshoot_nb.types import StreamInferenceResult, Usage
 
-__all__ = [
-    "COLUMNS",
-    "COUNTED",
-    "NEWER_COLUMNS",
-    "RecordedRows",
-    "RecordedSample",
-    "column_values",
-    "rows_of",
-    "samples_and_later",
-]
-
 _TIMES = pa.list_(pa.float64())
 _TEXT = pa.large_string()
 _TIME = pa.timestamp("us", tz="UTC")

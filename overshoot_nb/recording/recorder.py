@@ -26,8 +26,6 @@ from .placing import check_path
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["Recorder", "RecorderState", "start_recording"]
-
 logger = logging.getLogger("overshoot_nb")
 
 RecorderState = Literal["recording", "finished", "failed"]

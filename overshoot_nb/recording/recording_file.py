@@ -24,8 +24,6 @@ from overshoot_nb.errors import ValidationError
 from .format import FORMAT, METADATA_KEY
 from .picture_pages import PicturePages, find_pages
 
-__all__ = ["DamagedFileError", "Footer", "GroupKey", "OpenGroup", "RecordingFile"]
-
 T = TypeVar("T")
 
 _MAGIC = b"PAR1"

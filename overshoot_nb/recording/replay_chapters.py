@@ -8,8 +8,6 @@ from overshoot_nb.store.prompts import PromptVersion, asked_as_text
 
 from .replay_script import Part
 
-__all__ = ["Chapters", "short"]
-
 
 class Chapters:
     """Which chapters of a part were asked for; see ``replay_script``.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-__all__ = ["ReplayClock"]
-
 
 class ReplayClock:
     """The times of a recorded run on the clock of this one; for one thread.

@@ -13,8 +13,6 @@ from overshoot_nb.types import Sample
 
 from .replay_script import Moment
 
-__all__ = ["ReplayPictures"]
-
 
 class ReplayPictures:
     """Samples of a recorded run for the stream in which they come again.

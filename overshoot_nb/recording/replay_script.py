@@ -21,8 +21,6 @@ from overshoot_nb.types import (
     taken_at,
 )
 
-__all__ = ["Moment", "Outcome", "Part", "charged_for", "parts_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:

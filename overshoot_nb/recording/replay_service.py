@@ -30,8 +30,6 @@ from .recorded_life import RecordedLife
 from .replay_script import parts_of
 from .replay_session import Leader, ReplaySession
 
-__all__ = ["ReplayService"]
-
 #: Questions that an error names.
 _SHOWN = 5
 

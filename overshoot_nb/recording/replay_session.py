@@ -32,8 +32,6 @@ from .replay_clock import ReplayClock
 from .replay_pictures import ReplayPictures
 from .replay_script import Moment, Outcome, Part, charged_for
 
-__all__ = ["Leader", "ReplaySession"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Asks a stream otherwise.

@@ -17,15 +17,6 @@ import pyarrow.parquet as pq
 
 from .compact_thrift import BINARY, I64, LIST, STRUCT, Listed, Struct, decode, encode
 
-__all__ = [
-    "MAGIC",
-    "EncodedGroup",
-    "FooterWriter",
-    "PlacedGroup",
-    "encode_group",
-    "parquet_options",
-]
-
 MAGIC = b"PAR1"
 
 #: A page is full when it has so many bytes, at most and at least.

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
     from overshoot_nb.sources.kinds import SourceConfig
 
-__all__ = ["as_pairs", "to_json"]
-
 #: Fields of a source that hold an address, which is written without its secrets.
 _ADDRESSES = ("path", "url")
 _PLAIN = (bool, int, float, str, type(None))

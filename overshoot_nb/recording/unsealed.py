@@ -9,8 +9,6 @@ from overshoot_nb.types import StreamInferenceResult
 from .arrow_rows import Row, in_groups
 from .format import GROUP_ROWS
 
-__all__ = ["Unsealed"]
-
 #: A sample that waits for its answer is written only now: most are answered sooner, and would be
 #: written twice.
 WAITING_SECONDS = 1.0

@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 
 from .row_groups import parquet_options
 
-__all__ = ["WholeFile"]
-
 
 class WholeFile:
     """Row group by row group into a new file; complete when it is left as a context manager.

@@ -11,8 +11,6 @@ from .arrow_rows import RowWriter
 from .placing import placed
 from .whole_file import WholeFile
 
-__all__ = ["widen"]
-
 
 def widen(path: Path, writer: RowWriter, metadata: Mapping[bytes, bytes]) -> None:
     """Write a file anew, row group by row group, and put it in its place.

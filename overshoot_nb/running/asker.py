@@ -36,15 +36,6 @@ from overshoot_nb.types import (
     StreamInferenceResult,
 )
 
-__all__ = [
-    "Asked",
-    "Asker",
-    "ChatAsker",
-    "Question",
-    "ReinferAsker",
-    "result_of",
-]
-
 #: Waits until a request may be made.
 Turn = Callable[[], Awaitable[object]]
 

@@ -22,8 +22,6 @@ from typing import Any
 
 from overshoot_nb.runtime.event_loop import start_thread
 
-__all__ = ["CallbackQueue"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: How long the creator's loop may take to begin a call before it counts as blocked.

@@ -45,8 +45,6 @@ from .session import Sink
 from .taken_up import Outcome, PromptInForce, SameFrames, TakenUp, copy_of
 from .worker import Worker
 
-__all__ = ["ChatSession"]
-
 #: No later sample would fare better, so these end the stream.
 FATAL = (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, NotFoundError)
 #: A stream that never got an answer gives up after this many failures in a row.

@@ -43,8 +43,6 @@ from overshoot_nb.types import (
 from .session import Sink
 from .worker import Worker
 
-__all__ = ["GatewaySession"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: How long the server is given to say why, once media or lease are gone.

@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 from overshoot_nb.types import Sample
 
-__all__ = ["Handoff"]
-
 
 class Handoff:
     """A bounded place for samples between one thread and one event loop.

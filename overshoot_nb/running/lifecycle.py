@@ -32,8 +32,6 @@ from .run import Run
 from .run_registry import remember_run
 from .service import Service, checked_change
 
-__all__ = ["Lifecycle"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: close() ends within 5 s whatever happens: 3.5 s for the session, 1 s for callbacks. Recordings

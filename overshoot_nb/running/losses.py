@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from .run import Run
 
-__all__ = ["ATTRS_KEY", "attrs_of", "losses_of"]
-
 #: Where a DataFrame says what is known of its run.
 ATTRS_KEY = "overshoot"
 #: Characters of an error that a warning shows.

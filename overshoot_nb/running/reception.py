@@ -12,8 +12,6 @@ from overshoot_nb.types import KeepaliveResponse, Sample, StreamInferenceResult
 
 from .callbacks import CallbackQueue
 
-__all__ = ["ErrorCallback", "Reception", "ResultCallback"]
-
 ResultCallback = Callable[[StreamInferenceResult], object]
 ErrorCallback = Callable[[Exception], object]
 

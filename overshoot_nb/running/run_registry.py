@@ -21,8 +21,6 @@ from overshoot_nb.support.registry import opener
 if TYPE_CHECKING:
     from .run import Run
 
-__all__ = ["find_run", "find_runs", "keep_run", "remember_file", "remember_run"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: So many runs are held for their rows alone, of those that were analysed and of those that were

@@ -13,8 +13,6 @@ from overshoot_nb.support.redaction import redact
 if TYPE_CHECKING:
     from .run import Run
 
-__all__ = ["Secrets"]
-
 #: What is shorter could be any word of a message.
 _LEAST_LENGTH = 4
 #: Of any URL, whosever it is.

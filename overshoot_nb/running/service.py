@@ -28,19 +28,6 @@ from .session import Session, Sink
 
 Api = TypeVar("Api", bound=ChatClient | ApiClient)
 
-__all__ = [
-    "ChatService",
-    "Client",
-    "GatewayService",
-    "Service",
-    "check_one_client",
-    "check_service",
-    "checked_change",
-    "open_service",
-    "require_open",
-    "service_of",
-]
-
 
 class Service(Protocol):
     """A server as the streams of one client see it."""

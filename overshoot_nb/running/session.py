@@ -18,8 +18,6 @@ from overshoot_nb.types import (
     StreamInfo,
 )
 
-__all__ = ["Session", "Sink"]
-
 
 class Sink(Protocol):
     """What a session tells its stream; ``sampled``, ``missed`` and ``dropped`` from any thread.

@@ -16,8 +16,6 @@ from overshoot_nb.asking.chat import ChatRequest
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import Sample, StreamInferenceResult
 
-__all__ = ["Outcome", "PromptInForce", "SameFrames", "TakenUp", "copy_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class PromptInForce:

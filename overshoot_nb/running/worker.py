@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager
 from overshoot_nb.errors import SourceError
 from overshoot_nb.runtime.event_loop import start_thread
 
-__all__ = ["WORKER_SECONDS", "Worker"]
-
 #: How long the thread may take to end. A native read can only be left, not broken off.
 WORKER_SECONDS = 3.5
 

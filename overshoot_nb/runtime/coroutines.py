@@ -18,8 +18,6 @@ from overshoot_nb.support.parameters import Given
 
 from .event_loop import get_runtime
 
-__all__ = ["Call", "coroutine"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -20,8 +20,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Runtime", "get_runtime", "start_thread"]
-
 T = TypeVar("T")
 logger = logging.getLogger("overshoot_nb")
 

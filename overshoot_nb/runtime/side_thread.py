@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 from .event_loop import start_thread
 
-__all__ = ["SideThread", "in_side_thread"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: So long an idle thread waits for more to do: starting one for each result would cost more.

@@ -13,8 +13,6 @@ import av.error
 
 from overshoot_nb.errors import SourceError
 
-__all__ = ["Camera", "camera_format", "camera_url", "in_words", "list_cameras"]
-
 
 @dataclass(frozen=True, slots=True)
 class Camera:

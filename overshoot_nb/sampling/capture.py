@@ -24,7 +24,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.sources.kinds import ArraySource, FrameSource, LiveKitSource, Replay, SourceConfig
+from overshoot_nb.sources.kinds import ArraySource, LiveKitSource, SourceConfig
+from overshoot_nb.sources.pushed_source import FrameSource
+from overshoot_nb.sources.replay import Replay
 from overshoot_nb.support.registry import opener
 
 from .decoding import Near, Shown
@@ -32,8 +34,6 @@ from .opening import VideoInfo
 from .pushed import ArrayCapture, PushedCapture
 from .reading import ContainerCapture
 from .sampler import Sampler
-
-__all__ = ["Capture", "Shown", "VideoInfo", "make_capture"]
 
 
 class Capture(Protocol):

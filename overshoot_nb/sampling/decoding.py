@@ -24,8 +24,6 @@ from .picture import Aspects, Orientations, deinterlaced, over_white
 from .plan import AHEAD, Pace, Planned, clean_start, plan_file, plan_live
 from .sampler import NONE, Sampler
 
-__all__ = ["Decoding", "Near", "Shown"]
-
 #: Blocks until a media time in seconds is near.
 Near = Callable[[float], None]
 

@@ -17,8 +17,6 @@ from overshoot_nb import config
 from overshoot_nb.support.validation import check_jpeg_quality, check_max_size
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["ClipEncoder", "FrameEncoder", "Scaler", "fit", "upright"]
-
 Picture = npt.NDArray[np.uint8]
 
 

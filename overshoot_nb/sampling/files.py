@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 
 from overshoot_nb.errors import SourceError
 
-__all__ = ["PipeBody", "check_file", "is_pipe", "page_sentence"]
-
 #: Hosts whose addresses are pages that show a video, and no video.
 _PAGES: Final = ("youtube.com", "youtu.be", "youtube-nocookie.com", "vimeo.com", "twitch.tv")
 _PAGE: Final = (

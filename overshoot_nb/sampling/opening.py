@@ -24,17 +24,6 @@ from .files import PipeBody, check_file, is_pipe, page_sentence
 from .playlists import is_playlist_name, playlists_of
 from .web import WebBody, body_of, header_options, header_pairs, settled
 
-__all__ = [
-    "ContainerSource",
-    "VideoInfo",
-    "close_input",
-    "closing_input",
-    "describe",
-    "is_cover",
-    "open_source",
-    "reason",
-]
-
 ContainerSource = FileSource | HLSSource | RTSPSource | RTMPSource | CameraSource
 
 #: Seconds that opening a network source may take.

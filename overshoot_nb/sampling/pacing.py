@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["READ_AHEAD_SECONDS", "Pacer"]
-
 #: How far a file is read ahead of its clock. What is switched on or changed meanwhile shows after
 #: about that time; it is enough to have a frame ready when it is due.
 READ_AHEAD_SECONDS = 1.0

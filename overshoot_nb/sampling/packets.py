@@ -23,8 +23,6 @@ import av.error
 from .plan import AHEAD, MAX_GAP
 from .web import body_of
 
-__all__ = ["PacketReader"]
-
 #: Faults in a row after which a container counts as unreadable.
 MAX_FAULTS = 16
 #: Seconds that timestamps may jump ahead in formats whose clock can be reset, unlooked at.

@@ -16,16 +16,6 @@ import av.sidedata.sidedata
 import av.video.reformatter
 import numpy as np
 
-__all__ = [
-    "Aspects",
-    "Orientation",
-    "Orientations",
-    "deinterlaced",
-    "image_over_white",
-    "over_white",
-    "pixel_aspect",
-]
-
 #: Width and height of the copy of a frame at whose side data is looked.
 _SMALL = 16
 #: Whether FFmpeg's filters take up the pixel aspect of each frame.

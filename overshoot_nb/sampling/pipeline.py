@@ -23,8 +23,6 @@ from .preview import Preview, PreviewTrack
 from .sampler import ClipSampler, FrameSampler, make_sampler
 from .watching import Watching
 
-__all__ = ["UNDECODABLE", "SampleReader"]
-
 #: Why a moment has no sample, of which nothing could be decoded.
 UNDECODABLE = "undecodable"
 

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-__all__ = ["AHEAD", "MAX_GAP", "Pace", "Planned", "clean_start", "plan_file", "plan_live"]
-
 #: Packets that a file's plan looks ahead: more than any codec reorders.
 AHEAD = 24
 #: Seconds without a frame that are believed: beyond them a clock is wrong, or a duration.

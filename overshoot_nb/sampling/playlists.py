@@ -12,8 +12,6 @@ from overshoot_nb.support.redaction import hidden
 
 from .web import MAX_TEXT_BYTES, header_pairs, read_text
 
-__all__ = ["Variant", "by_preference", "is_playlist_name", "playlists_of", "variants_in"]
-
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 #: The beginnings of what CODECS calls audio and subtitles; anything else may be video.
 _NO_VIDEO = (

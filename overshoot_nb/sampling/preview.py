@@ -24,8 +24,6 @@ from .encoder import FrameEncoder
 from .pacing import Pacer
 from .sampler import NONE, Grid, Sampler
 
-__all__ = ["Preview", "PreviewFrame", "PreviewTrack", "Viewer"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: A frame that would be shown later than this, in seconds, is left out.

@@ -12,14 +12,13 @@ import av
 import numpy as np
 
 from overshoot_nb.errors import SourceError
-from overshoot_nb.sources.kinds import ArraySource, FrameSource
+from overshoot_nb.sources.kinds import ArraySource
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.support.validation import exact
 
 from .decoding import Near, Shown
 from .opening import VideoInfo
 from .sampler import Sampler
-
-__all__ = ["ArrayCapture", "PushedCapture"]
 
 _MICROSECOND = Fraction(1, 1_000_000)
 _FORMATS = {3: "rgb24", 4: "rgba"}

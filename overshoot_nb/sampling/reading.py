@@ -22,8 +22,6 @@ from .decoding import Decoding, Near, Shown
 from .opening import ContainerSource, VideoInfo, close_input, describe, open_source, reason
 from .sampler import Sampler
 
-__all__ = ["CUT_OFF", "PASSED_OVER", "WITHOUT_FRAMES", "ContainerCapture", "reconnect_delay"]
-
 #: Words of an ``ending`` that tell of what was lost.
 CUT_OFF, PASSED_OVER = "cut off", "passed over"
 INDEX_AT_END = (

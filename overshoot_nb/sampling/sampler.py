@@ -21,9 +21,6 @@ from typing import NamedTuple, Protocol
 from overshoot_nb.support.validation import check_processing, exact
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig, ProcessingConfig
 
-__all__ = ["ClipPart", "ClipSampler", "FrameSampler", "Grid", "Sampler", "make_sampler"]
-
-
 #: Of a clock that does not round.
 NONE = Fraction(0)
 

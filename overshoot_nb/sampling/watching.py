@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 
 from overshoot_nb.errors import SourceEndedError
-from overshoot_nb.sources.kinds import FrameSource, SourceConfig
+from overshoot_nb.sources.kinds import SourceConfig
+from overshoot_nb.sources.pushed_source import FrameSource
 
 from .capture import make_capture
 from .decoding import Shown
@@ -14,8 +15,6 @@ from .encoder import fit
 from .opening import VideoInfo
 from .pacing import Pacer
 from .sampler import Sampler
-
-__all__ = ["Watching"]
 
 _NO_LIMIT = (1 << 30, 1 << 30)
 

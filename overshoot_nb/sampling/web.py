@@ -19,17 +19,6 @@ from .files import PipeBody
 if TYPE_CHECKING:
     import httpx
 
-__all__ = [
-    "MAX_TEXT_BYTES",
-    "WebBody",
-    "allowed_at",
-    "body_of",
-    "header_options",
-    "header_pairs",
-    "read_text",
-    "settled",
-]
-
 #: Seconds that a connection may take.
 CONNECT_SECONDS = 5.0
 #: Bytes of a playlist, at most.

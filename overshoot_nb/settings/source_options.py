@@ -13,8 +13,6 @@ from overshoot_nb.support.redaction import hidden
 
 from .stream_settings import StreamParameters
 
-__all__ = ["SourceOptions", "WatchParameters", "source_and_rest"]
-
 
 class SourceOptions(TypedDict, total=False):
     """Options of sources, each described at the sources that have it; None leaves it as it is."""

@@ -11,14 +11,8 @@ from typing import Any, TypedDict, get_args
 
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.sources.kinds import (
-    ArraySource,
-    FileSource,
-    HLSSource,
-    Replay,
-    SourceConfig,
-    as_source,
-)
+from overshoot_nb.sources.kinds import ArraySource, FileSource, HLSSource, SourceConfig, as_source
+from overshoot_nb.sources.replay import Replay
 from overshoot_nb.support.redaction import hidden
 from overshoot_nb.support.schema_classes import OutputSchema, schema_from
 from overshoot_nb.support.validation import (
@@ -44,17 +38,6 @@ from overshoot_nb.types import (
     SameFrame,
     Transport,
 )
-
-__all__ = [
-    "ASKED",
-    "StreamChanges",
-    "StreamParameters",
-    "StreamSettings",
-    "check_finite",
-    "expected_samples",
-    "processing_from",
-]
-
 
 #: The parameters that say what is asked: those of a prompt version.
 ASKED = (

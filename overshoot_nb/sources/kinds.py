@@ -29,23 +29,8 @@ from overshoot_nb.support.redaction import display_url, hidden, hides_arguments,
 from overshoot_nb.support.secret_text import LEFT_OUT
 from overshoot_nb.support.validation import header_refusal
 
-from .pushed_source import FrameSource, PushedFrame, check_size, check_wall_clock
+from .pushed_source import FrameSource, check_size, check_wall_clock
 from .replay import Replay
-
-__all__ = [
-    "ArraySource",
-    "CameraSource",
-    "FileSource",
-    "FrameSource",
-    "HLSSource",
-    "LiveKitSource",
-    "PushedFrame",
-    "RTMPSource",
-    "RTSPSource",
-    "Replay",
-    "SourceConfig",
-    "as_source",
-]
 
 #: Seconds without data after which a network source counts as broken. A native read cannot be
 #: broken off, so this is also how long a closed stream may have to wait for its thread.

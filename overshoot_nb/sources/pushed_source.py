@@ -14,8 +14,6 @@ import numpy.typing as npt
 from overshoot_nb.errors import StreamClosedError, ValidationError
 from overshoot_nb.support.parameters import named_parameters
 
-__all__ = ["FRAME_QUEUE_LENGTH", "FrameSource", "PushedFrame", "check_size", "check_wall_clock"]
-
 #: Pushed frames kept while nobody takes them.
 FRAME_QUEUE_LENGTH = 8
 

@@ -13,8 +13,6 @@ from overshoot_nb.support.redaction import hides_arguments, redact
 from overshoot_nb.support.registry import opener
 from overshoot_nb.support.replay_address import ReplayAddress, check_local, check_speed, expanded
 
-__all__ = ["Replay"]
-
 
 @hides_arguments()
 @dataclass(frozen=True, slots=True)

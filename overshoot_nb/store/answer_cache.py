@@ -24,8 +24,6 @@ from weakref import WeakSet
 from overshoot_nb import config
 from overshoot_nb.types import ChatAnswer, Usage
 
-__all__ = ["AnswerCache", "answer_cache"]
-
 T = TypeVar("T")
 logger = logging.getLogger("overshoot_nb")
 

@@ -10,8 +10,6 @@ from typing import Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.types import Usage
 
-__all__ = ["Account", "Budget", "check_budget"]
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -20,26 +20,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-__all__ = [
-    "PANDAS_3",
-    "TEXT",
-    "TIMESTAMP",
-    "Arena",
-    "CategoryColumn",
-    "Column",
-    "NullableColumn",
-    "NumberColumn",
-    "ObjectColumn",
-    "TextColumn",
-    "TimeColumn",
-    "duration_us",
-    "parse_timestamp_us",
-    "timestamp_us",
-    "to_bool",
-    "to_float",
-    "to_int64",
-]
-
 PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 #: ``str`` in pandas 3; its older sibling ``string[pyarrow]`` in pandas 2.
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan) if PANDAS_3 else pd.StringDtype("pyarrow")

@@ -13,20 +13,6 @@ from typing import Any
 
 from overshoot_nb.types import StreamInferenceResult
 
-__all__ = [
-    "ANSWER",
-    "answer_fields",
-    "closed_values",
-    "comparable",
-    "field_name",
-    "field_names",
-    "field_value",
-    "fields_of",
-    "is_answer",
-    "may_have",
-    "shown",
-]
-
 #: How tables call the one field of an answer without named ones.
 ANSWER = "answer"
 #: The same, where the answers of others have a field of that name.

@@ -17,9 +17,6 @@ from overshoot_nb.types import Sample
 from .spill import Spill
 from .stored_sample import StoredSample
 
-__all__ = ["FrameArchive", "FrameStore", "StoredSample"]
-
-
 #: Of a frame; no camera has as many.
 _MOST_PIXELS = 2**28
 

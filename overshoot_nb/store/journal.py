@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Follower", "Journal", "Listener"]
-
 
 class Follower(Protocol):
     """Whoever has work with the rows of a run: a backfill, an alert, a recorder."""

@@ -11,8 +11,6 @@ from overshoot_nb.errors import ValidationError
 
 from .fields import fields_of
 
-__all__ = ["check_field", "check_sample", "cut", "expected_fields", "json_value"]
-
 
 def expected_fields(expected: Any, field: str | None) -> dict[str | None, Any]:
     """Expected values by field; ``field`` is above those of a dict.

@@ -18,8 +18,6 @@ from .label_values import check_field, check_sample, cut, expected_fields, json_
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "Label", "Labels"]
-
 
 class _Missing:
     """The type of :data:`MISSING`."""

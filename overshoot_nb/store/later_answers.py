@@ -9,8 +9,6 @@ from overshoot_nb.types import StreamInferenceResult
 
 from .prompts import PromptVersion
 
-__all__ = ["LaterAnswers"]
-
 
 class LaterAnswers:
     """Answers by prompt version and sample, and the columns that show them beside the rows.

@@ -21,8 +21,6 @@ from .columns import (
     to_float,
 )
 
-__all__ = ["OutputColumn", "output_columns", "pointed"]
-
 _Path = tuple[str, ...]
 _UNIONS = ("anyOf", "oneOf", "allOf")
 

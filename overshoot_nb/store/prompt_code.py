@@ -10,19 +10,12 @@ from typing import Any
 from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.settings.stream_settings import StreamSettings
-from overshoot_nb.sources.kinds import (
-    ArraySource,
-    FrameSource,
-    LiveKitSource,
-    SourceConfig,
-    as_source,
-)
+from overshoot_nb.sources.kinds import ArraySource, LiveKitSource, SourceConfig, as_source
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.support.redaction import display_url
 from overshoot_nb.support.replay_address import SCHEME
 
 from .prompt_fields import ASKED, PromptFields
-
-__all__ = ["as_code"]
 
 #: Characters of a line of code.
 _WIDTH = 88

@@ -14,8 +14,6 @@ from overshoot_nb.support.html import BAR, escaped, fragment
 
 from .prompt_fields import PromptFields
 
-__all__ = ["PromptDiff", "Segment", "segments_of"]
-
 #: "same" stands in both texts, "removed" in the old one, "added" in the new one.
 Kind = Literal["same", "removed", "added"]
 #: A piece of a diff.

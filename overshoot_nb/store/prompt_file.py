@@ -30,8 +30,6 @@ from .prompt_fields import PromptFields
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["read", "save"]
-
 _HEAD = (
     "# A prompt of overshoot-nb: PromptVersion.load(path), %overshoot SOURCE --prompt-file path\n"
 )

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from .prompt_diff import PromptDiff
 
-__all__ = ["PromptHistory", "PromptVersion", "asked_as_text", "asked_by", "changes_to"]
-
 
 @dataclass(frozen=True, slots=True)
 class PromptVersion(PromptFields):

@@ -7,8 +7,6 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
-__all__ = ["FATES", "Fate", "SampleLog", "SampleRecord"]
-
 Fate = Literal["waiting", "result", "error", "drop"]
 #: Code of a fate: its place here.
 FATES: tuple[Fate, ...] = get_args(Fate)

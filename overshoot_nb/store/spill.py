@@ -18,8 +18,6 @@ from overshoot_nb.types import Sample
 
 from .spill_file import SpillFile
 
-__all__ = ["Spill"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: So many bytes are written at once: a thread that computes would hold up each call, and with more

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from overshoot_nb import config
 
-__all__ = ["SpillFile"]
-
 #: What the operating system says where nothing more fits: the disk, a quota, a limit of the shell.
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 #: The free space is asked for once in so many bytes.

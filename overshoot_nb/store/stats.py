@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["Counters", "Reconnected", "StreamStats", "quantile"]
-
 #: Newest latencies that are known in the order in which they came.
 LATEST = 1000
 

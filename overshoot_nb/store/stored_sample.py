@@ -12,8 +12,6 @@ from overshoot_nb.types import EncodedFrame, Mode, Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["StoredSample"]
-
 #: A clip is shown as a strip of at most so many of its frames, each about so many pixels high.
 _STRIP_FRAMES = 12
 _STRIP_HEIGHT = 180

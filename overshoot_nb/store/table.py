@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from .table_layout import Layout
 
-__all__ = ["ResultTable"]
-
 
 class ResultTable:
     """The results of a stream as a table that grows while it is read.

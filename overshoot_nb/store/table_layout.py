@@ -26,8 +26,6 @@ from .columns import (
 )
 from .output_columns import OutputColumn, output_columns
 
-__all__ = ["Layout"]
-
 _Pick = Callable[[StreamInferenceResult], Any]
 
 

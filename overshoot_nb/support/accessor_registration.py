@@ -12,8 +12,6 @@ import sys
 
 from .registry import opener
 
-__all__ = ["register_accessor"]
-
 
 def register_accessor() -> None:
     """Register it where pandas is imported already. Idempotent."""

@@ -6,8 +6,6 @@ import importlib.util
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["ENGINE_MODULES", "missing_packages"]
-
 #: What the embedded engine imports.
 ENGINE_MODULES: Final = ("starlette", "cv2", "PIL", "onnxruntime", "rapidocr", "regex")
 #: Modules that are not named as their packages are.

@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["split_words"]
-
 _DASHES = re.compile("^[-‐‑‒–—―−]+(?=[A-Za-z])")
 #: Quotes that autocorrect makes, and what may close each.
 _CURLY = {"“": '”“"', "„": '“”"', "‘": "’‘'", "‚": "‘’'"}

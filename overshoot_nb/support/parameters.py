@@ -20,8 +20,6 @@ from overshoot_nb.errors import UnknownParameterError, ValidationError
 
 from .secret_text import secret_pairs
 
-__all__ = ["RENAMED", "Given", "named_parameters"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from overshoot_nb.types import Sample
 
-__all__ = ["PictureBytes", "megabytes", "pictures_of"]
-
 
 def pictures_of(sample: Sample) -> Iterator[bytes]:
     """The encoded pictures of a sample: of each frame, then the video where there is one."""

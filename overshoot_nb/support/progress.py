@@ -6,8 +6,6 @@ import importlib.util
 import sys
 from typing import Any
 
-__all__ = ["TICK_SECONDS", "ProgressBar"]
-
 #: How often a bar is drawn.
 TICK_SECONDS = 0.1
 

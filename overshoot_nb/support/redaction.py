@@ -15,19 +15,6 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from .parameters import named_parameters
 from .secret_text import LEFT_OUT, SecretText, secret_pairs
 
-__all__ = [
-    "display_url",
-    "hidden",
-    "hidden_line",
-    "hides_arguments",
-    "is_url",
-    "kind_of",
-    "lacks_secrets",
-    "once_made",
-    "redact",
-    "split_url",
-]
-
 # A drive of Windows is a single letter; pathlib makes one slash of two; a recording has a path.
 _HEAD = re.compile(r"\s*(?!replay:)[a-zA-Z][a-zA-Z0-9+.-]+:[/\\]+")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/+[^\s'\"<>]+")

@@ -11,8 +11,6 @@ from overshoot_nb.errors import ValidationError
 
 from .redaction import display_url, hidden, hidden_line, is_url
 
-__all__ = ["SCHEME", "ReplayAddress", "check_local", "check_speed", "expanded"]
-
 #: How such a ``base_url`` begins.
 SCHEME = "replay:"
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from overshoot_nb.errors import ValidationError
 
-__all__ = ["OutputSchema", "schema_from"]
-
 #: What ``output_schema`` may be: a JSON schema, or a class that has one.
 OutputSchema = Mapping[str, Any] | type[Any]
 

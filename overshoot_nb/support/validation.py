@@ -25,26 +25,6 @@ from overshoot_nb.types import (
 
 from .schema_classes import OutputSchema, schema_from
 
-__all__ = [
-    "check_choice",
-    "check_extra_body",
-    "check_inference",
-    "check_jpeg_quality",
-    "check_max_output_tokens",
-    "check_max_size",
-    "check_max_wait",
-    "check_output_schema",
-    "check_processing",
-    "check_system",
-    "check_temperature",
-    "check_text",
-    "check_timeout",
-    "check_token_rate",
-    "check_whole",
-    "exact",
-    "header_refusal",
-]
-
 
 def exact(number: float) -> Fraction:
     """The fraction that is meant by a positive number of seconds, or of frames a second.

@@ -13,8 +13,6 @@ from typing import TypeVar
 
 from overshoot_nb.store.budget import Account
 
-__all__ = ["ask_many"]
-
 Job = TypeVar("Job")
 
 

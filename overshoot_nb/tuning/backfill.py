@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from overshoot_nb.running.service import Client
 
-__all__ = ["Backfill", "BackfillState", "Budget", "start_backfill"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: "done" has an outcome for every sample, "stopped" kept to its budget, "failed" has an error.

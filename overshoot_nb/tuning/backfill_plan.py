@@ -22,12 +22,6 @@ from overshoot_nb.support.validation import (
     check_text,
 )
 
-__all__ = [
-    "asked_otherwise",
-    "column_of",
-    "samples_meant",
-]
-
 
 def asked_otherwise(
     run: Run, prompt: str | PromptVersion | None, changes: Mapping[str, Any]

@@ -29,8 +29,6 @@ from .asking_many import ask_many
 from .gaps import Gaps
 from .tally import Outcome, Tally
 
-__all__ = ["BackfillWork", "let_go_of_locals", "work_for"]
-
 #: A server that answered before is given up after so many failures in a row.
 LOST_AFTER = 10
 

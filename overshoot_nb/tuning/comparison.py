@@ -33,13 +33,11 @@ from overshoot_nb.support.registry import opener
 from overshoot_nb.support.validation import check_whole
 
 from .comparison_asking import ComparisonWork
-from .comparison_plan import Candidate, candidates_of, named_prompts
+from .comparison_plan import candidates_of, named_prompts
 from .comparison_result import Comparison
 from .gaps import Gaps
 from .judges import FieldJudges, Judges
 from .pictures import run_behind, subject_of
-
-__all__ = ["Candidate", "Comparison", "compare"]
 
 #: Repeats of one question, at most.
 MAX_REPEATS = 100

@@ -30,9 +30,6 @@ from .backfill_work import LOST_AFTER
 from .gaps import Gaps
 from .pictures import Subject
 
-__all__ = ["ComparisonWork", "Given"]
-
-
 #: Samples whose pictures are held beside those that are asked about.
 RECENT = 4
 

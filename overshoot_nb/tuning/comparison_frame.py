@@ -24,8 +24,6 @@ from overshoot_nb.store.output_columns import output_columns
 from overshoot_nb.support.accessor_registration import register_accessor
 from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["TidyRow", "tidy_frame"]
-
 
 class TidyRow(NamedTuple):
     """An answer, and where it stands in a comparison."""

@@ -9,8 +9,6 @@ from overshoot_nb.types import EncodedFrame, StreamInferenceResult
 
 from .grid_html import GridCell, GridField, GridRow
 
-__all__ = ["ROWS", "differ", "grid_rows", "rows_shown", "said"]
-
 #: Rows that are shown: a notebook that the grid is saved in holds a picture of each.
 ROWS = 40
 

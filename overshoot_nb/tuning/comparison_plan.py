@@ -20,8 +20,6 @@ from overshoot_nb.support.validation import (
     check_text,
 )
 
-__all__ = ["Candidate", "Prompt", "candidates_of", "named_prompts"]
-
 Prompt = str | PromptVersion
 
 

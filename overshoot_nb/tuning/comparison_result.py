@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .comparison_plan import Candidate
     from .statistics import PairedTest
 
-__all__ = ["Comparison"]
-
 _Key = tuple[str, str]
 NAME_CUT = 48
 

@@ -18,8 +18,6 @@ from .stability import flicker
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["stability"]
-
 #: Neighbours on each side whose agreement counts.
 WINDOW = 2
 

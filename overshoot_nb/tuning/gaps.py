@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from overshoot_nb.running.run import Run
 from overshoot_nb.types import taken_at
 
-__all__ = ["Gaps"]
-
 #: A stream that keeps the engine busy all the time gives way once in so many seconds.
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.01

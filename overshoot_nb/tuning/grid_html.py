@@ -21,8 +21,6 @@ from overshoot_nb.types import EncodedFrame
 
 from .thumbnails import SHOWN_WIDTH
 
-__all__ = ["GridCell", "GridColumn", "GridField", "GridRow", "grid_html"]
-
 #: Characters that are shown of an answer's field, a prompt and an error.
 VALUE_CUT = 280
 PROMPT_CUT = 220

@@ -22,8 +22,6 @@ from overshoot_nb.sampling.picture import Orientation, Orientations, image_over_
 from overshoot_nb.support.redaction import display_url, hidden, is_url
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["ImageEncoder", "is_pillow_image"]
-
 
 def is_pillow_image(what: object) -> bool:
     """Whether it is an image of Pillow, which need not be installed."""

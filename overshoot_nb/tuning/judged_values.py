@@ -12,18 +12,6 @@ from typing import Any
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.store.fields import comparable, shown
 
-__all__ = [
-    "DIGITS",
-    "as_text",
-    "both_items",
-    "bounded_search",
-    "is_number",
-    "number_in",
-    "numbers_in",
-    "plain",
-    "says",
-]
-
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -43,17 +43,6 @@ from .judged_values import (
     says,
 )
 
-__all__ = [
-    "FieldJudges",
-    "Judge",
-    "Judges",
-    "contains",
-    "exact",
-    "number_within",
-    "regex",
-    "set_overlap",
-]
-
 Judge = Callable[[Any, Any], bool]
 #: A judge, the name of one, or a dict of these by field (None, or "answer", for an answer without
 #: fields); None is "exact". Fields that a dict leaves out are judged by "exact".

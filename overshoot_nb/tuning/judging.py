@@ -16,17 +16,6 @@ from .judges import FieldJudges, Judges
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "DECIDED",
-    "Answers",
-    "Judgement",
-    "Outcome",
-    "Schemas",
-    "judge_each",
-    "overall",
-    "tidy",
-]
-
 #: Answers by column (whoever gave them: a version, or a prompt and a model) and sample.
 Answers = Mapping[Any, Mapping[int, StreamInferenceResult]]
 #: What the answers of a column fit; None is free text.

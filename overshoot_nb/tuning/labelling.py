@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
     from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["label_answer"]
-
 
 def label_answer(
     run: Run,

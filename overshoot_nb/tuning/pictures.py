@@ -17,7 +17,8 @@ import numpy as np
 from overshoot_nb.errors import SampleNotKeptError, ValidationError
 from overshoot_nb.running.run import Run
 from overshoot_nb.running.run_registry import find_run
-from overshoot_nb.store.frames import FrameStore, StoredSample
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.types import EncodedFrame, Sample, StreamInferenceResult
 
 from .backfill_plan import samples_meant
@@ -25,8 +26,6 @@ from .images import ImageEncoder, is_pillow_image
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["Subject", "run_behind", "subject_of"]
 
 _ACCEPTED = (
     "a stream, its frames, rows of its DataFrame, or an iterable of samples, JPEG bytes, Pillow "

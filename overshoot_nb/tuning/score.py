@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["ALL", "Costs", "Score", "Tally"]
-
 #: The field of the rows about whole answers.
 ALL = "all"
 #: A field whose schema does not list its values has a confusion table up to so many.

@@ -23,18 +23,6 @@ if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
     from overshoot_nb.types import StreamInferenceResult
 
-__all__ = [
-    "Score",
-    "answers_of",
-    "flips",
-    "judge_answers",
-    "pair_answers",
-    "paired_test",
-    "score",
-    "score_answers",
-]
-
-
 # ---- answers of any origin ---------------------------------------------------------------------
 
 

@@ -18,8 +18,6 @@ from overshoot_nb.store.output_columns import output_columns
 from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.types import StreamInferenceResult
 
-__all__ = ["add_side_columns"]
-
 #: pandas calls a DataFrame fragmented from 100 columns on that were added one by one.
 FRAGMENTED = 90
 

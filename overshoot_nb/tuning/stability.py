@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from overshoot_nb.running.run import Run
 
-__all__ = ["flicker", "stability"]
-
 #: Neighbours on each side, at most.
 MOST_NEIGHBOURS = 1000
 

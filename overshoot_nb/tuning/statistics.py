@@ -10,8 +10,6 @@ from overshoot_nb import config
 from overshoot_nb.support.html import BAR, escaped, fragment
 from overshoot_nb.support.intervals import normal_quantile, wilson_interval
 
-__all__ = ["PairedTest", "mcnemar_exact", "percent"]
-
 #: The share of cases in which so many labels more would tell a difference as large as this one.
 POWER = 0.8
 _INDEPENDENT = (

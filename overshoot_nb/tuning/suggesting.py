@@ -36,12 +36,10 @@ from overshoot_nb.support.validation import (
 
 from .suggestion_request import SUGGESTED, ideas_in, request_text
 from .suggestion_trial import Trial, split
-from .suggestions import ScoredPrompt, Suggestions
+from .suggestions import Suggestions
 
 if TYPE_CHECKING:
     from .judges import Judges
-
-__all__ = ["ScoredPrompt", "Suggestions", "suggest"]
 
 #: Several prompts take a language model longer than an answer about a frame. Seconds.
 TIMEOUT_SECONDS = 120.0

@@ -17,8 +17,6 @@ from overshoot_nb.store.prompts import PromptVersion
 from overshoot_nb.support.validation import check_text
 from overshoot_nb.types import ChatAnswer, Mode
 
-__all__ = ["SOMETHING_ELSE", "SUGGESTED", "Example", "Idea", "ideas_in", "request_text"]
-
 #: Characters of all examples, and of one value in them.
 EXAMPLE_CHARACTERS = 12_000
 VALUE_CHARACTERS = 400

@@ -30,8 +30,6 @@ from .statistics import PairedTest
 from .suggestion_request import SOMETHING_ELSE, Example, Idea
 from .suggestions import ScoredPrompt
 
-__all__ = ["Split", "Trial", "split"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: The fewest samples to learn from, and to score on.

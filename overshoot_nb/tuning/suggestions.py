@@ -15,8 +15,6 @@ from .statistics import PairedTest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ScoredPrompt", "Suggestions"]
-
 _PROMPT_CUT = 300
 
 

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
-__all__ = ["Outcome", "Tally"]
-
 #: An answer that can be used, one that cannot, no answer, or nobody left to ask.
 Outcome = Literal["answered", "unusable", "failed", "missing"]
 

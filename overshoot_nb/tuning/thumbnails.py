@@ -11,8 +11,6 @@ import simplejpeg
 from overshoot_nb.sampling.encoder import Scaler
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["SHOWN_WIDTH", "THUMBNAIL_BYTES", "thumbnail"]
-
 #: How wide one is shown, in the page's pixels; it has half as many again, for finer screens.
 SHOWN_WIDTH = 144
 WIDTH = SHOWN_WIDTH * 3 // 2

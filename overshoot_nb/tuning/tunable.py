@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
     from overshoot_nb.running.run import Run
     from overshoot_nb.running.service import Client
+    from overshoot_nb.store.budget import Budget
 
-    from .backfill import Backfill, Budget
+    from .backfill import Backfill
     from .judges import Judges
-    from .scoring import Score
+    from .score import Score
     from .statistics import PairedTest
-
-__all__ = ["Tunable"]
 
 
 class Tunable:

@@ -15,9 +15,7 @@ from overshoot_nb.errors import (
     ValidationError,
 )
 
-from .messages import Problem
-
-__all__ = ["problem_of"]
+from .message_values import Problem
 
 _ADVICE: tuple[tuple[type[BaseException], str], ...] = (
     (AuthenticationError, "Check the API key (OVERSHOOT_API_KEY), then run the cell again."),

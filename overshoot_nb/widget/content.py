@@ -13,13 +13,12 @@ from overshoot_nb.store.prompts import PromptVersion as Version
 from overshoot_nb.support.html import visible
 
 from .advice import problem_of
-from .messages import Figures, Limits, PromptVersion, Range, Settings, Status, Welcome
+from .message_values import Figures, Limits, PromptVersion, Range, Settings
+from .messages import Status, Welcome
 from .rows import RECENT_CUT, row_of
 
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
-
-__all__ = ["figures_of", "prompts_of", "settings_of", "status_of", "traits_of", "welcome_to"]
 
 #: Answers of which the page draws the latency.
 LATENCIES = 60

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import anywidget
 
-__all__ = ["KernelLink"]
-
 #: A loop that does not turn for so long is blocked.
 DEAF_SECONDS = 0.4
 

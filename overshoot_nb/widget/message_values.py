@@ -6,17 +6,6 @@ from typing import TypedDict
 
 from overshoot_nb.types import Mode
 
-__all__ = [
-    "Figures",
-    "Limits",
-    "ModelInfo",
-    "Problem",
-    "PromptVersion",
-    "Range",
-    "Row",
-    "Settings",
-]
-
 
 class Settings(TypedDict):
     """What a stream is asked to do."""

@@ -10,47 +10,8 @@ from typing import Any, Literal, TypedDict
 from overshoot_nb.store.sample_log import Fate
 from overshoot_nb.types import Mode, StreamState
 
-from .message_values import Figures, Limits, ModelInfo, Problem, PromptVersion, Range, Row, Settings
+from .message_values import Figures, Limits, ModelInfo, Problem, PromptVersion, Row, Settings
 from .tuning_messages import FromTuning, ToTuning
-
-__all__ = [
-    "Ack",
-    "Beat",
-    "Bye",
-    "Changes",
-    "CheckSchema",
-    "Control",
-    "Detail",
-    "Done",
-    "Figures",
-    "Filter",
-    "FromKernel",
-    "FromPage",
-    "Hello",
-    "Limits",
-    "Look",
-    "Matches",
-    "ModelInfo",
-    "Models",
-    "Picture",
-    "Problem",
-    "PromptVersion",
-    "Prompts",
-    "Range",
-    "Refused",
-    "Row",
-    "Rows",
-    "Settings",
-    "Status",
-    "Ticks",
-    "Tune",
-    "Tuned",
-    "Update",
-    "WantModels",
-    "WantRows",
-    "Welcome",
-]
-
 
 # ---- from the kernel -------------------------------------------------------------------------
 

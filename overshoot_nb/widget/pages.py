@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["GONE_SECONDS", "Pages"]
-
 #: Pictures that a page may have before it says that it drew them. A page answers for two at a
 #: time, because each message of a page costs the kernel more than a picture does.
 WINDOW = 4

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .pages import Pages
     from .screen import Screen
 
-__all__ = ["Reporter"]
-
 #: Seconds between two reports.
 REPORT_SECONDS = 0.15
 #: Seconds between two updates of the traits: these are for observers and saved notebooks.

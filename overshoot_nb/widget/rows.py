@@ -14,9 +14,7 @@ from typing import Any
 from overshoot_nb.support.html import visible
 from overshoot_nb.types import StreamInferenceResult
 
-from .messages import Row
-
-__all__ = ["RECENT_CUT", "ROW_CUT", "fits", "row_of"]
+from .message_values import Row
 
 #: Characters of an answer in the list of results; the whole of it is shown for a selected sample.
 ROW_CUT = 400

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from overshoot_nb.sampling.preview import PreviewFrame
 
-from .messages import Picture, Row
+from .message_values import Row
+from .messages import Picture
 from .rows import row_of
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from .kernel_link import KernelLink
     from .pages import Pages
-
-__all__ = ["Screen"]
 
 
 class Screen:

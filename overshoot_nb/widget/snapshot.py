@@ -17,8 +17,6 @@ from overshoot_nb.support.html import escaped
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["Snapshot"]
-
 #: Seconds between two updates while the stream runs; its end is shown at once.
 SNAPSHOT_SECONDS = 10.0
 

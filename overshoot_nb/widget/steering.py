@@ -13,7 +13,8 @@ from overshoot_nb.support.html import visible
 from overshoot_nb.support.validation import check_output_schema
 
 from .advice import problem_of
-from .messages import Detail, Problem
+from .message_values import Problem
+from .messages import Detail
 from .reporter import matching
 from .rows import row_of
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .pages import Pages
     from .reporter import Reporter
     from .tuning_steering import TuningSteering
-
-__all__ = ["Steering"]
 
 logger = logging.getLogger("overshoot_nb")
 

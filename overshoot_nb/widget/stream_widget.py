@@ -29,8 +29,6 @@ from .tuning_steering import TuningSteering
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["FRONT_END", "StreamWidget"]
-
 FRONT_END = Path(__file__).parent / "static" / "widget.js"
 
 if not FRONT_END.is_file():

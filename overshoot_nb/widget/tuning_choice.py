@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
     from overshoot_nb.tuning.judges import Judges
 
-__all__ = ["ONLY", "TuningChoice"]
-
 #: The filters of the grid.
 ONLY = ("different", "unlabelled", "flipped")
 

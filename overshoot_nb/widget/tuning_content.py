@@ -21,8 +21,6 @@ from .tuning_view import TuningView
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["backfills_of", "chosen_of", "diff_of", "fields_of", "versions_of"]
-
 #: Versions that are listed, and backfills: the newest.
 VERSIONS = 50
 BACKFILLS = 10

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from .tuning_standing import Standing
 
-__all__ = ["PART_CUT", "cut", "grid_rows", "grid_samples"]
-
 #: Samples of a grid: the newest of them, as many as browsers can scroll over.
 MOST = 200_000
 #: Characters of an answer in a cell; of a field; fields of an answer; of a label.

@@ -15,8 +15,6 @@ from overshoot_nb.tuning.labelling import label_answer
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["PageLabels"]
-
 #: Changes that can be taken back.
 UNDOABLE = 200
 

@@ -7,44 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-__all__ = [
-    "Accuracy",
-    "ApplyVersion",
-    "BackfillState",
-    "CancelBackfill",
-    "Cell",
-    "Cells",
-    "Change",
-    "Choose",
-    "Chosen",
-    "Close",
-    "Code",
-    "Diff",
-    "Expect",
-    "Field",
-    "FromTuning",
-    "GridRow",
-    "Label",
-    "Mark",
-    "Open",
-    "Part",
-    "ResumeBackfill",
-    "Samples",
-    "Script",
-    "Segment",
-    "Thumbs",
-    "ToTuning",
-    "Try",
-    "TuneState",
-    "TunedVersion",
-    "Undo",
-    "Unlabel",
-    "WantCells",
-    "WantCode",
-    "WantScript",
-    "WantThumbs",
-]
-
 
 class Accuracy(TypedDict):
     """How often a version is right about the labelled samples."""

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from .kernel_link import KernelLink
     from .pages import Pages
 
-__all__ = ["TuningReporter"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Seconds between two reports at least; and a report that took long waits so many times as long.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from overshoot_nb.tuning.judging import Answers, Judgement, Schemas
     from overshoot_nb.tuning.score import Score, Tally
 
-__all__ = ["JUDGES", "NO_STANDING", "Standing", "judge_name", "standing_of"]
-
 #: The judges that pages can choose, by name; any other can be set in Python.
 JUDGES = ("exact", "contains", "number_within", "set_overlap", "regex")
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .kernel_link import KernelLink
     from .pages import Pages
 
-__all__ = ["TUNE_TAB", "TuningSteering"]
-
 #: The tab's own module, which pages ask for.
 TUNE_TAB = Path(__file__).parent / "static" / "tune.js"
 #: Rows and pictures that are sent at once.

@@ -15,8 +15,6 @@ from .tuning_choice import TuningChoice
 if TYPE_CHECKING:
     from overshoot_nb.running.run import Run
 
-__all__ = ["AnswerCounts", "TuningView", "view_of"]
-
 #: Versions across the grid: the newest that were asked, and the two that are compared.
 COLUMNS = 8
 #: Answers of each version that are looked through for fields.

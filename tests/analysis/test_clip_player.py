@@ -14,7 +14,7 @@ from overshoot_nb.analysis.clip_player import STILL_SECONDS, ClipPlayer
 from overshoot_nb.analysis.stills import TIME_BASE
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.sampling.encoder import ClipEncoder
-from overshoot_nb.store.frames import StoredSample
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.types import EncodedFrame, Sample
 
 from videos import barcode, number_in, solid

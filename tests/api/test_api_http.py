@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from overshoot_nb import errors
 from overshoot_nb._version import __version__
 from overshoot_nb.asking.endpoint import Endpoint
-from overshoot_nb.asking.faults import error_class, read_error_body, retry_after_seconds
+from overshoot_nb.asking.faults import error_class, read_error_body
 from overshoot_nb.asking.http import HttpClient
 from overshoot_nb.asking.reply import Reply
 from overshoot_nb.asking.retry import RETRIED_STATUSES, Fault, RetryPolicy
+from overshoot_nb.asking.retry_after import retry_after_seconds
 from overshoot_nb.asking.route import environment_proxy
 from overshoot_nb.support.api_key import ApiKey
 

@@ -25,8 +25,8 @@ from overshoot_nb.asking.retry import RetryPolicy
 from overshoot_nb.gateway import results
 from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.gateway.reinfer import reinfer_when_stored
-from overshoot_nb.gateway.result_message import MAX_UNREAD_CHARS, read_result
-from overshoot_nb.gateway.results import ResultChannel, ResultMessage
+from overshoot_nb.gateway.result_message import MAX_UNREAD_CHARS, ResultMessage, read_result
+from overshoot_nb.gateway.results import ResultChannel
 from overshoot_nb.local import close_engine
 from overshoot_nb.types import FrameProcessingConfig, InferenceConfig
 

@@ -9,8 +9,7 @@ import pytest
 
 from overshoot_nb.gateway.matching import MEDIA_SECONDS, Matching
 from overshoot_nb.gateway.publish.recent import RecentFrames
-from overshoot_nb.gateway.result_message import read_result
-from overshoot_nb.gateway.results import ResultMessage
+from overshoot_nb.gateway.result_message import ResultMessage, read_result
 from overshoot_nb.settings.stream_settings import StreamSettings
 from overshoot_nb.sources.kinds import FileSource
 from overshoot_nb.store.prompts import PromptVersion

@@ -11,7 +11,8 @@ import pytest
 from asking import page, question
 
 from overshoot_nb.errors import ValidationError
-from overshoot_nb.local.app import Access, build_app
+from overshoot_nb.local.access import Access
+from overshoot_nb.local.app import build_app
 from overshoot_nb.local.catalogue import Catalogue
 from overshoot_nb.local.streams import StreamRegistry
 

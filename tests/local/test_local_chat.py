@@ -26,7 +26,8 @@ from asking import (
 )
 from PIL import Image
 
-from overshoot_nb.local.app import Access, build_app
+from overshoot_nb.local.access import Access
+from overshoot_nb.local.app import build_app
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.local.streams import StreamRegistry
 

@@ -7,7 +7,8 @@ import pytest
 from asking import call
 
 from overshoot_nb.local import ended
-from overshoot_nb.local.app import Access, build_app
+from overshoot_nb.local.access import Access
+from overshoot_nb.local.app import build_app
 from overshoot_nb.local.engine import Engine
 from overshoot_nb.local.refusals import Refusal, StreamRefusal
 from overshoot_nb.local.stream_request import StreamRequest

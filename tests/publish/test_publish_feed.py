@@ -17,7 +17,8 @@ from overshoot_nb.errors import SourceEndedError, SourceError
 from overshoot_nb.gateway.publish.latest import FeedEnded, LatestFrame
 from overshoot_nb.gateway.publish.recent import RecentFrames
 from overshoot_nb.sampling.preview import Preview, PreviewFrame
-from overshoot_nb.sources.kinds import ArraySource, FileSource, FrameSource
+from overshoot_nb.sources.kinds import ArraySource, FileSource
+from overshoot_nb.sources.pushed_source import FrameSource
 
 from videos import (
     MATRICES,

@@ -22,7 +22,8 @@ from overshoot_nb.errors import NetworkError, ServerError
 from overshoot_nb.gateway.publish.encoding import RateControl, ReadableVp8Encoder, full_bitrate
 from overshoot_nb.gateway.publish.latest import LatestFrame
 from overshoot_nb.gateway.publish.webrtc import WebRTCPublisher
-from overshoot_nb.sources.kinds import FileSource, FrameSource
+from overshoot_nb.sources.kinds import FileSource
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.types import StreamCreateResponse, WebRTCAnswer
 
 from videos import make_video, solid

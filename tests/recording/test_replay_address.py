@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from overshoot_nb import ApiClient, Overshoot, Replay, ValidationError, config
-from overshoot_nb.asking import endpoint
 from overshoot_nb.asking.endpoint import resolve_endpoint, resolve_gateway
 from overshoot_nb.support.replay_address import ReplayAddress
 
@@ -105,7 +104,7 @@ def test_no_key_is_looked_for(monkeypatch):
     def asked(*_: object) -> None:
         raise AssertionError("a key was looked for")
 
-    monkeypatch.setattr(endpoint, "find_api_key", asked)
+    monkeypatch.setattr("overshoot_nb.asking.endpoint.find_api_key", asked)
     monkeypatch.setenv(config.ENV_BASE_URL, "replay:run.parquet?speed=4")
     endpoint = resolve_endpoint("a-key")
     assert endpoint.key is None

@@ -27,8 +27,9 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
+from overshoot_nb.store.budget import Budget
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.backfill import Backfill, Budget
+from overshoot_nb.tuning.backfill import Backfill
 
 from chatserver import ChatServer, Reply, completion
 from kernels import Kernel

@@ -33,10 +33,11 @@ from overshoot_nb.store.budget import Account, Budget
 from overshoot_nb.store.frames import FrameStore
 from overshoot_nb.store.labels import Labels
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.comparison import Comparison, compare
+from overshoot_nb.tuning.comparison import compare
 from overshoot_nb.tuning.comparison_asking import RECENT, ComparisonWork
 from overshoot_nb.tuning.comparison_grid import ROWS
 from overshoot_nb.tuning.comparison_plan import candidates_of
+from overshoot_nb.tuning.comparison_result import Comparison
 from overshoot_nb.tuning.pictures import subject_of
 from overshoot_nb.types import EncodedFrame, Sample
 

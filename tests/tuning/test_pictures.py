@@ -15,7 +15,8 @@ from PIL import Image
 from overshoot_nb import Overshoot
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.running.run_registry import find_run
-from overshoot_nb.store.frames import FrameStore, StoredSample
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.stored_sample import StoredSample
 from overshoot_nb.tuning.pictures import Subject, run_behind, subject_of
 from overshoot_nb.types import EncodedFrame, Sample
 

@@ -20,9 +20,10 @@ from overshoot_nb.local.engine import Engine
 from overshoot_nb.store.answer_cache import AnswerCache
 from overshoot_nb.store.prompt_diff import PromptDiff
 from overshoot_nb.store.prompts import PromptVersion
-from overshoot_nb.tuning.suggesting import Suggestions, suggest
+from overshoot_nb.tuning.suggesting import suggest
 from overshoot_nb.tuning.suggestion_request import EXAMPLE_CHARACTERS, Example, request_text
 from overshoot_nb.tuning.suggestion_trial import FEWEST, Judged, split
+from overshoot_nb.tuning.suggestions import Suggestions
 
 from chatserver import ChatServer, Hang, Reply, Request
 from gatewayserver import KEY, GatewayServer

@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["Bursts"]
-
 #: A live source whose next frame is this many seconds overdue has given all that it had.
 EDGE_SECONDS = 0.25
 #: A step of media time by more, of a live source, is not waited out: what was between is gone.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
 
-__all__ = ["close_peer"]
-
 #: aioice looks at its checks so often while it connects, in seconds; and some more.
 _WAKES_WITHIN_SECONDS = 0.05
 

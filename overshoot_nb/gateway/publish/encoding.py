@@ -24,8 +24,6 @@ from .wire_format import WIRE_TIME_BASE
 if TYPE_CHECKING:
     from aiortc import RTCRtpTransceiver
 
-__all__ = ["RateControl", "ReadableVp8Encoder", "encode_readably", "full_bitrate"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Bits a second at 640x360 and below, and at 1280x720 and above; in between by the pixels.

@@ -17,7 +17,8 @@ from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.sampling.pacing import READ_AHEAD_SECONDS, Pacer
 from overshoot_nb.sampling.preview import Preview, PreviewTrack
 from overshoot_nb.sampling.watching import Watching
-from overshoot_nb.sources.kinds import FrameSource, HLSSource, SourceConfig
+from overshoot_nb.sources.kinds import HLSSource, SourceConfig
+from overshoot_nb.sources.pushed_source import FrameSource
 from overshoot_nb.support.validation import check_whole
 from overshoot_nb.types import EncodedFrame
 
@@ -29,8 +30,6 @@ from .wire_format import WIRE_TIME_BASE, WireFormat
 
 if TYPE_CHECKING:
     import av
-
-__all__ = ["VideoFeed"]
 
 
 class VideoFeed:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .relay import TurnAddress
 
-__all__ = ["add_turn_servers", "allow_loopback"]
-
 logger = logging.getLogger("overshoot_nb")
 
 LOOPBACK = "127.0.0.1"

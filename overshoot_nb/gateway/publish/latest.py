@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import av
 
-__all__ = ["FeedEnded", "LatestFrame"]
-
 
 class FeedEnded(Exception):
     """No more frames come."""

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import av
     from livekit import rtc
 
-__all__ = ["LiveKitPublisher"]
-
 logger = logging.getLogger("overshoot_nb")
 
 # LiveKit's tokens are JSON Web Tokens.

@@ -14,8 +14,6 @@ from typing import Protocol
 from overshoot_nb.sampling.decoding import Shown
 from overshoot_nb.sampling.sampler import NONE, Grid, Sampler
 
-__all__ = ["REPEAT_SECONDS", "Moments", "PushedMoments", "ReadMoments"]
-
 #: A picture that stays is sent again so often: what was lost on the way arrives after all, and
 #: receivers that give out a frame when the next one comes have not long to wait.
 REPEAT_SECONDS = Fraction(1, 2)

@@ -23,8 +23,6 @@ from typing import Any, Protocol
 
 from overshoot_nb.types import KeepaliveResponse, StreamCreateResponse
 
-__all__ = ["Publisher"]
-
 
 class Publisher(Protocol):
     """One media connection: :meth:`offer`, then :meth:`connect`, and always :meth:`close`."""

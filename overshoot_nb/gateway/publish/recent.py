@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from overshoot_nb.types import EncodedFrame
 
-__all__ = ["RecentFrames"]
-
 
 class _Shown(NamedTuple):
     at: float

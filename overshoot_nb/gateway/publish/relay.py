@@ -18,8 +18,6 @@ from aiortc import RTCIceTransport
 
 from overshoot_nb.types import TurnServer
 
-__all__ = ["TurnAddress", "add_relay", "turn_addresses"]
-
 logger = logging.getLogger("overshoot_nb")
 
 # What giving an address back may take. A TURN server that is gone would be asked again for a

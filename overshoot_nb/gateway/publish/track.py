@@ -11,8 +11,6 @@ from .latest import FeedEnded, LatestFrame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["FeedTrack"]
-
 
 class FeedTrack(MediaStreamTrack):
     """The video of a :class:`~overshoot_nb.gateway.publish.latest.LatestFrame`.

@@ -21,8 +21,6 @@ from .latest import LatestFrame
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
-__all__ = ["WebRTCPublisher"]
-
 logger = logging.getLogger("overshoot_nb")
 
 #: Seconds that closing may take.

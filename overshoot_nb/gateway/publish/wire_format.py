@@ -14,8 +14,6 @@ from overshoot_nb import config
 from overshoot_nb.sampling.encoder import Scaler, fit, upright
 from overshoot_nb.support.validation import check_max_size
 
-__all__ = ["WIRE_TIME_BASE", "WireFormat"]
-
 #: The clock of video in RTP.
 WIRE_TIME_BASE = Fraction(1, 90_000)
 # AVColorSpace and AVColorRange: what decoders of WebRTC's codecs assume anyway.
