@@ -1,19 +1,5 @@
 """A source becomes decoded frames with media time. The only package that opens containers.
 
-::
-
-    opening    a URL or device -> an open container, or one clear SourceError
-    playlists  which variant of a playlist of playlists
-    web        what is read over http without FFmpeg
-    cameras    which camera is meant, in the platform's own words
-    plan       packets -> those the decoder needs, by the times that are wanted
-    packets    an open container -> its packets, at times that belong together
-    picture    what one frame needs to be shown: orientation, deinterlacing
-    decoding   an open container -> frames with media time, segment by segment
-    reading    files, devices and networks: loops, reconnections, the end in words
-    pushed     frames that come from memory
-    recorded   frames that come from a recording, with the JPEGs that they were
-
 Which frames are wanted is asked of a ``Sampler``; anything else that
 wants frames (a preview) is asked in the same way.
 """

@@ -1,20 +1,4 @@
-"""Video of this machine on its way to a server that samples it.
-
-::
-
-    feed         a source -> upright frames at their times, and JPEGs of the last seconds
-    moments      which of its frames go on the wire
-    bursts       playlists, spread over their own duration
-    wire_format  one decoded frame as the wire takes it
-    latest       the one frame that waits for the wire; the newest wins
-    recent       what was on screen when
-    track        aiortc's view of the frames
-    encoding     VP8 that small text survives
-    webrtc       publishes them over WebRTC
-    ice, relay   loopback addresses, and relays that are named after the offer
-    closing      the end of a peer connection
-    livekit      publishes them into a LiveKit room
-"""
+"""Video of this machine on its way to a server that samples it."""
 
 from __future__ import annotations
 
