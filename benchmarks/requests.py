@@ -155,8 +155,8 @@ FIRST_BAR = 0.25
 #: against the time limit, and the longest time that the loop stood still, in seconds.
 FIRST = """
 import asyncio, sys, time
-from overshoot_nb.api.chat import ChatClient
-from overshoot_nb.api.text_chat import ask_text
+from overshoot_nb.asking.chat import ChatClient
+from overshoot_nb.asking.text_chat import ask_text
 clock, stalls, real = [], [], asyncio.timeout
 def timeout(seconds):
     clock.append(time.perf_counter())

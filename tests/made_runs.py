@@ -21,6 +21,7 @@ from overshoot_nb.errors import ValidationError
 from overshoot_nb.recording.ended_run import write_run
 from overshoot_nb.recording.format import METADATA_KEY
 from overshoot_nb.recordings import Recording
+from overshoot_nb.running.run import Run
 from overshoot_nb.running.service import open_service
 from overshoot_nb.sampling.opening import VideoInfo
 from overshoot_nb.settings.stream_settings import StreamSettings
@@ -35,7 +36,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = open_service(resolve_endpoint(base_url="http://127.0.0.1:9/v1"), 1.0)
 
 
-class MadeRun:
+class NoCallbacks:
+    """Nobody is called."""
+
+    def report(self, error: BaseException) -> None:
+        """Nobody is told."""
+
+
+class MadeRun(Run):
     """What recording needs of a run.
 
     Args:
@@ -45,7 +53,10 @@ class MadeRun:
 
     is_active = False
     state = "ended"
-    status = "ended: end of file at 3.0 s"
+    note = "end of file at 3.0 s"
+    stream_id = ""
+    service: Any = SERVICE
+    callbacks: Any = NoCallbacks()
     info = VideoInfo(640, 360, "h264", 29.97, 3.0)
 
     def __init__(self, *schemas: Any, stream_id: str = "run-1", **parameters: Any) -> None:
@@ -53,7 +64,6 @@ class MadeRun:
         settings = {"source": "clip.mp4", "prompt": "What?", "model": "owner/model", **parameters}
         self.stream_id = stream_id
         self.settings = StreamSettings.build(**settings, output_schema=first)
-        self.service = SERVICE
         self.journal = Journal(first, 1 << 30)
         self.prompts = PromptHistory(
             PromptVersion(1, self.settings.prompt, self.settings.model, first, created_at=START)

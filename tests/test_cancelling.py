@@ -364,7 +364,7 @@ FORK = """
 import asyncio, itertools, os, sys, traceback
 import numpy as np
 from overshoot_nb import ArraySource, Overshoot
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 from chatserver import ChatServer
 from streamthreads import stream_threads
 

@@ -136,7 +136,7 @@ def test_threads_keep_the_context_of_who_started_them():
 def test_a_hanging_close_does_not_hold_up_the_interpreter():
     code = """
 import asyncio
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 async def hang():
     await asyncio.sleep(60)
 get_runtime().run(asyncio.sleep(0))

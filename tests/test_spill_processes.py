@@ -18,8 +18,8 @@ HEAD = """
 import gc, os, resource, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from overshoot_nb.frames import FrameStore
-from overshoot_nb.spill import Spill
+from overshoot_nb.store.frames import FrameStore
+from overshoot_nb.store.spill import Spill
 from overshoot_nb.types import EncodedFrame, Sample
 
 MB = 2**20

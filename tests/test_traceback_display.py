@@ -104,7 +104,7 @@ def test_a_module_and_a_run_script_show_every_line_of_the_user(kernel, folder):
         assert f"File {folder / 'mine.py'}, line 5, in look\n----> 5     return overshoot" in text
         assert "SourceError: " in text
         assert "site-packages" not in text
-        assert "batch.py" not in text
+        assert "interactive.py" not in text
         assert len(text.splitlines()) <= 12
     assert "----> 3 mine.look()" in text
 
@@ -133,16 +133,16 @@ def test_full_shows_the_whole_traceback_but_variables_of_the_users_frames_only(k
     try:
         kernel.run("overshoot_nb.errors.full = True")
         text = shown(kernel, "mine.look()")
-        assert "batch.py" in text
+        assert "interactive.py" in text
         kernel.run("%xmode Verbose")
         text = shown(kernel, "mine.look()")
-        assert "batch.py" in text
+        assert "interactive.py" in text
         assert "own = 'a variable of mine'" in text
         # With their variables, frames of ours would name the arguments that they were given.
         assert not re.search(r"^\s*(model|base_url|prompt|self) = ", text, re.MULTILINE)
     finally:
         kernel.run("%xmode Context\novershoot_nb.errors.full = False")
-    assert "batch.py" not in shown(kernel, "mine.look()")
+    assert "interactive.py" not in shown(kernel, "mine.look()")
 
 
 def test_an_executed_notebook_ends_with_the_sentence(folder):
@@ -156,7 +156,7 @@ def test_an_executed_notebook_ends_with_the_sentence(folder):
     text = plain(str(raised.value))
     assert "SourceError: gone.mp4: no such file" in text
     assert "----> 2 mine.look()" in text
-    assert "batch.py" not in text
+    assert "interactive.py" not in text
 
 
 def test_a_script_shows_everything(folder):
@@ -164,7 +164,7 @@ def test_a_script_shows_everything(folder):
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=60
     )
     assert ran.returncode == 1
-    assert "batch.py" in ran.stderr
+    assert "interactive.py" in ran.stderr
     assert "SourceError: " in ran.stderr
 
 

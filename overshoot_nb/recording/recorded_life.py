@@ -80,7 +80,8 @@ class RecordedLife(Run):
         self.prompts = PromptHistory.restored(recorded.prompts, recorded.current_prompt, self)
         self.run_start = _run_start(recorded, journal)
         self._runtime = runtime
-        self._client = client
+        self._client = client  # kept, for its service is
+        self._service = None if client is None else service_of(client)
         self._player: Player | None = None
         self._over = asyncio.Event()
         self._over.set()
@@ -133,18 +134,18 @@ class RecordedLife(Run):
     @property
     def service(self) -> Service:
         """Who is asked now; a default client is made when it is first needed."""
-        if self._client is None:
+        if self._service is None:
             client: Client = opener("client")()
-            client._open_service()  # so that it is closed at exit
             self._client = client
+            self._service = client._open_service()  # so that it is closed at exit
             closing = finalize(self, _close, self._runtime, client)
             closing.atexit = False
-        return service_of(self._client)
+        return self._service
 
     @property
     def has_service(self) -> bool:
         """Whether somebody is, or was, asked about the recording."""
-        return self._client is not None
+        return self._service is not None
 
     # ---- playing ----
 

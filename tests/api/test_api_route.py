@@ -311,7 +311,7 @@ def test_what_requests_need_is_loaded_before_the_clock_starts(plain):
     """In an interpreter that has loaded none of it, within a time limit shorter than loading."""
     code = f"""
 import asyncio, sys, threading
-from overshoot_nb.api.chat import ChatClient
+from overshoot_nb.asking.chat import ChatClient
 import overshoot_nb.asking.http as http
 assert "aiohttp" not in sys.modules
 started = []

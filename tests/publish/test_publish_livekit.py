@@ -259,7 +259,7 @@ def test_the_sdk_is_loaded_when_it_is_used_and_lets_the_interpreter_exit() -> No
     script = f"""
 import asyncio, socket, sys
 import overshoot_nb.gateway.publish.livekit as livekit
-from overshoot_nb.publish.latest import LatestFrame
+from overshoot_nb.gateway.publish.latest import LatestFrame
 from overshoot_nb.types import LiveKitConnection, StreamCreateResponse
 assert not [name for name in sys.modules if name.split(".")[0] == "livekit"]
 

@@ -29,15 +29,15 @@ class RunningRun(MadeRun):
     """A run that goes on until it is told to end; it keeps no pictures."""
 
     is_active = True
-    state = status = "running"
+    state, note = "running", ""
 
     def __init__(self, *schemas, **parameters) -> None:
         super().__init__(*schemas, **parameters)
         self.journal = Journal(schemas[0] if schemas else None, 0)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         self.is_active = False
-        self.state = self.status = "ended"
+        self.state = "ended"
         self.journal.touch()
 
 
@@ -53,7 +53,7 @@ def by_hand(run: MadeRun, path: Path) -> LiveRecording:
 
 
 def end(run: RunningRun, live: LiveRecording) -> None:
-    run.end()
+    run.finish()
     live.work()
 
 
@@ -141,7 +141,7 @@ def test_whoever_waits_for_a_run_that_ends_as_it_begins_to_be_recorded_waits_for
     waited = []
 
     def begun(self, **options) -> None:
-        run.end()
+        run.finish()
         waited.append(asyncio.run(run.journal.recorded(0.01)))
         begin(self, **options)
 
@@ -162,7 +162,7 @@ def test_nobody_waits_for_a_recording_that_did_not_begin(tmp_path, monkeypatch):
         patched.setattr(live_recording, "GrowingFile", broken)
         with pytest.raises(OSError, match="there is no room left for it"):
             record(run, tmp_path / "run.parquet")
-    assert not run.journal.recorders
+    assert not run.journal.followers
     assert list(tmp_path.iterdir()) == []
     record(run, tmp_path / "run.parquet").close()
 
@@ -184,7 +184,7 @@ def test_a_file_that_goes_away_while_it_is_recorded_is_no_finished_recording(
     if how == "replaced":
         path.write_text("mine")
         run.journal.table.add_schema({"type": "object", "properties": {"b": {"type": "string"}}})
-        run.end()
+        run.finish()
     recorder.over.result(10)  # a file that is gone is noticed while the run goes on
     assert recorder.state == "failed"
     assert "moved, deleted or replaced" in str(recorder.error)
@@ -224,7 +224,7 @@ def test_a_path_is_where_it_was_when_the_recording_began(tmp_path, monkeypatch):
     recorders = [record(run, "one.parquet"), record(run, "~/two.parquet")]
     monkeypatch.chdir("later")
     run.answered(run.sampled(b"x"))
-    run.end()
+    run.finish()
     for recorder, name in zip(recorders, ("one", "two"), strict=True):
         recorder.close()
         assert recorder.path == tmp_path / f"{name}.parquet"

@@ -371,7 +371,7 @@ def test_no_secret_is_shown(tmp_path):
 
 def test_why_a_run_was_closed_is_said_as_it_was(tmp_path):
     run = made()
-    run.state, run.status = "closed", "closed: closed by its user"
+    run.state, run.note = "closed", "closed by its user"
     assert load(run.record(tmp_path / "run.parquet")).status == "closed: closed by its user"
 
 

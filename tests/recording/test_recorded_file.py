@@ -225,7 +225,7 @@ def test_no_secret_of_a_source_or_server_is_in_the_file(tmp_path):
     ]
     for number, (source, secrets) in enumerate(sources):
         run = MadeRun(source=source)
-        run.status = f"failed: cannot open {getattr(run.settings.source, 'url', source)}"
+        run.state, run.note = "failed", f"cannot open {getattr(run.settings.source, 'url', source)}"
         sample = run.sampled(b"p")
         user = "admin-name" if "admin-name" in str(getattr(run.settings.source, "url", "")) else ""
         refused = f"{' and '.join(secrets)} of {user} were refused"

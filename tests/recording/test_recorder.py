@@ -193,7 +193,7 @@ def test_a_closed_recorder_leaves_a_whole_file_and_the_stream_goes_on(clip, tmp_
         await stream.close()
         assert (recorder.rows, again.state, other.state) == (rows, "finished", "finished")
         assert (tmp_path / "a.parquet").stat().st_size > size
-        assert not stream._run.journal.recorders
+        assert not stream._run.journal.followers
         return stream
 
     stream = run(main)
@@ -471,7 +471,7 @@ AT_EXIT = """
 import sys, time
 from overshoot_nb import FileSource, Overshoot
 from overshoot_nb.recording.live_recording import LiveRecording
-from overshoot_nb.runtime import get_runtime
+from overshoot_nb.runtime.event_loop import get_runtime
 
 finish = LiveRecording._finish
 LiveRecording._finish = lambda self: (time.sleep(0.3), finish(self))  # a slow disk

@@ -30,7 +30,7 @@ def made(count: int = 0, *, state: str = "ended", versions: int = 1) -> MadeRun:
     """A run of FIRST with a row each half second."""
     run = MadeRun(*[None] * versions, prompt=FIRST, model=MODEL)
     answer(run, count)
-    run.state, run.status = state, f"{state}: by whoever"  # type: ignore[misc]
+    run.state, run.note = state, "by whoever"  # type: ignore[misc]
     return run
 
 

@@ -224,8 +224,8 @@ def test_any_thread_may_use_it(cache):
 
 KERNEL = """
 import sys
-from overshoot_nb.tuning.answer_cache import AnswerCache
-from overshoot_nb.api.chat import ChatAnswer
+from overshoot_nb.store.answer_cache import AnswerCache
+from overshoot_nb.types import ChatAnswer
 path, name, other = sys.argv[1:]
 cache = AnswerCache(path)
 for k in range(150):
