@@ -143,4 +143,4 @@ class ChatServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(2)
+        self._thread.join(60)

@@ -13,6 +13,15 @@ from streamthreads import stream_threads
 SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES, config.ENV_MEMORY)
 
 
+#: Files that take longest, begun first where several processes share the tests.
+LONGEST = ("test_notebooks.py", "test_gateway_rough_times.py", "test_gateway_stream.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory):
     """No key, no server and no cache of the person who runs the tests."""

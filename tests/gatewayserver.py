@@ -39,7 +39,7 @@ class GatewayServer:
 
     def stop(self):
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive()
         self._listener.close()
 
@@ -115,7 +115,7 @@ class Results:
     def __init__(self, socket):
         self.socket = socket
 
-    async def next(self, timeout=10):
+    async def next(self, timeout=60):
         """The next result."""
         message = await self.socket.receive(timeout=timeout)
         assert message.type is aiohttp.WSMsgType.TEXT, message

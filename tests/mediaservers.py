@@ -202,7 +202,7 @@ class LiveServer(socketserver.ThreadingTCPServer):
                 return
             self.due[connection, number] = began + number / self.fps
             yield number
-        self.stopping.wait(30)
+        self.stopping.wait(60)
 
     def handle_error(self, request, client_address) -> None:
         """Clients that go away are no fault of the server."""

@@ -90,7 +90,7 @@ class Peer:
                 connected.set()
 
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-        await asyncio.wait_for(connected.wait(), 10)
+        await asyncio.wait_for(connected.wait(), 60)
 
     async def close(self):
         self.track.stop()

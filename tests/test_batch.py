@@ -124,11 +124,13 @@ def test_it_can_be_recorded(clip, tmp_path):
     pd.testing.assert_frame_equal(overshoot_nb.load(path).df, again)
 
 
-def test_it_is_faster_than_real_time_and_quiet_on_request(clip, capfd):
+def test_it_is_faster_than_real_time_and_quiet_on_request(clip, capfd, tmp_path):
     with ChatServer(number) as server:
         started = time.monotonic()
+        analyze(server, make_video(tmp_path / "long.mp4", frames=180, fps=1), interval_seconds=9)
+        assert time.monotonic() - started < 90  # of three minutes of video
+        capfd.readouterr()
         analyze(server, clip, progress=False)
-        assert time.monotonic() - started < 3  # of 4 s of video
     assert capfd.readouterr().err == ""
 
 
@@ -201,7 +203,7 @@ print("rows", len(df), bool(df["ok"].all()))
         for _ in range(3):
             child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20)
+        out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
     word, rows, ok = out.splitlines()[-1].split()
     assert (word, ok) == ("rows", "True")

@@ -412,6 +412,6 @@ print("went on")
 def test_in_a_forked_child_the_streams_are_over():
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     done = subprocess.run(
-        [sys.executable, "-c", FORK], env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FORK], env=env, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == ["over", "went", "on"], done.stderr

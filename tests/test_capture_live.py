@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
 from pathlib import Path
 
 import pytest
@@ -152,11 +151,10 @@ def test_rtmp_reconnects_and_shows_no_secret(caplog, capfd) -> None:
         url = f"rtmp://{USER}:{PASSWORD}@{server.address}/live/{KEY}"
         source = RTMPSource(url, timeout=2)
         reader = SampleReader(source, FrameProcessingConfig(0.25), on_status=said.append)
-        began = time.monotonic()
         with reader:
             assert (reader.info.width, reader.info.height) == (160, 96)
-            # Left alone, FFmpeg would look for a sound track until the connection ends, at 2 s.
-            assert time.monotonic() - began < 1.9
+            # Left alone, FFmpeg would look for a sound track until the connection ends.
+            assert max(number for _, number in server.due) < 59
             for sample in reader:
                 taken.append(sample)
                 if server.connections == 2 and len(taken) >= 13:

@@ -194,16 +194,16 @@ def test_serve_answers_on_a_port_until_it_is_stopped():
         line = server.stdout.readline()
         url = next(w for w in line.replace(",", " ").split() if w.startswith("http://"))
         root = "/".join(url.split("/")[:3])
-        with urllib.request.urlopen(f"{root}/v1/models", timeout=20) as answer:
+        with urllib.request.urlopen(f"{root}/v1/models", timeout=60) as answer:
             assert "local/read" in [m["id"] for m in json.load(answer)["data"]]
         request = urllib.request.Request(
             f"{root}/v0.2/models", headers={"Authorization": "Bearer wrong"}
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=20)
+            urllib.request.urlopen(request, timeout=60)
         assert refused.value.code == 401
         refused.value.close()
     finally:
         server.send_signal(signal.SIGINT)
-        print(server.communicate(timeout=20)[0])  # shown where the test failed
+        print(server.communicate(timeout=60)[0])  # shown where the test failed
     assert server.returncode in (0, 130)

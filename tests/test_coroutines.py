@@ -46,7 +46,7 @@ def test_every_way_of_awaiting_works_and_says_nothing():
         assert await double(1) == 2
         assert await asyncio.create_task(double(2)) == 4
         assert await asyncio.gather(double(3), double(4)) == [6, 8]
-        assert await asyncio.wait_for(double(5), 5) == 10
+        assert await asyncio.wait_for(double(5), 60) == 10
         async with asyncio.TaskGroup() as group:
             task = group.create_task(double(6))
         assert task.result() == 12
@@ -105,7 +105,7 @@ def test_result_carries_it_out_gives_up_in_time_and_is_refused_on_its_own_loop(c
 
     with pytest.raises(TimeoutError, match=r"not done after 0\.05 s"):
         long().result(0.05)
-    assert over.wait(10)
+    assert over.wait(60)
 
     @coroutine
     async def inside() -> None:
@@ -124,11 +124,11 @@ def test_a_script_without_a_loop(clip):
         stream = client.streams.create(clip, "n?", MODEL, realtime=False).result()
         with pytest.raises(TimeoutError, match="not over after"):
             stream.join(0)
-        assert stream.join(30) == stream.join() == stream.status
+        assert stream.join(60) == stream.join() == stream.status
         assert stream.state == "ended"
         rows = len(stream.df)
         assert rows == 4
-        filled = stream.backfill("and now?", cache=False, progress=False).result(30)
+        filled = stream.backfill("and now?", cache=False, progress=False).result(60)
         assert filled.state == "done"
         table = overshoot_nb.compare(stream, ["one?", "two?"], cache=False, progress=False).result(
             30
@@ -150,7 +150,7 @@ def test_join_raises_what_the_stream_failed_of_and_is_refused_on_its_own_loop(cl
 
         stream = client.streams.create(clip, "n?", MODEL, on_error=on_error).result()
         with pytest.raises(AuthenticationError):
-            stream.join(30)
+            stream.join(60)
         client.close().result()
     assert refused
     assert all("await stream.wait()" in text for text in refused)
@@ -161,18 +161,18 @@ def test_a_backfill_that_takes_too_long_goes_on(clip):
 
     def answer(request):
         if request.prompt == "later?":
-            hold.wait(30)
+            hold.wait(60)
         return number(request)
 
     with ChatServer(answer) as server:
         client = Overshoot("key", base_url=server.url)
         stream = client.streams.create(clip, "n?", MODEL, realtime=False).result()
-        stream.join(30)
+        stream.join(60)
         job = stream.backfill("later?", cache=False, progress=False)
         with pytest.raises(TimeoutError, match="running: 0 of"):
             job.result(0.05)
         hold.set()
-        assert job.result(30).state == "done"
+        assert job.result(60).state == "done"
         client.close().result()
 
 
@@ -201,7 +201,7 @@ def test_analyze_async_that_is_cancelled_leaves_nothing_running(clip):
 
     def answer(request):
         asked.set()
-        hold.wait(30)
+        hold.wait(60)
         return "late"
 
     with ChatServer(answer) as server:

@@ -199,7 +199,7 @@ def test_interrupt_from_another_thread() -> None:
     timer.start()
     began = time.monotonic()
     assert list(reader) == []
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
     assert reader.ending.startswith("stopped at")
     timer.join()
 
@@ -250,7 +250,7 @@ def test_a_tick_does_not_wait_for_the_next_push() -> None:
     source.push_frame(barcode(3))
     time.sleep(0.4)
     source.close()
-    thread.join(5)
+    thread.join(60)
     assert [(at, n) for at, n, _ in taken] == [(0, 1), (pytest.approx(0.3), 2), (1.2, 3)]
     assert taken[0][2] < 0.25
     assert 0.25 < taken[1][2] < 0.6

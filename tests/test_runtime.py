@@ -60,7 +60,7 @@ def test_cancelling_the_caller_cancels_the_coroutine(runtime):
             await task
 
     asyncio.run(main())
-    assert ended.wait(2)
+    assert ended.wait(60)
 
 
 def test_a_timeout_cancels_the_coroutine(runtime):
@@ -74,7 +74,7 @@ def test_a_timeout_cancels_the_coroutine(runtime):
 
     with pytest.raises(TimeoutError):
         runtime.run(long(), timeout=0.05)
-    assert ended.wait(2)
+    assert ended.wait(60)
 
 
 def test_blocking_on_oneself_is_refused_instead_of_a_deadlock(runtime):
@@ -129,7 +129,7 @@ def test_threads_keep_the_context_of_who_started_them():
     variable = contextvars.ContextVar("variable", default="outside")
     seen = []
     variable.set("inside")
-    start_thread(lambda: seen.append(variable.get()), "context").join(2)
+    start_thread(lambda: seen.append(variable.get()), "context").join(60)
     assert seen == ["inside"]
 
 
@@ -143,10 +143,10 @@ get_runtime().run(asyncio.sleep(0))
 get_runtime().close_at_exit(1, hang)
 """
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50  # of the 60 that it hangs
 
 
 def test_another_event_loop_policy_after_first_use_prints_nothing_at_exit():

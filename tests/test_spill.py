@@ -68,7 +68,7 @@ class BlockedDisk:
 
         def slow(file: SpillFile, position: int, data: bytes) -> None:
             self.reached.set()
-            assert self.open.wait(20)
+            assert self.open.wait(60)
             write(file, position, data)
 
         monkeypatch.setattr(SpillFile, "write", slow)
@@ -90,7 +90,7 @@ def test_the_same_sample_comes_back_from_memory_from_its_way_and_from_disk(
     store = FrameStore(2 * KB, spill=disk)
     for i in range(6):
         store.put(taken(i))
-    assert blocked.reached.wait(5)
+    assert blocked.reached.wait(60)
     assert store.nbytes == 6 * KB
     assert [store[i].sample for i in range(6)] == [taken(i) for i in range(6)]
     blocked.open.set()
@@ -142,7 +142,7 @@ def test_a_sample_put_again_replaces_the_one_on_disk(disk: Spill, blocked: Block
     store = FrameStore(KB, spill=disk)
     for i in range(4):
         store.put(taken(i))
-    assert blocked.reached.wait(5)
+    assert blocked.reached.wait(60)
     again = Sample(0, "frame", 0.0, NOW, (picture(99),))
     store.put(again)  # while the first is being written
     blocked.open.set()
@@ -263,7 +263,7 @@ def test_a_sample_is_found_while_it_moves_to_the_disk(tmp_path: Path) -> None:
         def put(self, sample: Sample) -> None:
             look = threading.Thread(target=lambda: seen.append(store[sample.index].sample))
             look.start()
-            look.join(5)
+            look.join(60)
             super().put(sample)
 
     seen: list[Sample] = []
@@ -357,7 +357,7 @@ def test_put_never_waits_for_the_disk_and_drops_the_oldest_that_wait(
     store.put(taken(0))
     for i in range(1, 7):
         store.put(taken(i))
-    assert blocked.reached.wait(5)  # 0, or 0 and 1, are being written
+    assert blocked.reached.wait(60)  # 0, or 0 and 1, are being written
     for i in range(7, 200):
         store.put(taken(i))  # the test would end here
         assert store.nbytes <= 12 * KB

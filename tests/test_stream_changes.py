@@ -276,7 +276,7 @@ def test_closing_wins_over_a_restart(clip, monkeypatch):
 
     def slow(self):
         opening.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return opened(self)
 
     with ChatServer(number) as server:

@@ -161,7 +161,7 @@ def test_an_executed_notebook_ends_with_the_sentence(folder):
 
 def test_a_script_shows_everything(folder):
     ran = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=120
     )
     assert ran.returncode == 1
     assert "interactive.py" in ran.stderr

@@ -63,7 +63,7 @@ def test_watch_asks_a_server_that_wants_a_key_and_loops(clip, server):
     stream = overshoot_nb.watch(
         clip, "n?", "test/model", on_result, api_key=KEY, base_url=server.url, loop=True
     )
-    assert enough.wait(30)  # two are all that the file has once
+    assert enough.wait(60)  # two are all that the file has once
     assert stream.settings.source.loop
     interactive.stop(stream)
     assert {result.result for result in results} == {"0", "15"}
@@ -72,7 +72,7 @@ def test_watch_asks_a_server_that_wants_a_key_and_loops(clip, server):
 def test_watch_uses_a_client_and_leaves_it_open(clip, server):
     client = Overshoot(KEY, base_url=server.url)
     stream = overshoot_nb.watch(clip, "n?", client=client, realtime=False)
-    assert stream.join(30) == stream.status
+    assert stream.join(60) == stream.status
     assert interactive.models(client=client)["model"].tolist() == ["test/model"]
     client.close().result()
 
@@ -93,7 +93,7 @@ def test_the_magic_takes_server_key_and_loop(clip, server, magic, monkeypatch):
     assert stream.settings.temperature == 0.5
     interactive.stop(stream)
     stream = magic(f"{line} --no-realtime")
-    stream.join(30)
+    stream.join(60)
     assert stream.df["result"].tolist() == ["0", "15"]
     assert KEY not in repr(stream) + str(stream.__dict__)
     shown = magic(f"models --base-url {server.url} --key-env GUARD_KEY")
@@ -105,7 +105,7 @@ def test_the_magic_takes_a_client_and_functions_of_the_notebook(clip, server, ma
     client = Overshoot(KEY, base_url=server.url)
     names = {"mine": client, "note": got.append, "number": 3}
     stream = magic(f'{clip} "n?" --client mine --on-result note --no-realtime', **names)
-    stream.join(30)
+    stream.join(60)
     assert [result.result for result in got] == ["0", "15"]
     with pytest.raises(UsageError, match="--client number: a int"):
         magic(f'{clip} "n?" --client number')

@@ -206,7 +206,7 @@ def test_the_last_few_analyses_are_found_and_their_pictures_are_on_disk(tmp_path
 
 
 async def written(frames: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while frames.nbytes:
             await asyncio.sleep(0.005)
 

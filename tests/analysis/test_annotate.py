@@ -464,7 +464,7 @@ def analysed(source: Path, look: Any, **options: Any) -> Any:
             return look(stream)
 
     with ChatServer(lambda request: "SEEN 7") as server:
-        return asyncio.run(asyncio.wait_for(main(), 30))
+        return asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_the_source_of_the_run_is_found(clip):
@@ -516,7 +516,7 @@ def test_of_a_stream_that_was_restarted_the_pictures_of_the_rows_own_run_are_sho
                 lengths.append(len(decoded(output)))
 
     with ChatServer(lambda request: "SEEN 7") as server:
-        asyncio.run(asyncio.wait_for(main(), 30))
+        asyncio.run(asyncio.wait_for(main(), 60))
     assert lengths == [4, 8]
 
 

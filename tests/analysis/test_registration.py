@@ -68,6 +68,6 @@ def test_type_checkers_see_its_methods(tmp_path):
 
 def run(code: str) -> list[str]:
     command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()

@@ -283,7 +283,7 @@ def test_what_was_under_way_meanwhile_goes_on_with_the_form_that_was_found() -> 
             return '{"count": 3}'
         if request.prompt.startswith("Late"):
             waiting.set()
-            assert found.wait(30)
+            assert found.wait(60)
         return Reply('{"error": {"message": "boom"}}', 400)
 
     async def both(client: ChatClient) -> None:

@@ -77,7 +77,7 @@ class Server:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the server ended at once:\n{self.log()}")
             try:
-                with urllib.request.urlopen(self._alive, timeout=5):
+                with urllib.request.urlopen(self._alive, timeout=60):
                     return
             except OSError:
                 if time.monotonic() > deadline:
@@ -91,7 +91,7 @@ class Server:
     def request(self, path: str, method: str = "GET") -> Any:
         """Call its HTTP interface; returns the JSON that comes back, or None."""
         request = urllib.request.Request(self.url + path, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             body = response.read()
         return json.loads(body) if body else None
 

@@ -28,11 +28,11 @@ asyncio.run(main())
 def test_the_end_of_the_interpreter_ends_the_stream(gateway, video):
     script = SCRIPT.format(key=KEY, url=f"{gateway.url}/v0.2", video=str(video))
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "Brightness" in done.stdout
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while gateway.streams:
         assert time.monotonic() < deadline, "the server still has the stream"
         time.sleep(0.02)

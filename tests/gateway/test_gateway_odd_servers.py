@@ -173,7 +173,7 @@ def test_a_room_that_the_server_enters_gives_rows_without_pictures(odd):
     async def main():
         async with Overshoot("ovs_secret-key", base_url=server.url) as client:
             stream = await client.streams.create(source, "Read", "some/model")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(stream.df) < 5:
                     await asyncio.sleep(0.02)
             html = run_html(stream._run)
@@ -204,7 +204,7 @@ def test_results_that_are_sent_twice_or_are_no_results(odd):
     async def main():
         async with Overshoot("ovs_secret-key", base_url=server.url) as client:
             stream = await client.streams.create(LiveKitSource("wss://r.example", "t"), "Read", "m")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(stream.df) < 4:
                     await asyncio.sleep(0.02)
             await asyncio.sleep(0.2)
@@ -249,7 +249,7 @@ def test_a_server_that_is_not_there(video):
     began = time.monotonic()
     with pytest.raises(NetworkError, match="could not connect"):
         asyncio.run(_create_at("http://127.0.0.1:9/v0.2", video))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 async def _create_at(url: str, video: Any) -> None:

@@ -54,7 +54,7 @@ class RoughServer:
 
     def close(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.communicate(timeout=10)
+            self._process.communicate(timeout=60)
         self._process.kill()
         self._process.wait()
 

@@ -49,7 +49,7 @@ def streams_of(server) -> int:
     return server.streams
 
 
-async def until(condition, seconds: float = 40) -> None:
+async def until(condition, seconds: float = 60) -> None:
     # Less than a lease lives, so that one that only expires is not taken for one that was ended.
     async with asyncio.timeout(seconds):
         while not condition():
@@ -68,7 +68,7 @@ def test_a_file_to_its_end(gateway, video):
             assert streams_of(gateway) == 1
             # Told of every change: a look now and then misses what is said for a moment.
             stream._run.journal.watch(look := lambda: notes.append(stream.status))
-            status = await stream.wait(30)
+            status = await stream.wait(60)
             stream._run.journal.unwatch(look)
             return stream, status
 
@@ -242,9 +242,11 @@ def test_pause_and_resume(gateway, video):
             await until(lambda: len(stream.df) >= 2)
             await stream.pause()
             assert stream.state == "paused"
-            await asyncio.sleep(0.7)  # what was under way
-            rows = len(stream.df)
-            await asyncio.sleep(1)
+            rows = -1
+            while rows != len(stream.df):  # what was under way
+                rows = len(stream.df)
+                await asyncio.sleep(1)
+            await asyncio.sleep(2)
             assert len(stream.df) == rows
             await stream.resume()
             await until(lambda: len(stream.df) >= rows + 3)
@@ -252,7 +254,7 @@ def test_pause_and_resume(gateway, video):
             return stream.df["media_time"].dt.total_seconds()
 
     times = asyncio.run(main())
-    assert times.diff().max() < 0.7  # the video stood still meanwhile
+    assert times.diff().max() < 2.5  # the video stood still meanwhile
 
 
 def test_a_restart_is_another_stream_of_the_server_and_keeps_the_rows(gateway, video):
@@ -411,7 +413,7 @@ def test_no_credits_end_it(make_gateway, video):
                 FileSource(video), "Read", MODEL, on_error=errors.append, interval_seconds=0.2
             )
             with pytest.raises(InsufficientCreditsError):
-                await stream.wait(10)
+                await stream.wait(60)
             return stream
 
     stream = asyncio.run(main())
@@ -422,12 +424,15 @@ def test_no_credits_end_it(make_gateway, video):
 
 
 def test_a_lease_is_kept(make_gateway, video):
-    server = make_gateway(lease_seconds=0.6)
+    server = make_gateway(lease_seconds=3)
 
     async def main():
         async with client_of(server) as client:
-            stream = await client.streams.create(FileSource(video), "Read", MODEL)
-            await asyncio.sleep(2)
+            stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
+            lease = server.registry._streams[stream.stream_id]
+            first = lease.expires
+            # Renewed until the first lease alone would be over.
+            await until(lambda: lease.expires > first + server.registry.lease_seconds)
             assert stream.state == "running"
             await stream.close()
 
@@ -441,7 +446,7 @@ def test_one_that_was_closed_elsewhere_says_so(gateway, video):
             await until(lambda: len(stream.df) >= 1)
             await api.close_stream(stream.stream_id)
             with pytest.raises(StreamClosedError) as caught:
-                await stream.wait(10)
+                await stream.wait(60)
             assert caught.value.reason == "client_requested"
             assert stream.state == "failed"
 

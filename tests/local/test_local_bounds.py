@@ -377,7 +377,7 @@ def test_work_ends_and_the_queue_is_left_when_clients_close_their_connections(sl
         assert eventually(lambda: engine.pending == 0 and engine._running is None, 10)
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 

@@ -73,7 +73,7 @@ def test_a_name_that_is_understood_is_not_offered():
 @pytest.mark.parametrize("word", ["Qwen", "Qwen=nothing", "=local/auto"])
 def test_a_wrong_alias_on_the_command_line_is_one_line(word):
     command = [sys.executable, "-m", "overshoot_nb", "serve", "--port", "0", "--alias", word]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "alias" in done.stderr
     assert "Traceback" not in done.stderr

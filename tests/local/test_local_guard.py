@@ -37,7 +37,7 @@ class Served:
     def close(self):
         self.http.close()
         self.server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         self.listener.close()
 

@@ -34,7 +34,7 @@ def served(request):
     thread.start()
     yield url, request.param
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
     listener.close()
     engine.close()
@@ -121,7 +121,7 @@ def test_serve_prints_one_line_and_ends_when_interrupted():
         line = process.stdout.readline()
         url = re.search(r"(http://127\.0\.0\.1:[1-9]\d*)/v1beta", line).group(1)
         assert f"{url}/v0.2" in line
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 assert httpx.get(f"{url}/v1beta/models").is_success
@@ -130,7 +130,7 @@ def test_serve_prints_one_line_and_ends_when_interrupted():
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        rest, complaints = process.communicate(timeout=10)
+        rest, complaints = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -159,7 +159,7 @@ assert asyncio.run(run()) == 200
 print(threading.active_count())
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
 

@@ -98,7 +98,7 @@ def playing(
     finally:
         feed.interrupt()
         pacer.stop()
-        thread.join(10)
+        thread.join(60)
         feed.close()
         assert not thread.is_alive()
 

@@ -109,7 +109,7 @@ def test_a_wait_ends_when_stopped() -> None:
     threading.Timer(0.1, bursts.stop).start()
     began = time.monotonic()
     assert not bursts.wait(30)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 20  # of 30
 
 
 @pytest.fixture(scope="module")

@@ -194,12 +194,12 @@ def test_pushed_pictures_come_at_once_and_the_last_one_stays() -> None:
             for shade in (10, 90, 170, 250):
                 pushed = time.monotonic()
                 source.push_frame(solid((shade,) * 3, 64, 48))
-                frame = await asyncio.wait_for(latest.get(), 1)
+                frame = await asyncio.wait_for(latest.get(), 60)
                 waits.append(time.monotonic() - pushed)
                 assert colour_of(frame, 0.5, 0.5)[0] == pytest.approx(shade, abs=3)
                 await asyncio.sleep(0.06)
             assert sorted(waits)[1] < 0.02
-            again = await asyncio.wait_for(latest.get(), 1)
+            again = await asyncio.wait_for(latest.get(), 60)
             assert again.pts > frame.pts
             assert colour_of(again, 0.5, 0.5) == colour_of(frame, 0.5, 0.5)
             pacer.pause()
@@ -207,10 +207,10 @@ def test_pushed_pictures_come_at_once_and_the_last_one_stays() -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(latest.get(), 0.7)
             pacer.resume()
-            black = await asyncio.wait_for(latest.get(), 1)
+            black = await asyncio.wait_for(latest.get(), 60)
             assert colour_of(black, 0.5, 0.5)[0] < 5
             source.close()
-            thread.join(2)
+            thread.join(60)
             assert not thread.is_alive()
 
     run(main)
@@ -250,7 +250,7 @@ def test_the_last_frame_is_given_before_the_end() -> None:
     async def main(loop) -> None:
         latest = LatestFrame(loop)
         with playing(ArraySource([barcode(7)]), latest) as (feed, _, thread):
-            thread.join(3)
+            thread.join(60)
             assert number_on(await latest.get()) == 7
             with pytest.raises(FeedEnded):
                 await latest.get()
@@ -268,7 +268,7 @@ def test_what_comes_after_the_end_is_not_kept() -> None:
         latest.put(av.VideoFrame(16, 16, "yuv420p"))
         for late in (waiting, asyncio.create_task(latest.get())):
             with pytest.raises(FeedEnded):
-                await asyncio.wait_for(late, 1)
+                await asyncio.wait_for(late, 60)
 
     run(main)
 

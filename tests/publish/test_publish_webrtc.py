@@ -300,7 +300,7 @@ def test_a_lost_connection_is_told() -> None:
             await asyncio.sleep(0.1)
             assert not lost.done()
             await receiver.close()
-            assert await asyncio.wait_for(lost, 2) == "the server closed the media connection"
+            assert await asyncio.wait_for(lost, 60) == "the server closed the media connection"
 
     run(main)
 
@@ -312,7 +312,7 @@ def test_closing_is_told_too() -> None:
             await asyncio.sleep(0)
             await publisher.close()
             await publisher.close()
-            assert await asyncio.wait_for(lost, 1) == "the media connection was closed"
+            assert await asyncio.wait_for(lost, 60) == "the media connection was closed"
 
     run(main)
 
@@ -335,7 +335,7 @@ def sockets() -> int:
 
 async def settled(loop, before: tuple[int, set]) -> None:
     """Waits until tasks and sockets are those of before."""
-    end = time.monotonic() + 2
+    end = time.monotonic() + 60
     while True:
         gc.collect()
         tasks = asyncio.all_tasks() - before[1]

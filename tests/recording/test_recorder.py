@@ -55,7 +55,7 @@ def run(coroutine, answer=number, delay=0.0):
             return await coroutine(client)
 
     with ChatServer(answer, delay) as server:
-        return asyncio.run(asyncio.wait_for(main(server), 40))
+        return asyncio.run(asyncio.wait_for(main(server), 60))
 
 
 def said(path: Path) -> dict:
@@ -207,7 +207,7 @@ def test_samples_without_an_answer_are_waiting(tmp_path, small):
     answers = threading.Event()
 
     def answer(request):
-        answers.wait(20)
+        answers.wait(60)
         return number(request)
 
     async def main(client):
@@ -318,7 +318,7 @@ def test_a_slow_disk_costs_pictures_and_no_rows(tmp_path, monkeypatch):
 
     def slow(self) -> None:
         if threading.current_thread().name.startswith("overshoot-recorder"):
-            held.wait(20)
+            held.wait(60)
         write(self)
 
     monkeypatch.setattr(live_recording.LiveRecording, "_write_new", slow)
@@ -492,7 +492,7 @@ def test_a_program_that_ends_finishes_its_file(clip, tmp_path, ends):
     path = tmp_path / "run.parquet"
     with ChatServer(number) as server:
         command = [sys.executable, "-c", AT_EXIT, str(path), clip, server.url, ends]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=120)
     assert said(path)["complete"]
     assert said(path)["status"].startswith(f"{ends}: ")
     assert (pd.read_parquet(path)["kind"] == "result").sum() >= 5

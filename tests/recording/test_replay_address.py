@@ -60,7 +60,7 @@ def test_any_name_is_found_again(name, tmp_path, monkeypatch):
             stream = await client.streams.create(
                 "rtsp://user:secret@host/x", "What?", "owner/model"
             )
-            await stream.wait(20)
+            await stream.wait(60)
             assert len(stream.df) == 1
             return stream.prompts[1].as_code()
 

@@ -48,13 +48,13 @@ def played(path: Path, steer: Callable[[Stream], Awaitable[object]], speed: str 
             await steer(stream)
             return stream
 
-    stream = asyncio.run(asyncio.wait_for(main(), 30))
+    stream = asyncio.run(asyncio.wait_for(main(), 60))
     assert not tasks_left()
     return stream
 
 
 async def to_the_end(stream: Stream) -> None:
-    await stream.wait(20)
+    await stream.wait(60)
 
 
 async def rows(stream: Stream, count: int) -> None:
@@ -74,7 +74,7 @@ def test_a_change_that_never_comes_fails_the_stream(tmp_path, monkeypatch, caplo
 
     async def forget(stream: Stream) -> None:
         with pytest.raises(ValidationError, match=r"version 2, 'What\? \(2\)', which nobody asked"):
-            await stream.wait(20)
+            await stream.wait(60)
         with pytest.raises(ValidationError, match="update_prompt"):
             async for _ in stream:
                 pass
@@ -100,7 +100,7 @@ def test_changes_that_come_after_the_end_are_no_errors(tmp_path):
     path = made(5).record(tmp_path / "run.parquet")
 
     async def late(stream: Stream) -> None:
-        await stream.wait(20)
+        await stream.wait(60)
         assert (await stream.update(interval_seconds=2.0)).prompt == FIRST
         await stream.pause()
         await stream.resume()
@@ -149,7 +149,7 @@ def test_what_is_caught_up_with_comes_in_its_order(tmp_path):
 
         journal.listen(Listener())
         await stream.update_prompt(load_run(path).prompts[2])
-        await stream.wait(20)
+        await stream.wait(60)
 
     stream = played(path, early, "10")
     assert stream.df["sample"].tolist() == list(range(152))
@@ -169,7 +169,7 @@ def test_a_restart_that_comes_early_goes_on_with_the_next_part(tmp_path, monkeyp
     async def again(stream: Stream) -> None:
         await rows(stream, 1)
         await stream.restart()
-        await stream.wait(20)
+        await stream.wait(60)
 
     stream = played(path, again, "10")
     assert stream.df["stream_id"].tolist()[-6:] == ["run-1"] + ["run-2"] * 5

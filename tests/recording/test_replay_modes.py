@@ -37,7 +37,7 @@ def test_clips(folder, encoding):
             stream = await client.streams.create(
                 source, FIRST, MODEL, clip_encoding=encoding, realtime=encoding == "images", **CLIPS
             )
-            await stream.wait(30)
+            await stream.wait(60)
             return stream
 
     def answer(request) -> str:
@@ -66,7 +66,7 @@ def test_a_v0_2_run(folder):
                 assert stream.is_active, stream.status
                 await asyncio.sleep(0.005)
             await stream.update_prompt(COLOURS)
-            await stream.wait(30)
+            await stream.wait(60)
             return stream
 
     path = folder / "gateway.parquet"
@@ -103,7 +103,7 @@ def test_the_magic_replays(folder):
             stream = await client.streams.create(
                 str(video), FIRST, MODEL, interval_seconds=0.2, realtime=False
             )
-            await stream.wait(30)
+            await stream.wait(60)
             return stream
 
     with ChatServer(lambda request: f"number {number_in(request.jpegs[0])}") as server:

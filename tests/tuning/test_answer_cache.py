@@ -247,7 +247,7 @@ def test_two_kernels_use_one_file_at_once(cache):
         for names in (("a", "b"), ("b", "a"))
     ]
     for kernel in kernels:
-        _, err = kernel.communicate(timeout=30)
+        _, err = kernel.communicate(timeout=60)
         assert (kernel.returncode, err) == (0, "")
     assert len(cache) == 300
     assert cache.get("a149").content == "a"
@@ -284,7 +284,7 @@ def fork_and_use(path) -> None:
     process.start()
     assert here.poll(10)
     assert here.recv()
-    process.join(5)
+    process.join(60)
     here.close()
     there.close()
     assert cache.get("child").content == "of the child"
@@ -304,16 +304,16 @@ def fork_while_used(path) -> None:
 
     def use(database: sqlite3.Connection) -> None:
         inside.set()
-        leave.wait(30)
+        leave.wait(60)
 
     busy = threading.Thread(target=lambda: cache._use(use, None))
     busy.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     child = os.fork()
     if not child:
         os._exit(0 if cache.get("k") == an_answer() else 1)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
             time.sleep(0.02)
         if ended == (0, 0):

@@ -397,7 +397,7 @@ def test_where_no_bar_can_be_made_nothing_has_begun(clip, monkeypatch):
                     stream.backfill("newer")
             assert stream.backfills == [job]
             assert "v3" not in stream.df
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert (await job.resume()).state == "done"
 
     with ChatServer(answer) as server:
@@ -587,7 +587,7 @@ def test_several_fatal_answers_at_once_are_one_error(clip, caplog):
 
     def refuse(request):
         if request.prompt == "new":
-            together.wait(5)
+            together.wait(60)
             return Reply('{"error": "bad key"}', status=401)
         return answer(request)
 

@@ -340,7 +340,7 @@ asyncio.run(main())
     with ChatServer(lambda request: "yes") as server:
         child = subprocess.run(
             [sys.executable, "-W", "error", "-c", code, server.url, tmp_path / "picture.jpg"],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
             env={"OVERSHOOT_CACHE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
         )  # fmt: skip
     assert (child.returncode, child.stdout.strip(), child.stderr) == (0, "1", "")

@@ -331,13 +331,13 @@ def test_the_code_of_a_stream_asks_the_same_server(tmp_path):
     async def watch():
         async with overshoot_nb.Overshoot("key-hunter2", base_url=server.url) as client:
             stream = await client.streams.create(str(video), "Read", "m", interval_seconds=1)
-            await stream.wait(20)
+            await stream.wait(60)
             return stream
 
     async def run(code: str) -> list[str]:
         names: dict = {}
         await eval(compile(code, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
-        await names["stream"].wait(20)
+        await names["stream"].wait(60)
         return list(names["stream"].df["result"])
 
     with ChatServer(lambda _: "12:34") as server:

@@ -79,7 +79,7 @@ def servers():
 
 async def watched(client, video, prompt=PROMPT, model="vision", **settings):
     stream = await client.streams.create(str(video), prompt, model, realtime=False, **settings)
-    await stream.wait(30)
+    await stream.wait(60)
     return stream
 
 
@@ -236,7 +236,7 @@ def test_an_applied_suggestion_is_asked_from_then_on(servers, video):
         async with overshoot_nb.Overshoot(base_url=server.url) as client:
             source = overshoot_nb.FileSource(str(video), loop=True)
             stream = await client.streams.create(source, PROMPT, "vision", interval_seconds=0.1)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(stream.df) < 8:
                     await asyncio.sleep(0.02)
             read = stream.df.head(8)
@@ -246,7 +246,7 @@ def test_an_applied_suggestion_is_asked_from_then_on(servers, video):
             assert stream.is_active
             await stream.update_prompt(found[0].prompt)
             rows = len(stream.df)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(stream.df) < rows + 3:
                     await asyncio.sleep(0.02)
             assert stream.prompt_version == 2
@@ -409,7 +409,7 @@ def test_an_interrupted_cell_asks_no_more(stream, servers):
 
     async def go():
         asking = asyncio.create_task(stream.prompts.suggest("text", cache=False, progress=False))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not models.asked:
                 await asyncio.sleep(0.01)
         asking.cancel()
@@ -482,7 +482,7 @@ def test_a_v02_server_is_scored_on_the_pictures_that_it_keeps(servers, tmp_path)
             stream = await client.streams.create(
                 str(video), "Is anything moving?", "local/scene", interval_seconds=0.3
             )
-            await stream.wait(30)
+            await stream.wait(60)
             stream.labels.update(dict.fromkeys(stream.df["sample"], "bright"))
             with pytest.raises(ValidationError, match="answers about video alone"):
                 await stream.prompts.suggest("local/auto")

@@ -60,7 +60,7 @@ class Page:
             return [buffers for content, buffers in self.messages if content["kind"] == kind]
 
     async def until(
-        self, kind: str, fits: Callable[[Message], bool] = lambda m: True, seconds: float = 10
+        self, kind: str, fits: Callable[[Message], bool] = lambda m: True, seconds: float = 60
     ) -> Message:
         """The first message of a kind that fits."""
         deadline = time.monotonic() + seconds
@@ -76,7 +76,7 @@ class Page:
         self._request += 1
         number = self._request
         self.say(kind, request=number, **fields)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             for answer in (*self.of("done"), *self.of("refused")):
                 if answer["request"] == number and answer["page"] == self.name:

@@ -36,7 +36,7 @@ def recording(tmp_path_factory):
     return stream, folder / "run.parquet"
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

@@ -85,7 +85,7 @@ class Tab:
 
     async def until(self, kind: str, fits=lambda m: True):
         """The newest message of a kind, once it fits."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (found := self.of(kind)) or not fits(found[-1][0]):
                 await asyncio.sleep(0.01)
         return found[-1][0]
@@ -150,7 +150,7 @@ def test_a_draft_is_tried_labelled_scored_and_applied(long_clip, page_of):
         stream = await client.streams.create(
             long_clip, "Guess the number", MODEL, interval_seconds=0.2
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(stream.df) < 20:
                 await asyncio.sleep(0.02)
         await stream.pause()
