@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import logging
 from typing import Final
 from urllib.parse import quote, unquote, urlunsplit
 
 from overshoot_nb._version import __version__
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.notebook import warn
 from overshoot_nb.support.redaction import display_url, once_made, split_url
 
 from .endpoint import Endpoint
-
-logger = logging.getLogger("overshoot_nb")
 
 #: Where the embedded engine's transport is reached; the name is never resolved.
 LOCAL_URLS: Final = {"chat": "http://local/v1beta", "gateway": "http://local/v0.2"}
@@ -57,11 +55,10 @@ class ServerAddress:
             )
         self._secrets = self._find_secrets()
         if key is not None and self._user_info is not None:
-            logger.warning(
-                "base_url of %s has user info, and there is an API key (%s): a request carries one "
-                "of them, and that is the key; leave out the one that is not meant",
-                self.origin,
-                key.origin,
+            warn(
+                f"base_url of {self.origin} has user info, and there is an API key ({key.origin}): "
+                "a request carries one of them, and that is the key; leave out the one that is not "
+                "meant"
             )
 
     def _take_apart(self, url: str) -> bool:

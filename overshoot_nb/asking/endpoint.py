@@ -13,7 +13,7 @@ from overshoot_nb import config
 from overshoot_nb.errors import ValidationError
 from overshoot_nb.support.api_key import ApiKey, held_key
 from overshoot_nb.support.installed import ENGINE_MODULES, missing_packages
-from overshoot_nb.support.notebook import in_kernel, post_notice
+from overshoot_nb.support.notebook import warn
 from overshoot_nb.support.redaction import display_url, hidden, kind_of, lacks_secrets, split_url
 from overshoot_nb.support.replay_address import SCHEME, ReplayAddress
 from overshoot_nb.support.secret_text import LEFT_OUT
@@ -165,9 +165,7 @@ def _without_call(url: str) -> str:
         return url
     shorter = parts._replace(path=path.removesuffix(_CALL_PATH)).geturl()
     short: str = hidden(shorter, server=True)
-    logger.warning(
-        "base_url ends in %s, which is cut off: asked is %s", _CALL_PATH, display_url(short)
-    )
+    warn(f"base_url ends in {_CALL_PATH}, which is cut off: asked is {display_url(short)}")
     return short
 
 
@@ -205,12 +203,7 @@ def resolve_endpoint(api_key: str | ApiKey | None = None, base_url: str | None =
         url = config.DEFAULT_BASE_URL if key else config.LOCAL
         if key is None and not _told_local and not missing_packages(ENGINE_MODULES):
             _told_local = True
-            if in_kernel():
-                # An output of its own would stand beside the widget, and hosts that count the
-                # outputs of a cell (Voila) would lose later ones.
-                post_notice(LOCAL_NOTICE)
-            else:
-                logger.warning("%s", LOCAL_NOTICE)
+            warn(LOCAL_NOTICE)
     url = _normal(url)
     return Endpoint(url, "gateway" if _is_gateway_url(url) else "chat", _key_for(url, key))
 

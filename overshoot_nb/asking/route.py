@@ -6,7 +6,6 @@ Standard library alone, so that a broken setting is told before a network librar
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import ssl
 import sys
@@ -18,11 +17,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from overshoot_nb.errors import ValidationError
+from overshoot_nb.support.notebook import warn
 from overshoot_nb.support.redaction import hidden
 
 from .endpoint import Verify
-
-logger = logging.getLogger("overshoot_nb")
 
 #: The variables of OpenSSL and httpx, of requests, and of curl; the first that is set counts.
 CERTIFICATE_VARIABLES: Final = (
@@ -125,7 +123,7 @@ def _unchecked() -> ssl.SSLContext:
 
 @functools.cache
 def _warn_unchecked(origin: str) -> None:
-    logger.warning("verify=False: the certificate of %s is not checked", origin)
+    warn(f"verify=False: the certificate of {origin} is not checked")
 
 
 def _read(name: str, value: str) -> ssl.SSLContext:

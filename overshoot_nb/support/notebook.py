@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
+
+logger = logging.getLogger("overshoot_nb")
 
 _notice: list[str] = []
 
 
-def post_notice(text: str) -> None:
-    """Keep what is to be said beside what a cell shows next."""
-    _notice.append(text)
+def warn(text: str) -> None:
+    """Say something to whoever runs this: in a kernel beside what is shown next, else in the log.
+
+    What a cell writes to stderr would stand between its outputs, and hosts that count these
+    (Voila) would lose later ones.
+    """
+    if in_kernel():
+        _notice.append(text)
+    else:
+        logger.warning("%s", text)
 
 
 def take_notice() -> str:
     """What was not said yet, for whoever shows it now; "" for nothing."""
-    return _notice.pop() if _notice else ""
+    said = "\n".join(_notice)
+    _notice.clear()
+    return said
 
 
 def in_kernel() -> bool:

@@ -131,6 +131,16 @@ def test_the_notice_is_part_of_the_first_widget_and_of_nothing_else(kernel):
     assert others[0][0].data["text/plain"] == "2"
 
 
+def test_what_is_said_of_an_address_is_beside_what_is_shown_next(kernel):
+    code = "overshoot_nb.Overshoot('key', base_url='http://127.0.0.1:9/v1/chat/completions')"
+    (shown,) = kernel.run(code)
+    assert shown.output_type == "execute_result"
+    said, models = kernel.run("overshoot_nb.interactive.models(base_url='local')")
+    assert said.output_type == "display_data"
+    assert "/chat/completions, which is cut off" in said.data["text/plain"]
+    assert models.output_type == "execute_result"
+
+
 @pytest.mark.parametrize(
     "code",
     [
