@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from overshoot_nb.store.stats import counts_in_words
 
-from .analysis.followed import Followed
 from .errors import MissingDependencyError
+from .followed import Followed
 from .recording.recordable import Recordable
 from .running.lifecycle import CALLBACK_SECONDS
 from .running.losses import ATTRS_KEY, attrs_of

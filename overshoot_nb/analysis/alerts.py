@@ -41,7 +41,7 @@ def start_alert(
     name: str | None,
     first: int,
 ) -> Alert:
-    """See :meth:`overshoot_nb.analysis.followed.Followed.when`; rows from ``first`` on."""
+    """See :meth:`overshoot_nb.followed.Followed.when`; rows from ``first`` on."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ValidationError(f"name={name!r} is not valid: it must be text that is not empty")
     times = duration_in("hold", hold), duration_in("cooldown", cooldown)

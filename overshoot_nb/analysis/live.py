@@ -35,7 +35,7 @@ def start_live(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
 ) -> Live:
-    """See :meth:`overshoot_nb.analysis.followed.Followed.live`."""
+    """See :meth:`overshoot_nb.followed.Followed.live`."""
     if isinstance(what, str):
         method = _method(what)
         title = what

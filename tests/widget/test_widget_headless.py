@@ -135,7 +135,9 @@ def test_what_is_said_of_an_address_is_beside_what_is_shown_next(kernel):
     code = "overshoot_nb.Overshoot('key', base_url='http://127.0.0.1:9/v1/chat/completions')"
     (shown,) = kernel.run(code)
     assert shown.output_type == "execute_result"
-    said, models = kernel.run("overshoot_nb.interactive.models(base_url='local')")
+    said, models = kernel.run(
+        "from overshoot_nb.interactive import models\nmodels(base_url='local')"
+    )
     assert said.output_type == "display_data"
     assert "/chat/completions, which is cut off" in said.data["text/plain"]
     assert models.output_type == "execute_result"

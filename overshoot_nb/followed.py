@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from overshoot_nb.errors import StreamClosedError
+from .errors import StreamClosedError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from overshoot_nb.running.run import Run
-
-    from .alert_actions import Action
-    from .alerts import Alert
-    from .live import Live
+    from .analysis.alert_actions import Action
+    from .analysis.alerts import Alert
+    from .analysis.live import Live
+    from .running.run import Run
 
 
 class Followed:
@@ -48,7 +47,7 @@ class Followed:
         Raises:
             ValidationError: there is no method of that name.
         """
-        from .live import start_live
+        from .analysis.live import start_live
 
         return start_live(self._run, lambda: self.df, what, args, options)
 
@@ -96,7 +95,7 @@ class Followed:
             )
         first = len(self._run.journal.table)  # importing takes a while, and results come meanwhile
 
-        from .alerts import start_alert
+        from .analysis.alerts import start_alert
 
         return start_alert(
             self._run, condition, do, hold=hold, cooldown=cooldown, name=name, first=first
@@ -105,6 +104,6 @@ class Followed:
     @property
     def alerts(self) -> list[Alert]:
         """Every open :meth:`when`, oldest first."""
-        from .alerts import Alert
+        from .analysis.alerts import Alert
 
         return self._run.journal.followed_by(Alert)
