@@ -157,7 +157,7 @@ def test_the_sequence_of_the_reference(server, video, loopback):
 
                 info = (await http.get(f"{path}/info")).json()
                 assert info["source_type"] == "webrtc"
-                assert info["state"] == "active"
+                assert info["state"] in ("active", "idle")  # its video may be over by now
                 assert (info["frame_width"], info["frame_height"]) == (640, 360)
                 assert info["inferences_completed"] >= 2
                 assert (await http.post(f"{path}/spectate")).status_code == 400

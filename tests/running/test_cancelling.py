@@ -34,7 +34,7 @@ from videos import make_video
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MODEL = "test/model"
 
 
