@@ -19,11 +19,16 @@ COLUMNS = 12
 PROMPT_CUT = 2000
 
 
-def run_html(run: Run, notice: str = "") -> str:
-    """A run as an HTML fragment, as it is at this moment, and a notice below it."""
-    head = " · ".join(
-        escaped(text) for text in (run.settings.source.label, run.model, counts_in_words(run.stats))
-    )
+def run_html(run: Run, notice: str = "", as_of: str = "") -> str:
+    """A run as an HTML fragment, as it is at this moment, and a notice below it.
+
+    Args:
+        run: what is shown.
+        notice: what is said below it; "" for nothing.
+        as_of: when that is, in words.
+    """
+    words = (run.settings.source.label, run.model, counts_in_words(run.stats), as_of)
+    head = " · ".join(escaped(text) for text in filter(None, words))
     status = escaped(run.status)
     prompt = cut(run.prompt, PROMPT_CUT)
     return fragment(

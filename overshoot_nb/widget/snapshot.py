@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from overshoot_nb.running.run_html import run_html
+from overshoot_nb.store.stats import counts_in_words
 from overshoot_nb.support.html import escaped
 
 if TYPE_CHECKING:
@@ -51,15 +53,18 @@ class Snapshot:
         self._clock = clock
         self.notice = ""
         self._shown = False
-        self._state = ""
+        self._state = self._figures = ""
         self._at = 0.0
 
     def bundle(self) -> dict[str, str]:
         """The stream as it is now, as HTML and text."""
         key = escaped(self._key)
-        shown = run_html(self._run, self.notice)
+        # A reader may see it long after; where the kernel ended first, nothing else says so.
+        now = datetime.now().astimezone()
+        as_of = f"as of {now:%Y-%m-%d %H:%M:%S %Z}" if self._run.is_active else ""
+        shown = run_html(self._run, self.notice, as_of)
         inside = f'<div class="ov-snapshot" data-key="{key}">{shown}</div>'
-        text = f"{self._owner!r}\n{self.notice}" if self.notice else repr(self._owner)
+        text = "\n".join(filter(None, (repr(self._owner), as_of, self.notice)))
         return {"text/html": _STYLE + inside, "text/plain": text}
 
     def show(self) -> None:
@@ -67,10 +72,16 @@ class Snapshot:
         self._publish(update=False)
         self._shown = True
 
-    def refresh(self) -> None:
-        """Bring the cells that show it up to date, now and then and when the state changed."""
+    def refresh(self, *, after_cell: bool = False) -> None:
+        """Bring the cells that show it up to date, now and then and when the state changed.
+
+        Args:
+            after_cell: a cell has run, which may be the last before the kernel ends: also where
+                the figures changed.
+        """
         state = self._run.state
         due = self._clock() - self._at >= SNAPSHOT_SECONDS or state != self._state
+        due = due or (after_cell and counts_in_words(self._run.stats) != self._figures)
         if self._shown and due:
             self._publish(update=True)
 
@@ -78,5 +89,6 @@ class Snapshot:
         from IPython.display import publish_display_data
 
         self._state, self._at = self._run.state, self._clock()
+        self._figures = counts_in_words(self._run.stats)
         publish: Any = publish_display_data
         publish(self.bundle(), transient={"display_id": f"overshoot-{self._key}"}, update=update)

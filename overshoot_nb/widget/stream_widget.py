@@ -238,7 +238,8 @@ def _shown_in_cell(widget: StreamWidget) -> None:
 def _after_cell(_result: object = None) -> None:
     """What an earlier run of this cell showed, and this one did not, is on no page any more.
 
-    What ended while the cell ran, however it did, is shown as ended before the cell is over.
+    What ended while the cell ran, however it did, is shown as ended before the cell is over; of
+    what runs on, the figures are those of now.
     """
     for widget in list(_reloaded):
         if getattr(widget, "let_go", True):
@@ -246,6 +247,8 @@ def _after_cell(_result: object = None) -> None:
         run = widget._shown
         if not run.is_active and widget.state != run.state:
             widget.flush()
+        elif stream.is_active:
+            widget._snapshot.refresh(after_cell=True)
     if (here := _this_cell()) is None:
         return
     _, cell, execution = here

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -114,6 +117,49 @@ def test_a_stream_that_ends_is_saved_with_all_its_results(shared, end):
     html = html_of(shown)
     assert "<strong>ended" in html, html
     assert "4 results" in html
+
+
+def results_in(outputs) -> int:
+    return int(re.search(r"(\d+) results?", html_of(outputs))[1])
+
+
+def test_a_stream_that_runs_on_when_the_kernel_ends_says_of_when_it_is(kernel):
+    """As papermill and ``jupyter execute`` leave it, which read nothing after the last cell."""
+    watch = "s = overshoot_nb.watch('clip.mp4', 'How bright?', 'local/scene', loop=True)"
+    first = kernel.run(f"import time\n{watch}\ns")
+    before = datetime.now().astimezone().replace(microsecond=0)
+    counted = kernel.run("while s.stats.results < 3:\n    time.sleep(0.02)\ns.stats.results")
+    results = int(counted[0].data["text/plain"])
+    assert results_in(first) >= results >= 3
+    when = re.search(r"as of (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", html_of(first))[1]
+    shown = datetime.fromisoformat(when).astimezone()
+    assert before <= shown <= datetime.now().astimezone()
+    assert f"as of {when}" in "".join(o.data.get("text/plain", "") for o in first)
+    kernel.run("await s.close()")
+    assert "<strong>closed" in html_of(first)
+    assert "as of" not in html_of(first)
+
+
+def test_papermill_keeps_the_figures_of_the_last_cell(folder, tmp_path, no_key):
+    papermill = pytest.importorskip("papermill")
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        cells=[
+            nbformat.v4.new_code_cell(code)
+            for code in (
+                "import overshoot_nb, time\n"
+                "s = overshoot_nb.watch('clip.mp4', 'How bright?', 'local/scene', loop=True)\ns",
+                "while s.stats.results < 3:\n    time.sleep(0.02)",
+            )
+        ],
+    )
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    papermill.execute_notebook(
+        str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), cwd=folder, progress_bar=False
+    )
+    outputs = nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs
+    assert results_in(outputs) >= 3
+    assert "as of 20" in html_of(outputs)
 
 
 def test_the_notice_is_part_of_the_first_widget_and_of_nothing_else(kernel):
