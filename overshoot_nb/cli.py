@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from overshoot_nb.asking.extra_headers import HeldHeaders
 from overshoot_nb.support.secret_text import SecretText
 
 from ._version import __version__
@@ -93,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list the models of the server")
     models.add_argument("--base-url", help="the server (default: as in a notebook)")
+    models.add_argument(
+        "--key-env", metavar="NAME", help="the environment variable with the server's key"
+    )
+    models.add_argument(
+        "--extra-headers-env",
+        metavar="NAME",
+        help="the environment variable with further header fields of each request, as JSON: "
+        '{"api-key": "..."}',
+    )
     models.set_defaults(run=_models)
 
     doctor = commands.add_parser("doctor", help="what is installed and which server answers")
@@ -139,12 +151,7 @@ def _serve(args: argparse.Namespace) -> None:
 def _key(args: argparse.Namespace) -> ApiKey | None:
     """The key to accept, from wherever it was said to be."""
     if args.key_env is not None:
-        if not os.environ.get(args.key_env, "").strip():
-            raise ValidationError(
-                f"--key-env {args.key_env!r} is not valid: there is no such variable, or it is "
-                "empty"
-            )
-        return held_key(os.environ[args.key_env])
+        return _named("--key-env", args.key_env)
     if args.key_file is None:
         return held_key(args.key)
     try:
@@ -157,6 +164,35 @@ def _key(args: argparse.Namespace) -> ApiKey | None:
     if len(held.reveal().encode()) > _MAX_KEY_BYTES or len(key.reveal().splitlines()) != 1:
         raise ValidationError(f"--key-file {args.key_file!r} must hold one line, which is the key")
     return key
+
+
+def _named(option: str, name: str) -> ApiKey:
+    """The secret that an environment variable holds."""
+    held = ApiKey(os.environ.get(name, "").strip())
+    if not held.reveal():
+        # Whoever gave the secret itself in its place must not see it in the error.
+        shown = repr(name) if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name) else "…"
+        raise ValidationError(
+            f"{option} {shown} is not valid: there is no such variable, or it is empty"
+        )
+    return held
+
+
+def _fields(name: str | None) -> HeldHeaders:
+    """The header fields that an environment variable holds."""
+    if name is None:
+        return ()
+    held = _named("--extra-headers-env", name)
+    try:
+        return tuple(
+            (field, ApiKey(value, "extra_headers"))
+            for field, value in json.loads(held.reveal()).items()
+        )
+    except (ValueError, AttributeError):
+        raise ValidationError(
+            f"--extra-headers-env {name!r} is not valid: the variable must hold a JSON object of "
+            'names and texts, such as {"api-key": "..."}'
+        ) from None
 
 
 def _aliases(words: Sequence[str]) -> dict[str, str]:
@@ -172,7 +208,9 @@ def _aliases(words: Sequence[str]) -> dict[str, str]:
 def _models(args: argparse.Namespace) -> int:
     from .client import get_models
 
-    found = asyncio.run(get_models(base_url=args.base_url))
+    key = None if args.key_env is None else _named("--key-env", args.key_env)
+    fields = _fields(args.extra_headers_env)
+    found = asyncio.run(get_models(key, base_url=args.base_url, extra_headers=fields))
     width = max((len(m.model) for m in found), default=0)
     for model in found:
         print(f"{model.model:{width}}  {model.status}")

@@ -18,6 +18,7 @@ from overshoot_nb.store.prompt_fields import ASKED
 from overshoot_nb.support.notebook import show_notice
 
 from .asking.endpoint import Endpoint, resolve_endpoint
+from .asking.extra_headers import ExtraHeaders, HeldHeaders, held_headers, with_headers
 from .batch.whole_video import check_ends, conclude, follow_to_the_end, watch_to_the_end
 from .client import Overshoot
 from .errors import NotFoundError, ValidationError
@@ -72,12 +73,19 @@ class _Started:
 _started: deque[_Started] = deque(maxlen=50)
 
 
-def client(api_key: str | ApiKey | None = None, base_url: str | None = None) -> Overshoot:
-    """The client for this key and server; None is what the environment names now."""
+def client(
+    api_key: str | ApiKey | None = None,
+    base_url: str | None = None,
+    extra_headers: ExtraHeaders | HeldHeaders | None = None,
+) -> Overshoot:
+    """The client for this key, server and header fields; None is what the environment names now."""
     api_key, base_url = held_key(api_key), hidden(base_url, server=True)
-    endpoint = resolve_endpoint(api_key, base_url)
+    extra_headers = held_headers(extra_headers)
+    endpoint = with_headers(resolve_endpoint(api_key, base_url), extra_headers)
     if endpoint not in _clients:
-        _clients[endpoint] = Overshoot(endpoint.key, base_url=endpoint.base_url)
+        _clients[endpoint] = Overshoot(
+            endpoint.key, base_url=endpoint.base_url, extra_headers=extra_headers
+        )
     return _clients[endpoint]
 
 

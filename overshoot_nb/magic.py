@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, TypedDict, get_args
 
 from IPython.core.error import UsageError
 from IPython.core.magic import (
@@ -22,6 +22,7 @@ from IPython.core.magic import (
 )
 
 from overshoot_nb import config, interactive
+from overshoot_nb.asking.extra_headers import held_headers
 from overshoot_nb.support.secret_text import secret_pairs
 
 from .client import Overshoot
@@ -43,6 +44,12 @@ class _Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise _HelpShown
+
+
+class _Server(TypedDict):
+    client: Overshoot | None
+    api_key: ApiKey | None
+    base_url: str | None
 
 
 class _HelpShown(Exception):
@@ -102,11 +109,15 @@ _FURTHER: dict[str, dict[str, Any]] = {
 }
 
 
+_EXTRA_HEADERS = 'variable with header fields of each request, like {"api-key": "..."}'
+
+
 def _server_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="overshoot models", description="The models that can be asked.")
     parser.add_argument("--base-url", metavar="URL", help="the server to ask")
     parser.add_argument("--key-env", metavar="NAME", help="environment variable with its key")
     parser.add_argument("--client", metavar="NAME", help="variable that holds the client to use")
+    parser.add_argument("--extra-headers", metavar="NAME", help=_EXTRA_HEADERS)
     return parser
 
 
@@ -175,6 +186,7 @@ def _start_parser() -> argparse.ArgumentParser:
     add("--base-url", metavar="URL", help="the server to ask; default: as Overshoot() finds it")
     add("--key-env", metavar="NAME", help="environment variable that holds the server's key")
     add("--client", metavar="NAME", help="variable that holds the client to use: Overshoot(...)")
+    add("--extra-headers", metavar="NAME", help=_EXTRA_HEADERS)
     add("--headers", metavar="NAME", help="an http(s) source: variable with its header fields")
     add("--on-result", metavar="NAME", help="function that is called with each result")
     add("--on-error", metavar="NAME", help="function that is called with each error")
@@ -210,8 +222,9 @@ class OvershootMagics(Magics):
             %%overshoot SOURCE [options]
             the prompt, in as many lines as it takes
 
-        SERVER is ``--base-url URL [--key-env NAME]``, where NAME is an environment variable that
-        holds the key, or ``--client NAME``, a variable that holds an ``Overshoot``.
+        SERVER is ``--base-url URL [--key-env NAME] [--extra-headers NAME]``, where the first NAME
+        is an environment variable that holds the key and the second a variable that holds a dict
+        of header fields, or ``--client NAME``, a variable that holds an ``Overshoot``.
         ``--prompt-file`` takes prompt, model, schema and limits from a file that
         ``stream.prompts[1].save("p.toml")`` wrote; what is given beside it wins over the file.
 
@@ -253,7 +266,7 @@ class OvershootMagics(Magics):
             "extra_body": self._object("--extra-body", args.extra_body, "this"),
             "transport": args.transport,
             "same_frame": args.same_frame or config.SAME_FRAME,
-            "headers": self._headers(args.headers),
+            "headers": secret_pairs(self._fields("--headers", args.headers)),
         }
         for flag in _FURTHER:
             name = flag.removeprefix("--").replace("-", "_")
@@ -269,9 +282,7 @@ class OvershootMagics(Magics):
             args.model,
             self._function("--on-result", args.on_result),
             self._function("--on-error", args.on_error),
-            client=self._client(args.client),
-            api_key=_key(args.key_env),
-            base_url=args.base_url,
+            **self._server(args),
             kept=kept,
             record=args.record,
             overwrite=args.overwrite,
@@ -290,15 +301,26 @@ class OvershootMagics(Magics):
         function: Callable[[Any], object] = self._names[name]  # what is none, start() refuses
         return function
 
-    def _headers(self, name: str | None) -> Any:
+    def _server(self, args: argparse.Namespace) -> _Server:
+        """Who is asked, by the options that say so."""
+        client, key = self._client(args.client), _key(args.key_env)
+        if args.extra_headers is None:
+            return {"client": client, "api_key": key, "base_url": args.base_url}
+        if client is not None:
+            raise UsageError("--extra-headers does not go with --client, which has its own")
+        fields = held_headers(self._fields("--extra-headers", args.extra_headers))
+        asked = interactive.client(key, args.base_url, fields)
+        return {"client": asked, "api_key": None, "base_url": None}
+
+    def _fields(self, flag: str, name: str | None) -> Any:
         """The header fields that a variable holds: secrets, which are not typed here."""
         if name is not None and name not in self._names:
             # Whoever gave the fields themselves must not see them in the error.
             raise UsageError(
-                "--headers takes the name of a variable that holds a dict such as "
+                f"{flag} takes the name of a variable that holds a dict such as "
                 '{"Cookie": "..."}, and there is none of this name'
             )
-        return None if name is None else secret_pairs(self._names[name])
+        return None if name is None else self._names[name]
 
     def _client(self, name: str | None) -> Overshoot | None:
         """The client that a variable holds."""
@@ -342,9 +364,7 @@ class OvershootMagics(Magics):
 
     def _models(self, words: list[str]) -> object:
         args = _server_parser().parse_args(words)
-        return interactive.models(
-            client=self._client(args.client), api_key=_key(args.key_env), base_url=args.base_url
-        )
+        return interactive.models(**self._server(args))
 
     def _stop(self, words: list[str]) -> None:
         _no_more("stop", words[1:])

@@ -72,6 +72,7 @@ class ChatServer:
     def __init__(self, answer: Callable[[Request], str | Reply], delay: float = 0.0) -> None:
         self.answer, self.delay = answer, delay
         self.requests: list[Request] = []
+        self.listings: list[dict[str, str]] = []  # the header fields of each request for models
         self.in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
         owner = self
@@ -84,6 +85,7 @@ class ChatServer:
                 pass
 
             def do_GET(self) -> None:
+                owner.listings.append({n.lower(): value for n, value in self.headers.items()})
                 self.reply(Reply(json.dumps({"object": "list", "data": [{"id": "test/model"}]})))
 
             def do_POST(self) -> None:

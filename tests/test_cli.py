@@ -18,6 +18,8 @@ import pytest
 from overshoot_nb import __version__
 from overshoot_nb.cli import main
 
+from chatserver import ChatServer
+
 
 def overshoot_nb(*words: str, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "overshoot_nb", *words]
@@ -63,6 +65,28 @@ def test_an_error_is_one_line_and_a_status():
     assert done.returncode == 1
     assert done.stderr.startswith("overshoot-nb: base_url='not a url'")
     assert "Traceback" not in done.stderr
+
+
+def test_models_takes_a_key_and_header_fields_from_variables(monkeypatch, capsys):
+    with ChatServer(lambda request: "0") as server:
+        monkeypatch.setenv("SERVER_KEY", "very-secret")
+        monkeypatch.setenv("SERVER_FIELDS", '{"api-version": "hidden-value"}')
+        named = ["--key-env", "SERVER_KEY", "--extra-headers-env", "SERVER_FIELDS"]
+        assert main(["models", "--base-url", server.url, *named]) == 0
+        assert "test/model" in capsys.readouterr().out
+        assert server.listings[0]["authorization"] == "Bearer very-secret"
+        assert server.listings[0]["api-version"] == "hidden-value"
+        monkeypatch.setenv("SERVER_FIELDS", "hidden-value")
+        for option, value, says in (
+            ("--extra-headers-env", "SERVER_FIELDS", "'SERVER_FIELDS' is not valid: the variable"),
+            ("--extra-headers-env", '{"a": "hidden-value"}', "… is not valid: there is no such"),
+            ("--key-env", "very-secret", "… is not valid: there is no such"),
+        ):
+            assert main(["models", "--base-url", server.url, option, value]) == 1
+            said = capsys.readouterr().err
+            assert f"{option} {says}" in said
+            assert "hidden-value" not in said
+            assert "very-secret" not in said
 
 
 def test_a_port_that_is_taken_is_said_in_one_line():

@@ -116,6 +116,34 @@ def test_the_magic_takes_a_client_and_functions_of_the_notebook(clip, server, ma
     client.close().result()
 
 
+def test_the_magic_takes_header_fields_of_a_variable_and_shows_none(clip, magic):
+    def answer(request):
+        if request.headers.get("api-key") != KEY:
+            return Reply('{"error": "no"}', 401)
+        return str(number_in(request.jpegs[0]))
+
+    with ChatServer(answer) as server:
+        line = f'{clip} "n?" --base-url {server.url} --extra-headers fields --no-realtime'
+        stream = magic(line, fields={"api-key": KEY}, wrong=[KEY], client=Overshoot("x"))
+        stream.join(30)
+        assert stream.df["result"].tolist() == ["0", "15"]
+        assert KEY not in repr(stream) + str(stream.__dict__)
+        shown = magic(f"models --base-url {server.url} --extra-headers fields")
+        assert shown["model"].tolist() == ["test/model"]
+        for value, says in (
+            ("wrong", "extra_headers must be a mapping"),
+            (KEY, "--extra-headers takes the name of a variable"),
+            ("fields --client client", "--extra-headers does not go with --client"),
+        ):
+            for command in (f'{clip} "n?"', "models"):
+                with pytest.raises(UsageError, match=says) as got:
+                    magic(f"{command} --extra-headers {value}")
+                assert KEY not in str(got.value)
+        for asked in interactive._clients.values():
+            asked.close().result()
+        interactive._clients.clear()
+
+
 def test_a_key_variable_that_is_not_set_is_an_error_that_shows_no_key(clip, magic, monkeypatch):
     monkeypatch.delenv("GUARD_KEY", raising=False)
     with pytest.raises(UsageError, match="--key-env GUARD_KEY: there is no such environment"):
@@ -144,7 +172,8 @@ def test_the_parameters_of_watch_analyze_and_the_magic_are_one_list():
     }
     options = {action.dest for action in _start_parser()._actions}
     taken = {of_other_names.get(name, name) for name in watched}
-    assert taken == options - {"help", "out"}
+    # A client has extra_headers; the other ways take one whole, and so does --client.
+    assert taken == options - {"help", "out", "extra_headers"}
 
 
 def test_source_options_are_those_that_sources_have():

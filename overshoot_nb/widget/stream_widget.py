@@ -247,7 +247,7 @@ def _after_cell(_result: object = None) -> None:
         run = widget._shown
         if not run.is_active and widget.state != run.state:
             widget.flush()
-        elif stream.is_active:
+        elif run.is_active:
             widget._snapshot.refresh(after_cell=True)
     if (here := _this_cell()) is None:
         return
