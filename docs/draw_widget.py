@@ -29,6 +29,8 @@ START = (
 )
 #: Rows that are there when it is drawn.
 ROWS = 24
+#: Pixels from the top: below them is the bar of JupyterLab.
+HEIGHT = 775
 #: Colours of the picture: text stays sharp, and the file small.
 COLOURS = 128
 
@@ -62,7 +64,8 @@ def main() -> None:
             stage.call(rig.close)
             stage.close()
     with Image.open(target) as drawn:
-        drawn.convert("RGB").quantize(COLOURS).save(target, optimize=True)
+        shown = drawn.crop((0, 0, drawn.width, min(drawn.height, HEIGHT)))
+        shown.convert("RGB").quantize(COLOURS).save(target, optimize=True)
     print(f"{target}: {target.stat().st_size:,} bytes")
 
 
