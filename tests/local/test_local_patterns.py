@@ -161,10 +161,11 @@ def test_a_prompt_full_of_braces_is_searched_in_time():
 def test_schemas_are_checked_off_the_event_loop(path, monkeypatch):
     """Whoever asks meanwhile has an answer."""
     checked = []
+    answered = threading.Event()
 
     def slow(*_):
         checked.append(threading.current_thread())
-        time.sleep(0.3)
+        assert answered.wait(60)
         raise Invalid("slowly")
 
     monkeypatch.setattr("overshoot_nb.local.stream_request.prepare", slow)
@@ -183,6 +184,7 @@ def test_schemas_are_checked_off_the_event_loop(path, monkeypatch):
             asked = asyncio.create_task(c.post(path, json=body))
             await asyncio.sleep(0.05)
             assert (await c.get("/healthz")).status_code == 200
+            answered.set()
             return (await asked).status_code
 
     assert asyncio.run(run()) == 422
