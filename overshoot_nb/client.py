@@ -126,7 +126,7 @@ class Overshoot:
         model: str,
         *,
         temperature: float | None = None,
-        max_tokens: int | None = None,
+        max_output_tokens: int | None = None,
         output_schema: OutputSchema | None = None,
     ) -> ReinferResult:
         """Ask again about the very pictures of a result, which a v0.2 server keeps for a while.
@@ -138,7 +138,7 @@ class Overshoot:
             prompt: what to ask.
             model: the model to ask.
             temperature: 0..2, or None for the model's own.
-            max_tokens: the longest answer, or None for the server's own limit.
+            max_output_tokens: the longest answer, or None for the server's own limit.
             output_schema: a JSON schema for the answer, or None for plain text.
 
         Raises:
@@ -161,7 +161,7 @@ class Overshoot:
                 prompt,
                 model,
                 temperature=temperature,
-                max_tokens=max_tokens,
+                max_tokens=max_output_tokens,
                 output_schema=output_schema,
             )
         )

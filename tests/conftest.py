@@ -14,7 +14,12 @@ SPILL = (config.ENV_SPILL_DIR, config.ENV_SPILL_BYTES, config.ENV_MEMORY)
 
 
 #: Files that take longest, begun first where several processes share the tests.
-LONGEST = ("test_notebooks.py", "test_gateway_rough_times.py", "test_gateway_stream.py")
+LONGEST = (
+    "test_notebooks.py",
+    "test_gateway_rough_times.py",
+    "test_readme.py",
+    "test_gateway_stream.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,7 +25,10 @@ R = TypeVar("R")
 
 #: Old name to new name, by the qualified name of what takes it, where that is defined:
 #: ``{"Tunable.backfill": {"old": "new"}, "FileSource": {"old": "new"}}``.
-RENAMED: dict[str, dict[str, str]] = {}
+RENAMED: dict[str, dict[str, str]] = {
+    "compare": {"schema": "output_schema"},
+    "Overshoot.reinfer": {"max_tokens": "max_output_tokens"},
+}
 
 
 class Given:

@@ -49,7 +49,7 @@ async def compare(
     prompts: str | PromptVersion | Iterable[str | PromptVersion] | Mapping[str, Any],
     models: str | Iterable[str] | None = None,
     *,
-    schema: Any = MISSING,
+    output_schema: Any = MISSING,
     max_output_tokens: Any = MISSING,
     temperature: Any = MISSING,
     system: Any = MISSING,
@@ -83,7 +83,7 @@ async def compare(
         prompts: texts, versions such as ``stream.prompts[1]``, or a dict of these by name.
         models: names of models, each asked every prompt. Default: a version's own; for texts
             that of the stream, else ``Overshoot.default_model``.
-        schema, max_output_tokens, temperature, system, extra_body: as ``output_schema`` etc. of
+        output_schema, max_output_tokens, temperature, system, extra_body: as in
             ``client.streams.create``, for every prompt. Default: those of the version, or of the
             stream; else none.
         labels: what the answers should be, as in ``stream.labels`` or a dict by sample index.
@@ -115,7 +115,7 @@ async def compare(
     check_budget(budget)
     FieldJudges(judge)  # refuses what is none before anything is spent
     given = (
-        ("output_schema", schema),
+        ("output_schema", output_schema),
         ("max_output_tokens", max_output_tokens),
         ("temperature", temperature),
         ("system", system),

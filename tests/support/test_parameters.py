@@ -86,7 +86,25 @@ def test_a_renamed_parameter_of_a_function(monkeypatch):
 def test_what_was_renamed_goes_to_a_name_that_there_is():
     known = {
         takes.__qualname__.removesuffix(".__init__"): parameters.names_of(takes)
-        for takes in (Streams.create, overshoot_nb.watch, overshoot_nb.analyze)
+        for takes in (
+            Streams.create,
+            overshoot_nb.watch,
+            overshoot_nb.analyze,
+            overshoot_nb.compare,
+            overshoot_nb.Overshoot.reinfer,
+        )
     }
     for name, renamed in parameters.RENAMED.items():
         assert set(renamed.values()) <= known[name]
+
+
+def test_names_of_the_version_before_still_work_and_say_the_new_one():
+    with pytest.warns(DeprecationWarning, match="compare: schema= is now output_schema="):
+        asked = overshoot_nb.compare([], "What?", "a model", schema={"type": "object"})
+    with pytest.raises(ValidationError):
+        asked.result(60)
+    client = overshoot_nb.Overshoot("key", base_url="http://127.0.0.1:9/v1")
+    with pytest.warns(DeprecationWarning, match="reinfer: max_tokens= is now max_output_tokens="):
+        asked = client.reinfer("r", "What?", "a model", max_tokens=3)
+    with pytest.raises(ValidationError, match="keeps no pictures"):
+        asked.result(60)

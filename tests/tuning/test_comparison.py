@@ -234,7 +234,7 @@ def test_repeats_are_asked_again_and_say_how_steady_the_answers_are():
 
 
 def test_a_schema_makes_typed_columns_and_fields_that_differ():
-    comparison, _ = run(PICTURES, "look", ["model-a", "model-b"], schema=SCHEMA)
+    comparison, _ = run(PICTURES, "look", ["model-a", "model-b"], output_schema=SCHEMA)
     df = comparison.df
     assert df["out.number"].dtype == "Int64"
     assert str(df["out.kind"].dtype) == "category"
@@ -457,7 +457,7 @@ def test_requests_that_are_refused_together_are_one_refusal():
 
 def test_an_answer_that_cannot_be_used_is_kept_as_it_is():
     comparison, _ = run(
-        PICTURES[:1], "look", schema=SCHEMA, answer=lambda request: '{"number": "x"}',
+        PICTURES[:1], "look", output_schema=SCHEMA, answer=lambda request: '{"number": "x"}',
         labels={0: {"number": 0}},
     )  # fmt: skip
     (row,) = comparison.df.to_dict("records")
@@ -571,7 +571,9 @@ def test_a_client_that_is_closed_meanwhile_is_one_clear_error():
 
 def test_scores_winner_and_paired_test_are_right():
     labels = {n: {"kind": kind(n)} for n in range(6)}
-    comparison, _ = run(PICTURES, "look", ["model-b", "model-a"], schema=SCHEMA, labels=labels)
+    comparison, _ = run(
+        PICTURES, "look", ["model-b", "model-a"], output_schema=SCHEMA, labels=labels
+    )
     scores = comparison.scores
     assert list(scores["prompt"]) == ["look", "look"]
     assert list(scores["model"]) == ["model-b", "model-a"]
@@ -764,7 +766,9 @@ def test_a_stream_asks_a_text_as_it_asks_its_own(tmp_path):
         assert (candidate.version.version, candidate.version.parent) == (2, 1)
         assert candidate.version.created_at > stream.prompts[1].created_at
         assert server.requests[-1].body["temperature"] == 0.25
-        plain = await compare(stream, "which kind?", schema=None, samples=[2], progress=False)
+        plain = await compare(
+            stream, "which kind?", output_schema=None, samples=[2], progress=False
+        )
         assert list(plain.df["answer"]) == ["even"]
 
     watched(tmp_path, check, prompt="look", output_schema=SCHEMA, temperature=0.25)
@@ -930,7 +934,7 @@ def test_a_v02_stream_is_asked_about_the_pictures_of_its_results(gateway, tmp_pa
             await stream.wait()
             rows = stream.df
             comparison = await compare(
-                stream, [stream.prompts[1], "Read it all"], schema=schema, progress=False
+                stream, [stream.prompts[1], "Read it all"], output_schema=schema, progress=False
             )
             assert comparison.samples == tuple(rows["sample"])
             assert comparison.missing == {}
