@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import threading
-import time
 
 import aiohttp
 
@@ -15,17 +14,24 @@ from overshoot_nb.local.serving import make_server
 from overshoot_nb.local.streams import StreamRegistry
 
 from publishing import Peer
+from waiting import LIMIT_SECONDS, Clock
 
 KEY = "ovs_test"
 OWNER = Access(required=True).owner_of(KEY)
 
 
 class GatewayServer:
-    """An engine, a registry and a server before them that can be stopped and started again."""
+    """An engine, a registry and a server before them that can be stopped and started again.
 
-    def __init__(self, engine, **registry):
+    Attributes:
+        clock: what leases and prices go by. Unless another is given it stands still, so that no
+            lease ends before the test moves it on.
+    """
+
+    def __init__(self, engine, *, clock=None, **registry):
         self.engine = engine
-        self.registry = StreamRegistry(**registry)
+        self.clock = clock or Clock()
+        self.registry = StreamRegistry(clock=self.clock, **registry)
         self.port = 0
         self.start()
 
@@ -39,7 +45,7 @@ class GatewayServer:
 
     def stop(self):
         self._server.should_exit = True
-        self._thread.join(timeout=60)
+        self._thread.join(LIMIT_SECONDS)
         assert not self._thread.is_alive()
         self._listener.close()
 
@@ -115,34 +121,24 @@ class Results:
     def __init__(self, socket):
         self.socket = socket
 
-    async def next(self, timeout=60):
+    async def next(self):
         """The next result."""
-        message = await self.socket.receive(timeout=timeout)
+        message = await self.socket.receive(timeout=LIMIT_SECONDS)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         return json.loads(message.data)
 
-    async def until(self, accept, timeout=60):
+    async def until(self, accept):
         """The results up to the first that is accepted."""
         found = []
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while not found or not accept(found[-1]):
                 found.append(await self.next())
         return found
 
-    async def end(self, timeout=60):
+    async def end(self):
         """Close code and reason, after whatever results come before."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while True:
                 message = await self.socket.receive()
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     return message.data, message.extra
-
-
-def eventually(condition, seconds=60.0):
-    """Whether something comes true soon."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

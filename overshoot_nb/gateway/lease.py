@@ -15,6 +15,9 @@ from .api_client import ApiClient
 #: A server that speaks of shorter leases is asked no more often than for one of this, in seconds.
 LEAST_LEASE_SECONDS = 0.3
 
+#: After which part of it a lease is renewed, and in which part of it the server must answer.
+RENEWED_AFTER = ANSWERED_WITHIN = 1 / 3
+
 #: Failures that pass. The wire tries again by itself; these are what is left after that.
 PASSING = (NetworkError, ServerError, RateLimitError)
 SUCCESSES = range(200, 300)
@@ -47,9 +50,9 @@ async def keep_lease(
         ttl = max(created.lease.ttl_seconds, LEAST_LEASE_SECONDS)
     renewed_at = loop.time()
     while True:
-        await asyncio.sleep(ttl / 3)
+        await asyncio.sleep(ttl * RENEWED_AFTER)
         try:
-            async with asyncio.timeout(ttl / 3):
+            async with asyncio.timeout(ttl * ANSWERED_WITHIN):
                 answer = await api.keepalive(created.stream_id)
         except NotFoundError as error:
             raise NotFoundError(

@@ -1,14 +1,13 @@
 """A v0.2 server that goes through bad times on command, in a process of its own.
 
 Its first line is its URL. Then it takes commands, a line each, and answers each with a line:
-``kill`` breaks every WebSocket off without a word; ``restart`` stops the server for a second and
-starts it again on its port, with its streams kept; ``streams`` counts these.
+``kill`` breaks every WebSocket off without a word; ``stop`` stops the server and keeps its streams,
+``start`` starts it again on its port; ``streams`` counts these.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -37,9 +36,10 @@ def main() -> None:
             match line.strip():
                 case "kill":
                     answer = kill(server)
-                case "restart":
+                case "stop":
                     server.stop()
-                    time.sleep(1)
+                    answer = 1
+                case "start":
                     server.start()
                     answer = 1
                 case "streams":

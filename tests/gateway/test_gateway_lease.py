@@ -20,7 +20,9 @@ from overshoot_nb.gateway.api_client import ApiClient
 from overshoot_nb.gateway.lease import keep_lease
 from overshoot_nb.types import KeepaliveResponse, Lease, StreamCreateResponse
 
-TTL = 0.3
+from waiting import VirtualLoop
+
+TTL = 45.0
 
 
 class Server(httpx.AsyncBaseTransport):
@@ -44,8 +46,11 @@ def renewed(**fields: Any) -> tuple[int, dict[str, Any]]:
     return 200, body | fields
 
 
-def keep(server: Server, seconds: float = 5.0) -> tuple[list[KeepaliveResponse], list[str]]:
-    """Keep the lease until that ends; what was said on the way."""
+def keep(server: Server, seconds: float = 600.0) -> tuple[list[KeepaliveResponse], list[str]]:
+    """Keep the lease until that ends, or for so long; what was said on the way.
+
+    The seconds are those of a loop that waits for nothing: they pass at once.
+    """
     answers: list[KeepaliveResponse] = []
     notes: list[str] = []
 
@@ -60,25 +65,25 @@ def keep(server: Server, seconds: float = 5.0) -> tuple[list[KeepaliveResponse],
             created = StreamCreateResponse("s1", Lease(TTL))
             await keep_lease(api, created, renewed=answers.append, said=notes.append)
 
-    with contextlib.suppress(TimeoutError):
-        asyncio.run(run())
+    with contextlib.suppress(TimeoutError), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
     return answers, notes
 
 
 def test_it_is_renewed_at_every_third_and_its_answers_are_told() -> None:
     server = Server(renewed(cost_cents=1.5, credits_remaining_cents=98.5, seconds_charged=3.0))
-    answers, notes = keep(server, seconds=0.55)
-    assert 4 <= len(answers) <= 5
+    answers, notes = keep(server, seconds=80)
+    assert len(answers) == 5
     assert answers[0].cost_cents == 1.5
     assert answers[0].credits_remaining_cents == 98.5
     assert notes == []
-    gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
-    assert min(gaps) > TTL / 3 * 0.9
+    assert server.times == pytest.approx([15, 30, 45, 60, 75])
 
 
 def test_another_lease_sets_another_pace() -> None:
-    answers, _ = keep(Server(renewed(ttl_seconds=30.0)), seconds=0.5)
-    assert len(answers) == 1
+    server = Server(renewed(ttl_seconds=30.0))
+    keep(server, seconds=40)
+    assert server.times == pytest.approx([15, 25, 35])
 
 
 def test_no_credits_end_it() -> None:
@@ -99,8 +104,9 @@ def test_a_key_that_is_refused_ends_it() -> None:
 
 def test_a_server_that_comes_back_is_asked_again() -> None:
     server = Server(None, (503, {"error": "restarting"}), renewed())
-    answers, notes = keep(server, seconds=0.6)
-    assert answers
+    answers, notes = keep(server, seconds=80)
+    assert server.times == pytest.approx([15, 30, 45, 60, 75])
+    assert len(answers) == 3
     assert len(notes) == 2
     assert "could not be renewed" in notes[0]
 
@@ -109,17 +115,17 @@ def test_a_server_that_stays_away_ends_it_after_twice_the_lease() -> None:
     server = Server(None)
     with pytest.raises(NetworkError, match="could not be renewed for"):
         keep(server)
-    assert 2 * TTL * 0.9 < server.times[-1] - server.times[0] + TTL / 3 < 2 * TTL + TTL
+    assert server.times == pytest.approx([15, 30, 45, 60, 75, 90, 105])
 
 
-@pytest.mark.parametrize("ttl", [0, -1, 0.001])
-def test_a_lease_of_nothing_does_not_make_it_hurry(ttl: float) -> None:
+@pytest.mark.parametrize(("ttl", "pause"), [(0, TTL / 3), (-1, TTL / 3), (0.001, 0.1)])
+def test_a_lease_of_nothing_does_not_make_it_hurry(ttl: float, pause: float) -> None:
     server = Server(renewed(ttl_seconds=ttl))
-    keep(server, seconds=0.6)
-    assert 2 <= len(server.times) <= 7
+    keep(server, seconds=15 + 9.5 * pause)
+    assert server.times == pytest.approx([15 + n * pause for n in range(10)])
 
 
 @pytest.mark.parametrize("body", [{"status": "ok"}, {"status": "ok", "ttl_seconds": "45"}])
 def test_an_answer_without_its_length_renews_it_all_the_same(body: dict[str, Any]) -> None:
-    answers, notes = keep(Server((200, body)), seconds=1.0)
+    answers, notes = keep(Server((200, body)), seconds=200)
     assert (answers, notes) == ([], [])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -25,9 +24,13 @@ from overshoot_nb import (
 )
 from overshoot_nb.running.run_html import run_html
 
+from waiting import until
+
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 ID = "s-1"
+#: The lease: no renewal is among the calls.
+HOUR = 3600
 #: Says yes to video, from an address at which nobody listens.
 DEAF = "127.0.0.1 9"
 
@@ -105,7 +108,7 @@ class OddServer:
         return web.json_response({"status": "ok"})
 
     async def _keepalive(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response({"status": "ok", "stream_id": ID, "ttl_seconds": 45})
+        return web.json_response({"status": "ok", "stream_id": ID, "ttl_seconds": HOUR})
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
@@ -136,7 +139,7 @@ def odd():
 
 
 def plain(_: Any) -> dict[str, Any]:
-    return {"stream_id": ID, "lease": {"ttl_seconds": 45}, "livekit": None}
+    return {"stream_id": ID, "lease": {"ttl_seconds": HOUR}, "livekit": None}
 
 
 def deaf_answer(body: dict[str, Any]) -> dict[str, Any]:
@@ -173,9 +176,7 @@ def test_a_room_that_the_server_enters_gives_rows_without_pictures(odd):
     async def main():
         async with Overshoot("ovs_secret-key", base_url=server.url) as client:
             stream = await client.streams.create(source, "Read", "some/model")
-            async with asyncio.timeout(60):
-                while len(stream.df) < 5:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(stream.df) >= 5)
             html = run_html(stream._run)
             await stream.close()
             return stream, html
@@ -204,10 +205,8 @@ def test_results_that_are_sent_twice_or_are_no_results(odd):
     async def main():
         async with Overshoot("ovs_secret-key", base_url=server.url) as client:
             stream = await client.streams.create(LiveKitSource("wss://r.example", "t"), "Read", "m")
-            async with asyncio.timeout(60):
-                while len(stream.df) < 4:
-                    await asyncio.sleep(0.02)
-            await asyncio.sleep(0.2)
+            # All that were sent before the last one have come by then.
+            await until(lambda: "answer 2" in set(stream.df["result"]))
             await stream.close()
             return stream.df
 
@@ -220,7 +219,7 @@ def test_results_that_are_sent_twice_or_are_no_results(odd):
 def test_a_stream_that_could_not_publish_is_deleted_before_the_error(odd, video, monkeypatch):
     monkeypatch.setattr(config, "MEDIA_TIMEOUT_SECONDS", 1.0)
     server = odd(deaf_answer)
-    with pytest.raises(NetworkError, match=r"no media connection.*after 1\.0 s"):
+    with pytest.raises(NetworkError, match=r"no media connection.*after \d+\.\d s"):
         create(server, FileSource(video))
     assert server.calls[0] == "POST /streams"
     assert server.calls[-1] == f"DELETE /streams/{ID}"
@@ -246,10 +245,8 @@ def test_a_refused_stream_is_not_deleted(odd, video):
 
 
 def test_a_server_that_is_not_there(video):
-    began = time.monotonic()
     with pytest.raises(NetworkError, match="could not connect"):
         asyncio.run(_create_at("http://127.0.0.1:9/v0.2", video))
-    assert time.monotonic() - began < 60
 
 
 async def _create_at(url: str, video: Any) -> None:

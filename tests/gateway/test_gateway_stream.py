@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import time
 
 import numpy as np
 import pytest
@@ -24,10 +25,13 @@ from overshoot_nb import (
     StreamClosedError,
     ValidationError,
 )
+from overshoot_nb.gateway.reinfer import reinfer_when_stored
 from overshoot_nb.local.refusals import Invalid
 from overshoot_nb.local.streams import Price
 
 from gatewayserver import KEY
+from waiting import LIMIT_SECONDS, until
+from wire import MILLISECOND
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -35,10 +39,9 @@ WORDS = ("HAWKS 84", "TIGERS 79", "OVERTIME")
 MODEL = "local/read"
 
 
-def words_at(media_time: float) -> set[str]:
-    """What may be read in the video at a time that is known to a frame or two."""
-    moments = (media_time - 0.15, media_time, media_time + 0.15)
-    return {WORDS[min(max(int(t // 2), 0), 2)] for t in moments}
+def word_at(media_time: float) -> str:
+    """What is read in the video's frame of that time."""
+    return WORDS[min(int((media_time + MILLISECOND) // 2), 2)]
 
 
 def client_of(server) -> Overshoot:
@@ -49,14 +52,7 @@ def streams_of(server) -> int:
     return server.streams
 
 
-async def until(condition, seconds: float = 60) -> None:
-    # Less than a lease lives, so that one that only expires is not taken for one that was ended.
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-def test_a_file_to_its_end(gateway, video):
+def test_a_file_to_its_end(gateway, video, wire):
     results, notes = [], []
 
     async def main():
@@ -68,7 +64,7 @@ def test_a_file_to_its_end(gateway, video):
             assert streams_of(gateway) == 1
             # Told of every change: a look now and then misses what is said for a moment.
             stream._run.journal.watch(look := lambda: notes.append(stream.status))
-            status = await stream.wait(60)
+            status = await stream.wait(LIMIT_SECONDS)
             stream._run.journal.unwatch(look)
             return stream, status
 
@@ -76,37 +72,39 @@ def test_a_file_to_its_end(gateway, video):
     assert status == "ended: end of file at 6.0 s"
     assert streams_of(gateway) == 0
     df = stream.df
-    assert len(df) > 12
     assert list(df["stream_id"].unique()) == [stream.stream_id]
     assert len(stream.stream_id) == 32  # the server's own id
     assert df["ok"].all()
     assert df["id"].is_unique
     assert list(df["id"]) == [r.id for r in results]
-    times = df["media_time"].dt.total_seconds()
-    assert times.is_monotonic_increasing
-    assert times.iloc[-1] > 5
-    for time, text in zip(times, df["result"], strict=True):
-        assert text in words_at(time)
+    # Nothing is lost, and the end was seen.
+    assert list(df["id"]) == wire.made
+    assert wire.seen[wire.made[-1]] > wire.puts[-1].media_time - 0.3
+    for row in df.itertuples():
+        assert row.result == word_at(wire.seen[row.id])
+        earliest, latest = wire.bounds[row.id]
+        assert earliest - MILLISECOND <= row.media_time.total_seconds() <= latest + MILLISECOND
     assert {str(text) for text in df["result"]} == set(WORDS)
+    times = df["media_time"].dt.total_seconds()
+    assert wire.in_order(times)
     # Each row has the picture that was on screen when the server took its own.
     assert len(stream.frames) == len(df)
-    for row in df.itertuples():
-        (frame,) = stream.frames[row.sample].frames
-        assert abs(frame.media_time - row.media_time.total_seconds()) < 0.2
-        assert (frame.width, frame.height) == (640, 360)
+    kept = [stream.frames[i].frames[0] for i in df["sample"]]
+    assert all(frame.media_time <= at + MILLISECOND for frame, at in zip(kept, times, strict=True))
+    assert {(frame.width, frame.height) for frame in kept} == {(640, 360)}
     assert (df["total_latency_ms"] >= df["inference_latency_ms"]).all()
     stats = stream.stats
     assert (stats.samples, stats.results, stats.in_flight) == (len(df), len(df), 0)
     assert any("waiting for the last answers" in note for note in notes)
 
 
-def test_clips(gateway, video):
+def test_clips(gateway, video, wire):
     results = []
 
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video),
+                FileSource(video, loop=True),
                 "Is anything moving?",
                 "local/scene",
                 results.append,
@@ -122,12 +120,17 @@ def test_clips(gateway, video):
     assert stream.mode == "clip"
     assert set(stream.df["mode"]) == {"clip"}
     assert "motion" in stream.df["result"].iloc[0].lower()
+    # Every 0.1 s a picture is kept, where the machine was not late for it.
+    apart = max(
+        max(b.media_time - a.media_time, b.at - a.at) for a, b in itertools.pairwise(wire.puts)
+    )
     for result in results[1:]:
         assert result.frame_times == tuple(
             f.media_time for f in stream.frames[result.sample].frames
         )
         assert len(result.frame_times) == 4
-        assert result.frame_times[-1] - result.frame_times[0] == pytest.approx(3 / 8, abs=0.15)
+        length = result.frame_times[-1] - result.frame_times[0]
+        assert length == pytest.approx(3 / 8, abs=0.1 + apart)
 
 
 def test_the_prompt_changes_on_the_server(gateway, video):
@@ -186,7 +189,7 @@ def test_an_ended_stream_keeps_its_rows_pictures_alone(gateway, video):
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, interval_seconds=0.3
+                FileSource(video, loop=True), "Read", MODEL, interval_seconds=0.3
             )
             await until(lambda: len(stream.df) >= 3)
             recent = stream._run.session._matching._recent
@@ -205,7 +208,11 @@ def test_structured_answers_become_columns(gateway, video):
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, output_schema=schema, interval_seconds=0.3
+                FileSource(video, loop=True),
+                "Read",
+                MODEL,
+                output_schema=schema,
+                interval_seconds=0.3,
             )
             await until(lambda: len(stream.df) >= 3)
             await stream.close()
@@ -220,7 +227,7 @@ def test_what_no_model_answers_is_an_error_row(gateway, video):
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Count the people", "local/auto", interval_seconds=0.2
+                FileSource(video, loop=True), "Count the people", "local/auto", interval_seconds=0.2
             )
             await until(lambda: len(stream.df) >= 2)
             assert stream.is_active
@@ -233,35 +240,55 @@ def test_what_no_model_answers_is_an_error_row(gateway, video):
     assert stream.stats.errors == len(stream.df)
 
 
-def test_pause_and_resume(gateway, video):
+def test_pause_and_resume(gateway, video, wire, monkeypatch):
+    monkeypatch.setattr("overshoot_nb.local.stream_watch.IDLE_SECONDS", 1.0)
+
+    async def idle(stream) -> None:
+        """Nothing comes to the server, and what it was asked is answered."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while True:
+                info = await stream.info()
+                if info.state == "idle" and info.inferences_completed == len(stream.df):
+                    return
+                await asyncio.sleep(0.01)
+
     async def main():
+        before = time.monotonic()
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, interval_seconds=0.2
+                FileSource(video, loop=True), "Read", MODEL, interval_seconds=0.2
             )
             await until(lambda: len(stream.df) >= 2)
             await stream.pause()
+            paused, put = time.monotonic(), len(wire.puts)
             assert stream.state == "paused"
-            rows = -1
-            while rows != len(stream.df):  # what was under way
-                rows = len(stream.df)
-                await asyncio.sleep(1)
-            await asyncio.sleep(2)
-            assert len(stream.df) == rows
+            await idle(stream)
+            # One frame may have been on its way to the wire.
+            assert len(wire.puts) <= put + 1
+            rows, last = len(stream.df), wire.puts[-1]
+            stood = time.monotonic() - paused
             await stream.resume()
             await until(lambda: len(stream.df) >= rows + 3)
             await stream.close()
-            return stream.df["media_time"].dt.total_seconds()
+            return before, stood, last, rows, stream.df["media_time"].dt.total_seconds()
 
-    times = asyncio.run(main())
-    assert times.diff().max() < 2.5  # the video stood still meanwhile
+    before, stood, last, rows, times = asyncio.run(main())
+    # What is told in the pause is of the time before it.
+    assert max(wire.seen[i] for i in wire.made[:rows]) <= last.media_time + 1e-3
+    assert times[:rows].max() <= last.media_time
+    # The video stood still meanwhile: it is where it would be had there been no pause.
+    later = wire.puts[wire.puts.index(last) + 1 :]
+    assert later
+    for put in later:
+        assert put.media_time <= put.at - before - stood
+    assert times.max() <= later[-1].media_time
 
 
-def test_a_restart_is_another_stream_of_the_server_and_keeps_the_rows(gateway, video):
+def test_a_restart_is_another_stream_of_the_server_and_keeps_the_rows(gateway, video, wire):
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, interval_seconds=0.2
+                FileSource(video, loop=True), "Read", MODEL, interval_seconds=0.2
             )
             await until(lambda: len(stream.df) >= 2)
             first, rows = stream.stream_id, len(stream.df)
@@ -275,17 +302,28 @@ def test_a_restart_is_another_stream_of_the_server_and_keeps_the_rows(gateway, v
     df = asyncio.run(main())
     assert df["stream_id"].nunique() == 2
     assert list(df["sample"]) == list(range(len(df)))
+    # It begins anew.
+    assert [put.media_time for put in wire.puts].count(0) == 2
     times = df["media_time"].dt.total_seconds()
+    for name, at in zip(df["id"], times, strict=True):
+        earliest, latest = wire.bounds[name]
+        assert earliest - MILLISECOND <= at <= latest + MILLISECOND
+    again = next(n for n in range(1, len(wire.puts)) if wire.puts[n].media_time == 0)
+    first_run, second_run = wire.puts[:again], wire.puts[again:]
     rows = int((df["stream_id"] == df["stream_id"].iloc[0]).sum())
-    assert times.iloc[rows] < 0.3
-    assert times.iloc[rows - 1] > 0.05  # it begins anew
+    assert times[:rows].max() <= first_run[-1].media_time
+    assert times[rows:].max() <= second_run[-1].media_time
 
 
-def test_info_reinfer_and_nothing_to_spectate(gateway, video):
+def test_info_reinfer_and_nothing_to_spectate(gateway, video, monkeypatch):
+    def patience(seconds: float) -> None:
+        """How long pictures that are to be stored are waited for."""
+        monkeypatch.setitem(reinfer_when_stored.__kwdefaults__, "patience", seconds)
+
     async def main():
         async with client_of(gateway) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, interval_seconds=0.3
+                FileSource(video, loop=True), "Read", MODEL, interval_seconds=0.3
             )
             await until(lambda: len(stream.df) >= 3)
             info = await stream.info()
@@ -296,8 +334,10 @@ def test_info_reinfer_and_nothing_to_spectate(gateway, video):
                 await stream.spectate()
             row = stream.df.iloc[0]
             schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+            patience(LIMIT_SECONDS)
             again = await client.reinfer(row["id"], "Read", MODEL, output_schema=schema)
             assert again.content_json() == {"text": row["result"]}
+            patience(0.6)
             with pytest.raises(NotFoundError, match="asked again"):
                 await client.reinfer("nothing", "Read", MODEL)
             await stream.close()
@@ -335,7 +375,7 @@ def test_pushed_frames(gateway):
     assert stream.settings.source is source
 
 
-def test_the_preview_shows_it(gateway, video):
+def test_the_preview_shows_it(gateway, video, never_late):
     class Viewer:
         def __init__(self):
             self.frames = []
@@ -350,15 +390,15 @@ def test_the_preview_shows_it(gateway, video):
 
     async def main():
         async with client_of(gateway) as client:
-            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
             stream._run.preview.watch(viewer)
             await until(lambda: len(viewer.frames) >= 8)
             await stream.close()
 
     asyncio.run(main())
-    times = [frame.media_time for frame in viewer.frames]
-    assert times == sorted(times)
-    assert max(b - a for a, b in itertools.pairwise(times)) < 0.4
+    # Every frame of the video, from the first one that was shown on.
+    steps = [b.media_time - a.media_time for a, b in itertools.pairwise(viewer.frames)]
+    assert steps == pytest.approx([1 / 15] * len(steps))
 
 
 def test_in_process(video):
@@ -366,9 +406,12 @@ def test_in_process(video):
         async with Overshoot(base_url="local/v0.2") as client:
             assert client.base_url == "local/v0.2"
             stream = await client.streams.create(
-                FileSource(video), "Read", await client.default_model(), interval_seconds=0.3
+                FileSource(video, loop=True),
+                "Read",
+                await client.default_model(),
+                interval_seconds=0.3,
             )
-            await until(lambda: len(stream.df) >= 4, 20)
+            await until(lambda: len(stream.df) >= 4)
             assert (await stream.info()).source_type == "webrtc"
             await stream.close()
             return stream.df
@@ -380,40 +423,47 @@ def test_in_process(video):
 # ---- the lease and its price ---------------------------------------------------------------------
 
 
-def test_costs_are_in_the_stats_and_the_status(make_gateway, video):
+def test_costs_are_in_the_stats_and_the_status(make_gateway, video, renewed_often):
     price = Price(cents_per_second=10.0, credits_cents=10_000.0)
-    server = make_gateway(lease_seconds=3.0, price=price)
+    server = make_gateway(price=price)
 
     async def main():
         async with client_of(server) as client:
-            stream = await client.streams.create(FileSource(video), "Read", MODEL)
-            await until(lambda: (stream.stats.cost_cents or 0) > 8)
+            stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
+            server.clock.now += 2
+            await until(lambda: stream.stats.cost_cents)
             before = stream.stats
-            assert before.seconds_charged == pytest.approx(before.cost_cents / 10, abs=0.01)
-            assert before.credits_remaining_cents == pytest.approx(
-                10_000 - before.cost_cents, abs=0.1
-            )
+            assert (before.cost_cents, before.seconds_charged) == (20, 2)
+            assert before.credits_remaining_cents == 10_000 - 20
             await until(lambda: "cents charged" in stream.status)
             assert "cents of credits left" in stream.status
             await stream.restart()
-            await until(lambda: stream.stats.cost_cents > before.cost_cents + 5)
+            server.clock.now += 1
+            await until(lambda: stream.stats.cost_cents > before.cost_cents)
+            assert stream.stats.cost_cents == 30
             await stream.close()
 
     asyncio.run(main())
 
 
-def test_no_credits_end_it(make_gateway, video):
+def test_no_credits_end_it(make_gateway, video, renewed_often):
     price = Price(cents_per_second=10.0, credits_cents=12.0)
-    server = make_gateway(lease_seconds=1.2, price=price)
+    server = make_gateway(price=price)
     errors = []
 
     async def main():
         async with client_of(server) as client:
             stream = await client.streams.create(
-                FileSource(video), "Read", MODEL, on_error=errors.append, interval_seconds=0.2
+                FileSource(video, loop=True),
+                "Read",
+                MODEL,
+                on_error=errors.append,
+                interval_seconds=0.2,
             )
+            await until(lambda: len(stream.df))
+            server.clock.now += 2
             with pytest.raises(InsufficientCreditsError):
-                await stream.wait(60)
+                await stream.wait(LIMIT_SECONDS)
             return stream
 
     stream = asyncio.run(main())
@@ -423,30 +473,38 @@ def test_no_credits_end_it(make_gateway, video):
     assert streams_of(server) == 0
 
 
-def test_a_lease_is_kept(make_gateway, video):
-    server = make_gateway(lease_seconds=3)
+def test_a_lease_is_kept(make_gateway, video, renewed_often):
+    """The lease is of the server's own clock: a third of it passes after each renewal."""
+    server = make_gateway(lease_seconds=45)
+    renewals = []
+    original = server.registry.keepalive
+
+    def keepalive(*args):
+        renewals.append(original(*args))
+        server.clock.now += 15
+        return renewals[-1]
+
+    server.registry.keepalive = keepalive
 
     async def main():
         async with client_of(server) as client:
             stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
-            lease = server.registry._streams[stream.stream_id]
-            first = lease.expires
-            # Renewed until the first lease alone would be over.
-            await until(lambda: lease.expires > first + server.registry.lease_seconds)
+            await until(lambda: len(renewals) >= 10)  # three leases and more
             assert stream.state == "running"
             await stream.close()
 
     asyncio.run(main())
+    assert {answer["status"] for answer in renewals} == {"ok"}
 
 
 def test_one_that_was_closed_elsewhere_says_so(gateway, video):
     async def main():
         async with client_of(gateway) as client, client_api(gateway) as api:
-            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+            stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
             await until(lambda: len(stream.df) >= 1)
             await api.close_stream(stream.stream_id)
             with pytest.raises(StreamClosedError) as caught:
-                await stream.wait(60)
+                await stream.wait(LIMIT_SECONDS)
             assert caught.value.reason == "client_requested"
             assert stream.state == "failed"
 
@@ -517,9 +575,9 @@ def test_five_streams_a_key(gateway, video):
     async def main():
         async with client_of(gateway) as client:
             for _ in range(5):
-                await client.streams.create(FileSource(video), "Read", MODEL)
+                await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
             with pytest.raises(RateLimitError):
-                await client.streams.create(FileSource(video), "Read", MODEL)
+                await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
             assert len(client.streams.active) == 5
             assert streams_of(gateway) == 5
 
@@ -531,11 +589,13 @@ def test_a_chat_server_has_no_transports(video):
     async def main():
         async with Overshoot(base_url="local") as client:
             with pytest.raises(ValidationError, match="transport='webrtc'"):
-                await client.streams.create(FileSource(video), "Read", MODEL, transport="webrtc")
-            stream = await client.streams.create(FileSource(video), "Read", MODEL)
+                await client.streams.create(
+                    FileSource(video, loop=True), "Read", MODEL, transport="webrtc"
+                )
+            stream = await client.streams.create(FileSource(video, loop=True), "Read", MODEL)
             with pytest.raises(ValidationError, match="nobody else"):
                 await stream.spectate()
-            await until(lambda: len(stream.df) >= 1, 20)
+            await until(lambda: len(stream.df) >= 1)
             info = await stream.info()
             assert (info.source_type, info.frame_width) == ("inline", 640)
             assert info.inferences_completed >= 1
@@ -550,7 +610,7 @@ def test_cancelling_a_create_leaves_no_stream_on_the_server(gateway, video, capl
         async with client_of(gateway) as client:
             for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
                 creating = asyncio.create_task(
-                    client.streams.create(FileSource(video), "Read", MODEL)
+                    client.streams.create(FileSource(video, loop=True), "Read", MODEL)
                 )
                 await asyncio.sleep(delay)
                 creating.cancel()
@@ -580,7 +640,7 @@ def test_a_create_that_is_cancelled_at_any_moment_leaves_no_stream_of_the_server
             await asyncio.wait([task])
             if not task.cancelled():
                 await task.result().close()
-        await until(lambda: not client.streams.active and not streams_of(gateway), 60)
+        await until(lambda: not client.streams.active and not streams_of(gateway))
         await client.close()
 
     asyncio.run(main())

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
+import threading
 
 import httpx
 from PIL import Image, ImageDraw, ImageFont
 
 from overshoot_nb import local
+
+from waiting import LIMIT_SECONDS
 
 
 def page(lines, size=(640, 360), ink=(240, 240, 240), paper=(18, 20, 28)):
@@ -20,6 +24,23 @@ def page(lines, size=(640, 360), ink=(240, 240, 240), paper=(18, 20, 28)):
     for x, y, text, *px in lines:
         draw.text((x, y), text, font=ImageFont.load_default(px[0] if px else 26), fill=ink)
     return image
+
+
+@contextlib.contextmanager
+def held(engine):
+    """The engine is at work meanwhile, and comes to nothing that is asked."""
+    hold, at_work = threading.Event(), threading.Event()
+
+    def wait():
+        at_work.set()
+        hold.wait()
+
+    engine._submit(wait, "requests")
+    assert at_work.wait(LIMIT_SECONDS)
+    try:
+        yield
+    finally:
+        hold.set()
 
 
 def data_url(image, kind="JPEG", quality=90):
@@ -46,7 +67,10 @@ def question(prompt, *images, model="local/auto", schema=None, **more):
 
 def client(base="/v1beta", **more):
     return httpx.AsyncClient(
-        transport=local.open_transport(), base_url=f"http://local{base}", timeout=60, **more
+        transport=local.open_transport(),
+        base_url=f"http://local{base}",
+        timeout=LIMIT_SECONDS,
+        **more,
     )
 
 

@@ -7,8 +7,9 @@ import pytest
 from overshoot_nb import local
 from overshoot_nb.local.engine import Engine
 
-from gatewayserver import GatewayServer, eventually
+from gatewayserver import GatewayServer
 from publishing import text_video
+from waiting import LIMIT_SECONDS, eventually
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,6 +20,14 @@ def engine_closed_at_the_end():
     left = ("overshoot-local", "video-decoder")
     # Threads of a peer that closes end when they are ready to.
     assert eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith(left)])
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Clients on a busy machine are given a minute for what they must say or take in time."""
+    monkeypatch.setattr("overshoot_nb.local.result_socket.KEY_SECONDS", LIMIT_SECONDS)
+    monkeypatch.setattr("overshoot_nb.local.stream_watch.IDLE_SECONDS", LIMIT_SECONDS)
+    monkeypatch.setattr("overshoot_nb.local.websocket_protocol.STALLED_SECONDS", LIMIT_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from overshoot_nb.local.refusals import ChatRefusal
 from overshoot_nb.local.serving import make_server
 from overshoot_nb.local.work import Work, go_on
 
-from gatewayserver import eventually
+from waiting import eventually
 
 COUNT = obj(frame_count={"type": "integer"})
 
@@ -320,7 +320,7 @@ def test_work_ends_when_an_in_process_caller_cancels(slow_reading):
         await asyncio.gather(*asked, return_exceptions=True)
 
     asyncio.run(run())
-    assert eventually(lambda: engine.pending == 0 and engine._running is None, 10)
+    assert eventually(lambda: engine.pending == 0 and engine._running is None)
 
 
 def test_work_ends_when_the_client_says_that_it_is_gone(slow_reading):
@@ -337,7 +337,7 @@ def test_work_ends_when_the_client_says_that_it_is_gone(slow_reading):
             await engine.ask(parse, gone)
 
     asyncio.run(run())
-    assert eventually(lambda: engine.pending == 0 and engine._running is None, 10)
+    assert eventually(lambda: engine.pending == 0 and engine._running is None)
 
 
 def test_work_ends_and_the_queue_is_left_when_clients_close_their_connections(slow_reading):
@@ -374,10 +374,10 @@ def test_work_ends_and_the_queue_is_left_when_clients_close_their_connections(sl
 
     try:
         assert asyncio.run(run()) == 0
-        assert eventually(lambda: engine.pending == 0 and engine._running is None, 10)
+        assert eventually(lambda: engine.pending == 0 and engine._running is None)
     finally:
         server.should_exit = True
-        thread.join(60)
+        thread.join(10)
         listener.close()
 
 

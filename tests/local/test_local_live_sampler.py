@@ -12,23 +12,7 @@ from overshoot_nb.local import live_sampler
 from overshoot_nb.local.live_sampler import Received, make_chooser
 from overshoot_nb.types import ClipProcessingConfig, FrameProcessingConfig
 
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose time passes at once where it would wait."""
-
-    def __init__(self):
-        super().__init__()
-        self._now = 0.0
-        select = self._selector.select
-
-        def pass_time(timeout):
-            self._now += timeout or 0
-            return select(0)
-
-        self._selector.select = pass_time
-
-    def time(self):
-        return self._now
+from waiting import VirtualLoop
 
 
 def run(processing, arrivals, until, size=(640, 360)):

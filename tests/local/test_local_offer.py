@@ -14,8 +14,9 @@ from overshoot_nb.local.offer import Offer
 from overshoot_nb.local.refusals import Invalid
 from overshoot_nb.local.webrtc import VideoReceiver
 
-from gatewayserver import Client, eventually
+from gatewayserver import Client
 from publishing import Peer
+from waiting import eventually
 
 NAMED = "a=candidate:9 1 udp 2113937151 5e2a7d1c-0b6f-4f5e-9a66-2e7a3f7c1d11.local 50000 typ host"
 END = "a=end-of-candidates\r\n"
@@ -116,7 +117,7 @@ def test_an_offer_that_cannot_be_used_is_answered_422(gateway, sdp):
                 status, refused = await client.call("POST", "/streams", body)
                 assert (status, refused["error"]) == (422, "validation_error")
                 assert refused["message"].startswith("source.sdp has ")
-                assert time.monotonic() - began < 60
+                assert time.monotonic() - began < 0.5
             assert gateway.streams == 0
 
     asyncio.run(run())
@@ -244,7 +245,7 @@ def test_a_refused_offer_leaves_no_stream_and_no_task(make_gateway, sdp):
                 assert says in refused["message"]
                 assert gateway.streams == 0
         loop = gateway.registry._media._loop
-        return await asyncio.to_thread(eventually, lambda: not asyncio.all_tasks(loop), 60)
+        return await asyncio.to_thread(eventually, lambda: not asyncio.all_tasks(loop))
 
     assert asyncio.run(run())
 
@@ -274,10 +275,10 @@ def test_names_that_nobody_answers_for_take_no_time(sdp, others):
         receiver = VideoReceiver(lambda _frame: None, lambda: None)
         began = time.monotonic()
         assert "m=video" in await receiver.answer(hidden)
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 0.5
         await asyncio.sleep(0.05)
         await receiver.close()
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 1
         await asyncio.sleep(0.1)  # aiortc's own tasks end a little later
         return asyncio.all_tasks() - {asyncio.current_task()}
 

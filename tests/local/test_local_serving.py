@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import re
@@ -10,31 +11,41 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
-from asking import chat_error, content, page, question
+from asking import chat_error, content, held, page, question
 
 from overshoot_nb import errors, local
 from overshoot_nb.local.access import Access, AccessDenied
+from overshoot_nb.local.engine import MAX_WAITING, Engine
 from overshoot_nb.local.serving import make_server
 from overshoot_nb.support.installed import missing_packages
+
+from waiting import LIMIT_SECONDS, eventually, until
 
 SIGN = page([(40, 40, "PLATFORM 9", 40)], size=(320, 180))
 
 
+class Served(NamedTuple):
+    """A server in a thread, and the key that it wants."""
+
+    url: str
+    key: str | None
+    engine: Engine
+
+
 @pytest.fixture(scope="module", params=[None, "right-key"])
 def served(request):
-    """(URL, key that it wants) of a server in a thread."""
     server, listener, url, engine = make_server(port=0, key=request.param)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield url, request.param
+    yield Served(url, request.param, engine)
     server.should_exit = True
-    thread.join(timeout=60)
+    thread.join(LIMIT_SECONDS)
     assert not thread.is_alive()
     listener.close()
     engine.close()
@@ -45,18 +56,18 @@ def bearer(key):
 
 
 def test_it_answers_over_a_socket(served):
-    url, key = served
+    url, key, _ = served
     answer = httpx.post(
         f"{url}/v1/chat/completions",
         json=question("Read", SIGN),
         headers=bearer(key or "anything"),
-        timeout=60,
+        timeout=LIMIT_SECONDS,
     )
     assert content(answer) == "PLATFORM 9"
 
 
 def test_keys(served):
-    url, key = served
+    url, key, _ = served
     assert httpx.get(f"{url}/v1beta/models").status_code == 200
     for headers in ({}, {"authorization": "Bearer"}, {"authorization": "Basic abc"}):
         chat = httpx.post(f"{url}/v1beta/chat/completions", json={}, headers=headers)
@@ -71,7 +82,7 @@ def test_keys(served):
 
 def test_keys_that_are_not_ascii(served):
     """A header's bytes and a WebSocket's JSON would make two owners of one key."""
-    url, _ = served
+    url, _, _ = served
     for encoding in ("latin-1", "utf-8"):
         headers = [(b"authorization", "Bearer clé".encode(encoding))]
         assert httpx.get(f"{url}/v0.2/models", headers=headers).status_code == 401
@@ -94,15 +105,20 @@ def test_a_key_is_stripped_as_clients_do():
 
 
 def test_a_client_that_leaves_frees_its_place(served):
-    url, key = served
+    url, key, engine = served
 
     async def run():
-        async with httpx.AsyncClient(base_url=url, headers=bearer(key or "k"), timeout=60) as c:
+        async with httpx.AsyncClient(
+            base_url=url, headers=bearer(key or "k"), timeout=LIMIT_SECONDS
+        ) as c:
             body = question("Read", SIGN)
             assert (await c.post("/v1/chat/completions", json=body)).is_success
-            for _ in range(30):
-                with pytest.raises(httpx.TimeoutException):
-                    await c.post("/v1/chat/completions", json=body, timeout=0.01)
+            with held(engine):
+                for _ in range(MAX_WAITING + 3):
+                    asked = asyncio.create_task(c.post("/v1/chat/completions", json=body))
+                    await until(lambda: engine.pending == 2)
+                    asked.cancel()
+                    await until(lambda: engine.pending == 1)
             # Without that, the queue would be full of requests that nobody waits for.
             return await c.post("/v1/chat/completions", json=body)
 
@@ -121,16 +137,14 @@ def test_serve_prints_one_line_and_ends_when_interrupted():
         line = process.stdout.readline()
         url = re.search(r"(http://127\.0\.0\.1:[1-9]\d*)/v1beta", line).group(1)
         assert f"{url}/v0.2" in line
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert httpx.get(f"{url}/v1beta/models").is_success
-                break
-            except httpx.TransportError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+
+        def answers():
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{url}/v1beta/models").is_success
+
+        assert eventually(answers)
         process.send_signal(signal.SIGINT)
-        rest, complaints = process.communicate(timeout=60)
+        rest, complaints = process.communicate(timeout=LIMIT_SECONDS)
     finally:
         process.kill()
         process.wait()
@@ -140,7 +154,7 @@ def test_serve_prints_one_line_and_ends_when_interrupted():
 
 
 def test_a_port_in_use_is_an_os_error(served):
-    url, _ = served
+    url, _, _ = served
     with pytest.raises(OSError, match="in use"):
         local.serve(port=int(url.rpartition(":")[2]))
 
@@ -159,7 +173,10 @@ assert asyncio.run(run()) == 200
 print(threading.active_count())
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
 
@@ -190,7 +207,7 @@ asyncio.run(run())
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LIMIT_SECONDS,
         env={**os.environ, "PYTHONPATH": str(tests)},
     )
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr

@@ -17,7 +17,8 @@ from PIL import Image
 from overshoot_nb.local.http_protocol import ConnectionLimits
 from overshoot_nb.local.serving import make_server
 
-from gatewayserver import Client, eventually
+from gatewayserver import Client
+from waiting import eventually
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = (
@@ -101,7 +102,7 @@ def test_half_a_request_ends(shared_engine, said, says):
         assert says in got.partition(b"\r\n")[0]
         if b"{" in said:
             assert b"the request's body did not come within 0.3 s" in got
-        assert eventually(lambda: not connections, PLENTY)
+        assert eventually(lambda: not connections)
 
 
 @pytest.mark.parametrize("part", ["head", "body", "after an answer", "after a refusal"])
@@ -130,7 +131,7 @@ def test_a_letter_now_and_then_is_not_enough(shared_engine, part):
         got = asyncio.run(run(port))
         assert time.monotonic() - began < PLENTY / 2
         assert {"after an answer": b" 200 ", "after a refusal": b" 401 "}.get(part, b"408") in got
-        assert eventually(lambda: not connections, PLENTY)
+        assert eventually(lambda: not connections)
 
 
 def test_a_slow_request_that_is_whole_in_time_is_answered(shared_engine):
@@ -258,7 +259,7 @@ def test_a_listener_that_has_said_its_key_stays(shared_engine):
                 await results.socket.ping()
                 others = [await websocket(port) for _ in range(20)]
                 await client.call("DELETE", f"/streams/{stream}")
-                end = await results.end(PLENTY)
+                end = await results.end()
             for _, other in others:
                 other.close()
             return end
