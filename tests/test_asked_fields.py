@@ -320,7 +320,7 @@ def test_what_is_no_schema_is_refused_before_anything_is_asked(schema, said):
                 with pytest.raises(ValidationError, match=said):
                     await stream.backfill("?", output_schema=schema, progress=False)
                 with pytest.raises(ValidationError, match=said):
-                    await compare(stream, "!", schema=schema, progress=False)
+                    await compare(stream, "!", output_schema=schema, progress=False)
 
         asyncio.run(go())
         assert len(server.requests) == 1

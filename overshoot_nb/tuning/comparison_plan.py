@@ -156,7 +156,7 @@ def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     check_system(changes.get("system"))
     checked = dict(changes)
     if changes.get("output_schema") is not None:
-        checked["output_schema"] = schema_from(changes["output_schema"], "schema")
+        checked["output_schema"] = schema_from(changes["output_schema"], "output_schema")
     if changes.get("extra_body") is not None:
         checked["extra_body"] = check_extra_body(changes["extra_body"])
     return checked

@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+from fractions import Fraction
 
 import aioice.ice
 import av
@@ -25,23 +25,31 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaPlayer
 from PIL import Image, ImageDraw, ImageFont
 
+from waiting import LIMIT_SECONDS
+
 KEY = "ovs_somebody"
 MODEL = "Qwen/Qwen3.5-9B"
+FPS = 15
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    """Three seconds of a departure board."""
+    """A departure board, for longer than a test may take.
+
+    aiortc's player goes back in time where it begins again, and nothing more is received then.
+    """
     path = tmp_path_factory.mktemp("video") / "board.mp4"
     image = Image.new("RGB", (640, 360), (18, 20, 28))
     draw = ImageDraw.Draw(image)
     for y, text in ((60, "DEPARTURES"), (160, "PLATFORM 9"), (240, "TRACK 731")):
         draw.text((60, y), text, font=ImageFont.load_default(44), fill=(240, 240, 240))
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=15)
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for _ in range(45):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(image), "rgb24")))
+        frame = av.VideoFrame.from_ndarray(np.asarray(image), "rgb24").reformat(format="yuv420p")
+        for number in range(round(3 * LIMIT_SECONDS * FPS)):
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
@@ -96,7 +104,7 @@ async def publish(http, pc, processing, **inference):
 
 async def close_of(socket):
     """How the server closed a WebSocket, after whatever results come before."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_SECONDS):
         while True:
             try:
                 await socket.recv()
@@ -109,14 +117,14 @@ def test_the_sequence_of_the_reference(server, video, loopback):
 
     async def run():
         headers = {"Authorization": f"Bearer {KEY}"}
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=LIMIT_SECONDS) as http:
             models = {m["model"]: m for m in (await http.get("/models")).json()}
             assert models[MODEL]["ready"] is True
             assert (await http.get("/healthz")).json() == {"status": "ok"}
             wrong = {"Authorization": "Bearer ovs_wrong"}
             assert (await http.get("/models", headers=wrong)).status_code == 401
 
-            player = MediaPlayer(str(video), loop=True)
+            player = MediaPlayer(str(video))
             pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             pc.addTrack(player.video)
             stream_id = await publish(http, pc, {"interval_seconds": 0.3})
@@ -131,7 +139,7 @@ def test_the_sequence_of_the_reference(server, video, loopback):
 
             async with websockets.connect(socket_url) as socket:
                 await socket.send(json.dumps({"api_key": KEY}))
-                result = json.loads(await asyncio.wait_for(socket.recv(), 60))
+                result = json.loads(await asyncio.wait_for(socket.recv(), LIMIT_SECONDS))
                 assert result["stream_id"] == stream_id
                 assert result["mode"] == "frame"
                 assert result["model_name"] == "local/auto"  # who it really was
@@ -142,7 +150,10 @@ def test_the_sequence_of_the_reference(server, video, loopback):
                 assert result["inference_latency_ms"] > 0
                 assert result["total_latency_ms"] > 0
 
-                alive = (await http.post(f"{path}/keepalive")).json()
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    alive = (await http.post(f"{path}/keepalive")).json()
+                    while alive["state"] == "idle":  # a busy machine sends nothing for a while
+                        alive = (await http.post(f"{path}/keepalive")).json()
                 assert alive["status"] == "ok"
                 assert alive["state"] == "active"
                 assert alive["ttl_seconds"] == 45
@@ -150,14 +161,14 @@ def test_the_sequence_of_the_reference(server, video, loopback):
 
                 changed = await http.patch(f"{path}/config/prompt", json={"prompt": "How bright?"})
                 assert changed.json()["prompt"] == "How bright?"
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(LIMIT_SECONDS):
                     while result["prompt"] != "How bright?":
                         result = json.loads(await socket.recv())
                 assert result["result"].startswith("Brightness")
 
                 info = (await http.get(f"{path}/info")).json()
                 assert info["source_type"] == "webrtc"
-                assert info["state"] in ("active", "idle")  # its video may be over by now
+                assert info["state"] in ("active", "idle")
                 assert (info["frame_width"], info["frame_height"]) == (640, 360)
                 assert info["inferences_completed"] >= 2
                 assert (await http.post(f"{path}/spectate")).status_code == 400
@@ -178,8 +189,8 @@ def test_clip_mode_reinference_and_a_server_that_is_interrupted(server, video, l
 
     async def run():
         headers = {"Authorization": f"Bearer {KEY}"}
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as http:
-            player = MediaPlayer(str(video), loop=True)
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=LIMIT_SECONDS) as http:
+            player = MediaPlayer(str(video))
             pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             pc.addTrack(player.video)
             schema = {
@@ -192,27 +203,24 @@ def test_clip_mode_reinference_and_a_server_that_is_interrupted(server, video, l
             socket_url = f"{base.replace('http', 'ws', 1)}/ws/streams/{stream_id}"
             async with websockets.connect(socket_url) as socket:
                 await socket.send(json.dumps({"api_key": KEY}))
-                result = json.loads(await asyncio.wait_for(socket.recv(), 60))
+                result = json.loads(await asyncio.wait_for(socket.recv(), LIMIT_SECONDS))
                 assert result["mode"] == "clip"
                 assert json.loads(result["result"])["track"] == 731
 
                 again = {"result_id": result["id"], "prompt": "Read the platform", "model": MODEL}
-                deadline = time.monotonic() + 60
-                while True:
-                    answer = await http.post("/chat/completions/clip", json=again)
-                    if answer.status_code != 404:
-                        break
-                    assert time.monotonic() < deadline
-                    await asyncio.sleep(0.1)
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    while True:
+                        answer = await http.post("/chat/completions/clip", json=again)
+                        if answer.status_code != 404:
+                            break
+                        await asyncio.sleep(0.1)
                 assert "PLATFORM 9" in answer.json()["content"]
                 assert set(answer.json()) == {"id", "model", "content", "finish_reason", "usage"}
 
-                # Interrupted with a stream and a listener: it ends soon, and without a complaint.
+                # Interrupted with a stream and a listener: it ends, and without a complaint.
                 process.send_signal(signal.SIGINT)
-                began = time.monotonic()
                 await close_of(socket)
-                await asyncio.to_thread(process.wait, 60)
-                assert time.monotonic() - began < 60
+                await asyncio.to_thread(process.wait, LIMIT_SECONDS)
             await pc.close()
             player.video.stop()
 

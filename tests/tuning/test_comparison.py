@@ -259,7 +259,7 @@ def test_versions_bring_their_own_model_schema_and_limits():
     assert asked["model-b"]["temperature"] == 0.0
     assert "response_format" in asked["model-b"]
     assert "response_format" not in asked["model-a"]
-    both, _ = run(PICTURES[:1], [plain, typed], ["model-a"], schema=None)
+    both, _ = run(PICTURES[:1], [plain, typed], ["model-a"], output_schema=None)
     assert [c.version.output_schema for c in both.candidates] == [None, None]
     clash, _ = run(PICTURES[:1], [plain, PromptVersion(1, "which number?", "model-a")], None)
     assert [c.prompt for c in clash.candidates] == ["v1", "v1 (2)"]
@@ -293,8 +293,8 @@ def test_the_only_model_of_a_server_need_not_be_named():
         ({"prompts": {"": "x"}}, "the name"),
         ({"models": []}, "models is empty"),
         ({"models": [""]}, "models="),
-        ({"schema": "integer"}, "schema='integer'"),
-        ({"schema": {"type": "nothing"}}, "schema"),
+        ({"output_schema": "integer"}, "output_schema='integer'"),
+        ({"output_schema": {"type": "nothing"}}, "output_schema"),
         ({"temperature": 3}, "temperature=3"),
         ({"max_output_tokens": 0}, "max_output_tokens=0"),
         ({"max_in_flight": 0}, "max_in_flight=0"),

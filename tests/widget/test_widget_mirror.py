@@ -10,7 +10,7 @@ import pytest
 
 import overshoot_nb
 from overshoot_nb.store.sample_log import FATES
-from overshoot_nb.widget import StreamWidget, messages
+from overshoot_nb.widget import StreamWidget, message_values, messages
 
 SRC = Path(overshoot_nb.__file__).parent.parent / "js" / "src"
 
@@ -30,10 +30,12 @@ def kind_of(made: type) -> str:
 
 
 MESSAGES = interfaces("messages.ts")
+#: The messages, and what they are made of.
+DECLARED = {**vars(message_values), **vars(messages)}
 
 
 def test_the_same_messages_are_declared():
-    made = {name for name, value in vars(messages).items() if typing.is_typeddict(value)}
+    made = {name for name, value in DECLARED.items() if typing.is_typeddict(value)}
     assert made == set(MESSAGES)
     for union in ("FromKernel", "FromPage"):
         ours = {member.__name__ for member in typing.get_args(getattr(messages, union))}
@@ -45,7 +47,7 @@ def test_the_same_messages_are_declared():
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
 def test_a_message_has_the_same_fields(name):
-    made = getattr(messages, name)
+    made = DECLARED[name]
     fields = {f"{f}?" if f in made.__optional_keys__ else f for f in made.__annotations__}
     assert fields == set(MESSAGES[name])
     assert kind_of(made) == MESSAGES[name].get("kind", "")
@@ -53,7 +55,7 @@ def test_a_message_has_the_same_fields(name):
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
 def test_null_is_allowed_in_the_same_fields(name):
-    hints = typing.get_type_hints(getattr(messages, name))
+    hints = typing.get_type_hints(DECLARED[name])
     nullable = {field for field, hint in hints.items() if type(None) in typing.get_args(hint)}
     written = {f.rstrip("?") for f, kind in MESSAGES[name].items() if re.search(r"\bnull\b", kind)}
     assert nullable == written
