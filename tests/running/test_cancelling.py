@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -262,6 +263,9 @@ def interrupted_after(monkeypatch):
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    # What others call when garbage is collected (Hypothesis does) would swallow an interrupt.
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
 
     def call(seconds, function):
         try:
@@ -276,6 +280,7 @@ def interrupted_after(monkeypatch):
     yield call
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    gc.callbacks[:] = callbacks
 
 
 MILLISECONDS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 30, 50)
