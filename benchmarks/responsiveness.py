@@ -1,4 +1,4 @@
-"""How soon the embedded engine lets go: of its loop, of what is cancelled, of who waits at its end.
+"""How soon what was begun lets go: the engine's loop, cancelled requests, a stream that is closed.
 
     python benchmarks/responsiveness.py
 
@@ -10,6 +10,7 @@ loop_lag              50 ms  how late a loop turns while the engine answers four
 beside_a_schema      200 ms  GET /models while a request's large schema is looked at
 cancelling           100 ms  six requests are cancelled: until all of them have ended
 closing                1 s   the engine ends with two requests at work: until it is closed
+closing_a_stream       5 s   a stream whose server never answers is closed
 ====================  =====  ==================================================================
 """
 
@@ -30,10 +31,16 @@ import httpx  # noqa: E402
 import numpy as np  # noqa: E402
 import simplejpeg  # noqa: E402
 
-from overshoot_nb import local  # noqa: E402
+from overshoot_nb import Overshoot, demo, local  # noqa: E402
 
 ROUNDS = 5
-BARS_MS = {"loop_lag": 50, "beside_a_schema": 200, "cancelling": 100, "closing": 1000}
+BARS_MS = {
+    "loop_lag": 50,
+    "beside_a_schema": 200,
+    "cancelling": 100,
+    "closing": 1000,
+    "closing_a_stream": 5000,
+}
 
 
 def body(schema: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -105,13 +112,35 @@ async def closing(c: httpx.AsyncClient) -> float:
     return took
 
 
+async def closing_a_stream(_: httpx.AsyncClient) -> float:
+    """Seconds that ``stream.close()`` takes where a request is never answered."""
+    asked = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with Overshoot("key", base_url=f"http://127.0.0.1:{port}/v1") as own:
+        stream = await own.streams.create(demo.video(), "Read", "a/model")
+        await asked.wait()
+        began = time.perf_counter()
+        await stream.close()
+        took = time.perf_counter() - began
+    server.close()
+    return took
+
+
 async def measured() -> dict[str, float]:
     """Milliseconds of each, the median of the rounds."""
     found: dict[str, list[float]] = {name: [] for name in BARS_MS}
     for _ in range(ROUNDS):
         async with client() as c:
             await c.post("/chat/completions", json=body())  # the models are loaded
-            for measure in (loop_lag, beside_a_schema, cancelling, closing):
+            for measure in (loop_lag, beside_a_schema, cancelling, closing, closing_a_stream):
                 found[measure.__name__].append(await measure(c))
     return {name: statistics.median(values) * 1e3 for name, values in found.items()}
 

@@ -85,7 +85,7 @@ def told(name: str) -> list[tuple[str, str]]:
 def test_the_sdk_s_own_page_runs_line_by_line():
     everything = "\n".join(text for _, text in told("python_sdk.ipynb"))
     # Read by the model, pushed by the server, printed by the page's own callback.
-    assert len(re.findall("HAWKS", everything)) > 1
+    assert len(re.findall("HAWKS", everything)) > 5
     # Asked for what it cannot do, the model says so instead of making something up.
     assert "not a language model" in everything
     assert "'home_score': 8" in everything

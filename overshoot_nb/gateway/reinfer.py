@@ -34,13 +34,13 @@ async def reinfer_when_stored(
     Args:
         api: the client to ask with.
         result_id, prompt, model, temperature, max_tokens, output_schema: as in
-            :meth:`~overshoot_nb.api.ApiClient.reinfer`.
+            :meth:`~overshoot_nb.gateway.api_client.ApiClient.reinfer`.
         patience: seconds for which a 404 is answered by asking again.
         pause: seconds between two requests.
 
     Raises:
         NotFoundError: still 404 after that; the message says how long was waited.
-        OvershootError: as :meth:`~overshoot_nb.api.ApiClient.reinfer`.
+        OvershootError: as :meth:`~overshoot_nb.gateway.api_client.ApiClient.reinfer`.
     """
     began = time.monotonic()
     while True:

@@ -257,7 +257,7 @@ class RecordedAnswers:
 
 
 class ReplayAsker:
-    """Answers what was answered in a recording, and nothing else; see ``tuning.asking.Asker``.
+    """Answers what was answered in a recording, and nothing else; see ``running.asker.Asker``.
 
     Args:
         service: the recording.

@@ -169,7 +169,7 @@ def test_a_limit_that_is_too_long_is_the_error_at_once(server: FaultServer) -> N
     with pytest.raises(errors.RateLimitError):
         ask(server, refusal(), OK, max_wait=0)
     assert len(server.received) == 1
-    assert time.monotonic() - began < 600  # nor was 601 waited
+    assert time.monotonic() - began < 30  # of the 31, and more, that it would wait
 
 
 def test_one_that_never_ends_is_the_error_in_the_end(server: FaultServer) -> None:

@@ -846,10 +846,10 @@ def test_the_wait_for_a_clip_ends(server: FaultServer) -> None:
     began = time.monotonic()
     said = r"no such clip \(asked again for \d+\.\d s"
     with pytest.raises(errors.NotFoundError, match=said) as c:
-        reinfer(server, patience=0.2)
-    assert time.monotonic() - began >= 0.15
+        reinfer(server, patience=2)
+    assert time.monotonic() - began > 1.9
     assert (c.value.status_code, c.value.request_id) == (404, "q")
-    assert 2 <= len(server.received) <= 11
+    assert 3 <= len(server.received) <= 101
 
 
 def test_other_errors_are_not_waited_for(server: FaultServer) -> None:

@@ -93,11 +93,13 @@ def test_in_real_time_where_nothing_is_said(recorded):
             stream = await client.streams.create("camera", FIRST, MODEL, interval_seconds=0.1)
             while not len(stream.df) >= 5:
                 await asyncio.sleep(0.005)
-            return loop.time() - began, stream.samples
+            taken = len(stream.samples)
+            return loop.time() - began, taken
 
-    seconds, _ = asyncio.run(main())
+    seconds, taken = asyncio.run(main())
     # The fifth row is of sample 4 or later.
     assert seconds > 0.38
+    assert taken <= seconds / 0.1 + 1  # no faster than the clock
 
 
 NO_NETWORK = """

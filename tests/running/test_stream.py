@@ -395,10 +395,12 @@ def test_in_real_time_late_answers_cost_samples_and_each_is_counted(clip):
 
         stream, elapsed = run(server, main)
         assert server.most_in_flight == 1
+        asked = len(server.requests)
     assert elapsed > 3.5
     stats = stream.stats
     assert stats.samples == 40
-    assert 2 <= stats.results <= 13  # 0.35 s each, of a video of 4 s
+    # 0.35 s each, of a video of 4 s; fewer where the machine has other work.
+    assert 0 < stats.results == asked <= 13
     assert stats.drops == {"replaced by a newer sample": 40 - stats.results}
     # The newest frame wins: nothing waits for a whole request, but the last, which none replaces.
     lag = stream.df["total_latency_ms"] - stream.df["inference_latency_ms"]
