@@ -114,12 +114,17 @@ def test_a_new_interval_counts_from_the_last_frame_and_loses_none(clip):
             return stream
 
         stream = run(server, main)
-    times = stream.df["media_time"].dt.total_seconds().tolist()
-    steps = [round(b - a, 6) for a, b in itertools.pairwise(times)]
+    # Of every sample, also of one that a newer replaced.
+    chosen = [stream.samples[i].media_time for i in range(len(stream.samples))]
+    steps = [round(b - a, 6) for a, b in itertools.pairwise(chosen)]
     change = steps.index(0.25)
-    assert change <= 4
-    assert set(steps[:change]) == {1.0}
+    assert 1 <= change <= 4
+    assert set(steps[: change - 1]) <= {1.0}
+    # Whole new intervals from the last frame on: the first that the video had not passed.
+    assert steps[change - 1] in (0.5, 0.75, 1.0)
     assert set(steps[change:]) == {0.25}
+    assert consistent(stream)
+    times = stream.df["media_time"].dt.total_seconds().tolist()
     assert stream.df["result"].tolist() == [str(math.floor(30 * t)) for t in times]
     assert stream.settings.processing.interval_seconds == 0.25
     assert stream.prompt_version == 1
